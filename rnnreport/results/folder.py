@@ -1,0 +1,168 @@
+"""The run folder: where each record of ``schema.py`` lies.
+
+RUN/
+  run.json              Manifest
+  probe.npz .json       Probe
+  metrics.jsonl         one line per recorded epoch: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
+  states/epoch-000003.npz .json       Checkpoint
+  results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
+  summary.json          Summary
+  summary.md report.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rnnreport.errors import InputError, RnnReportError
+from rnnreport.results import store
+from rnnreport.results.schema import FORMAT_VERSION, Checkpoint, Manifest, Probe, Summary, Unavailable
+
+Record = TypeVar("Record")
+
+_EPOCH_FILE = re.compile(r"epoch-(\d{6,})\.json")
+
+
+class RunFolder:
+    """Reads and writes one run folder. Nothing is cached: every call looks at the disk.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Open an existing run folder.
+
+        Raises
+        ------
+        InputError
+            If ``path`` is not one, or was written by a newer version.
+        """
+        folder = cls(path)
+        if not (folder.path / "run.json").is_file():
+            raise InputError(
+                f"{path} is not a run folder: it has no run.json",
+                "make one with `rnnreport run` or `rnnreport capture`",
+            )
+        folder.manifest()
+        return folder
+
+    def manifest(self) -> Manifest:
+        """The manifest of the run."""
+        raw = store.read_json(self.path / "run.json")
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{self.path / 'run.json'} has format version {version}, this rnnreport reads {FORMAT_VERSION}",
+                "use the version that wrote it, or capture again",
+            )
+        return store.from_plain(raw, Manifest, self.path / "run.json")
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        store.write_text(self.path / "run.json", store.to_json(manifest))
+
+    def probe(self) -> Probe:
+        return store.load(self.path / "probe", Probe)
+
+    def write_probe(self, probe: Probe) -> None:
+        store.save(self.path / "probe", probe)
+
+    def epochs(self) -> list[int]:
+        """Recorded epochs, increasing. A checkpoint counts once its .json is there (it is written last)."""
+        folder = self.path / "states"
+        names = (_EPOCH_FILE.fullmatch(entry.name) for entry in folder.iterdir()) if folder.is_dir() else iter(())
+        return sorted(int(match.group(1)) for match in names if match)
+
+    def checkpoint(self, epoch: int) -> Checkpoint:
+        return store.load(self._checkpoint_path(epoch), Checkpoint)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """All checkpoints in the order of epochs, one at a time in memory."""
+        return (self.checkpoint(epoch) for epoch in self.epochs())
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        store.save(self._checkpoint_path(checkpoint.epoch), checkpoint)
+
+    def _checkpoint_path(self, epoch: int) -> Path:
+        return self.path / "states" / f"epoch-{epoch:06d}"
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        """Append one epoch's metrics; the line is on the disk when this returns.
+
+        Raises
+        ------
+        RnnReportError
+            If the disk refuses.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(json.loads(store.to_json(line))) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise RnnReportError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}") from error
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics of every recorded epoch. A torn last line (a killed run) is left out.
+
+        Raises
+        ------
+        InputError
+            If an earlier line does not parse.
+        """
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        found = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                parsed = json.loads(line)
+            except ValueError as error:
+                if number == len(lines):
+                    break
+                raise InputError(f"{path}:{number} is not JSON", "delete the line or record the run again") from error
+            if not isinstance(parsed, dict) or not isinstance(parsed.get("epoch"), int):
+                raise InputError(f"{path}:{number} has no integer 'epoch'", "delete the line or record the run again")
+            found.append(parsed)
+        return found
+
+    def result(self, kind: type[Record], scope: int | None = None) -> Record | Unavailable:
+        """The stored result of an analysis, or the reason why there is none.
+
+        Parameters
+        ----------
+        kind : a result class of ``schema.py``
+        scope : int, optional
+            Number of the state key in the manifest, for analyses made once per state.
+        """
+        path = self._result_path(kind.analysis, scope)  # type: ignore[attr-defined]  # every result class names its analysis
+        raw = store.read_json(path.with_name(path.name + ".json"))
+        if isinstance(raw, dict) and raw.get("record") == Unavailable.__name__:
+            return store.load(path, Unavailable)
+        return store.load(path, kind)
+
+    def write_result(self, result: Any, scope: int | None = None) -> None:
+        path = self._result_path(result.analysis, scope)
+        if isinstance(result, Unavailable):
+            path.with_name(path.name + ".npz").unlink(missing_ok=True)
+        store.save(path, result)
+
+    def _result_path(self, analysis: str, scope: int | None) -> Path:
+        return self.path / "results" / (analysis if scope is None else f"{analysis}-{scope}")
+
+    def summary(self) -> Summary:
+        raw = store.read_json(self.path / "summary.json")
+        return store.from_plain(raw, Summary, self.path / "summary.json")
+
+    def write_summary(self, summary: Summary) -> None:
+        store.write_text(self.path / "summary.json", store.to_json(summary))

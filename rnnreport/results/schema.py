@@ -1,0 +1,444 @@
+"""What is on disk, as frozen dataclasses. Every array names its axes with the letters of CONTRIBUTING.md.
+
+N sequences of the probe set, S recorded steps in all (the sum of the N lengths: sequences are ragged and stored one
+after the other, never padded), H units, E recorded epochs, V vocabulary, K classes, W words, D input features,
+k clusters, P displayed steps, Q displayed sequences, R runs.
+
+A dataclass is stored as ``NAME.npz`` (its array fields) and ``NAME.json`` (everything else); see ``store.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+Task = Literal["classification", "language-model", "tagging", "unlabelled"]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, order=True)
+class StateKey:
+    """Which vector of the network: module path, layer, direction and kind.
+
+    ``kind`` is "h" (hidden state), "c" (cell state) or a gate: LSTM "i", "f", "g", "o"; GRU "r", "z", "n".
+    """
+
+    module: str
+    layer: int
+    direction: Literal["fwd", "rev"]
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.layer}.{self.direction}.{self.kind}"
+
+    @classmethod
+    def parse(cls, text: str) -> StateKey:
+        """Read back what ``str`` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is not ``module.layer.direction.kind``.
+        """
+        module, layer, direction, kind = text.rsplit(".", 3)
+        if direction not in ("fwd", "rev"):
+            raise ValueError(f"not a state key: {text!r}")
+        return cls(module, int(layer), "fwd" if direction == "fwd" else "rev", kind)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The fixed, hashed, ordered set of sequences on which states are recorded.
+
+    Attributes
+    ----------
+    task : Task
+    sequence_ids : tuple of str, length N
+    lengths : int32 (N,), each at least 1
+    tokens : int32 (S,), ids into ``vocabulary``; (0,) for continuous input
+    values : float32 (S, D), continuous input as the model receives it; (0, 0) for tokens
+    labels : int32 (N,), class of each sequence (classification); otherwise (0,)
+    targets : int32 (S,), per step: the next token (language model, -1 where there is none), the tag (tagging);
+        otherwise (0,)
+    vocabulary : tuple of str, length V; () for continuous input
+    class_names : tuple of str, length K: classes or tags; () for a language model
+    feature_names : tuple of str, length D; () for tokens
+    sampled_from : int, number of sequences in the corpus the probe set was drawn from
+    """
+
+    task: Task
+    sequence_ids: tuple[str, ...]
+    lengths: Ints
+    tokens: Ints
+    values: Floats
+    labels: Ints
+    targets: Ints
+    vocabulary: tuple[str, ...]
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    sampled_from: int
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64 (N + 1,): steps of sequence n are ``offsets[n]:offsets[n + 1]``."""
+        return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the input is a series of numbers rather than tokens."""
+        return self.values.shape[1] > 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything recorded on the probe set at one epoch.
+
+    Attributes
+    ----------
+    epoch : int
+    states : dict of str(StateKey) to float32 (S, H)
+    step_output : float32 (S, K), expected prediction: the head applied to the state of each step, as class
+        probabilities (classification), or the model's own per-step class probabilities (tagging); (0, 0) where there is none
+    model_output : float32 (N, K), the model's own class probabilities of each sequence (classification); otherwise (0, 0)
+    surprisal : float32 (S,), language model: -ln p(next token) in nats, NaN where there is no next token; otherwise (0,)
+    top_tokens : int32 (S, 5), language model: the five most probable next tokens, best first; otherwise (0, 5)
+    top_probabilities : float32 (S, 5), theirs; otherwise (0, 5)
+    """
+
+    epoch: int
+    states: dict[str, Floats]
+    step_output: Floats
+    model_output: Floats
+    surprisal: Floats
+    top_tokens: Ints
+    top_probabilities: Floats
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``run.json``: what was run, on what, with which versions.
+
+    Attributes
+    ----------
+    name : str, shown as the run's title
+    task : Task
+    model : dict with ``cell`` ("RNN", "GRU", "LSTM"), ``layers``, ``units``, ``bidirectional``, ``parameters``,
+        ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there is none)
+    corpus : dict with ``name``, ``sequences``, ``steps``, ``sha256``, ``skipped`` (reason to count), ``unknown_tokens``
+    probe_sha256 : str, hash of ids, inputs, labels and order; runs with equal hashes can be compared
+    state_keys : tuple of str, every recorded state in order, the default one first
+    head : str, one sentence: how the expected prediction was obtained, or why there is none
+    seed : int
+    versions : dict, package to version
+    command : str
+    format_version : int
+    """
+
+    name: str
+    task: Task
+    model: dict[str, Any]
+    corpus: dict[str, Any]
+    probe_sha256: str
+    state_keys: tuple[str, ...]
+    head: str
+    seed: int
+    versions: dict[str, str]
+    command: str
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """An analysis whose preconditions do not hold. The page prints the reason in its place."""
+
+    analysis: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How good the model is on the probe set at the last recorded epoch, and along training.
+
+    Attributes
+    ----------
+    metrics : dict of name to {"value", "low", "high", "n", "unit"}; low and high bound a 95 % cluster bootstrap over
+        sequences. Classification and tagging: accuracy, cross_entropy, majority_share. Language model: cross_entropy,
+        perplexity, accuracy.
+    confusion : int32 (K, K), rows actual, columns predicted (classification, tagging); otherwise (0, 0)
+    class_names : tuple of str, length K
+    history_names : tuple of str: the metrics of metrics.jsonl
+    history_epochs : int32 (E,)
+    history : float64 (len(history_names), E), NaN where an epoch lacks the metric
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "performance"
+    metrics: dict[str, dict[str, Any]]
+    confusion: Ints
+    class_names: tuple[str, ...]
+    history_names: tuple[str, ...]
+    history_epochs: Ints
+    history: Doubles
+    guide: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words whose responses are analysed: frequent tokens, or prototypes of a continuous input.
+
+    Attributes
+    ----------
+    names : tuple of str, length W, most frequent first
+    counts : int32 (W,), occurrences in the probe set
+    tokens : int32 (W,), vocabulary ids; (0,) for prototypes
+    shapes : float32 (W, D), prototype vectors in input units; (0, 0) for tokens
+    step_words : int32 (P,), the word of each displayed step, -1 where it is none of these
+    unseen : int, tokens of the vocabulary left out because they are rarer than the W shown
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "words"
+    names: tuple[str, ...]
+    counts: Ints
+    tokens: Ints
+    shapes: Floats
+    step_words: Ints
+    unseen: int
+    guide: str
+
+
+@dataclass(frozen=True)
+class Units:
+    """Expected responses of units to words and their co-clusters, for one state (RNNVis, Ming et al. 2017).
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    response : float32 (W, H), mean change of the unit over the word's occurrences
+    bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile over the occurrences
+    explained : float32 (H,), share of the variance of a unit's change that word identity explains
+    kept_rate : float32 (4,), mean, 10th, 50th and 90th percentile over steps of the kept rate of the whole layer
+    ks : int32 (k,), numbers of clusters computed
+    word_labels : int32 (k, W), co-cluster of each word, -1 unassigned (a word with zero response)
+    unit_labels : int32 (k, H), co-cluster of each unit, -1 unassigned
+    stability : float32 (k,), mean adjusted Rand index between seeds, words and units together
+    cut : float32 (k,), normalised cut per cluster of the shown solution, lower is better
+    default_k : int, the most stable k
+    activation : float32 (P, H), the state at each displayed step
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "units"
+    scope: str
+    response: Floats
+    bands: Floats
+    explained: Floats
+    kept_rate: Floats
+    ks: Ints
+    word_labels: Ints
+    unit_labels: Ints
+    stability: Floats
+    cut: Floats
+    default_k: int
+    activation: Floats
+    params: dict[str, Any]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The displayed sequences, step by step. All other results index their P steps and Q sequences by this one.
+
+    The sample is the sequences whose ids have the smallest hashes, until the step budget is reached, so that it is the
+    same on every machine and for every run on the same probe set.
+
+    Attributes
+    ----------
+    scope : str, the StateKey whose distances are given
+    probe_index : int32 (Q,), place of each displayed sequence in the probe set, increasing
+    sequence_ids : tuple of str, length Q
+    lengths : int32 (Q,)
+    labels : int32 (Q,); (0,) without labels
+    predicted : int32 (Q,), the model's own prediction; (0,) unless classification
+    confidence : float32 (Q,), its probability; (0,) likewise
+    tokens : int32 (P,), index into ``token_names``; (0,) for continuous input
+    token_names : tuple of str, only the tokens that occur
+    values : float32 (P, D); (0, 0) for tokens
+    feature_names : tuple of str, length D
+    class_names : tuple of str, length K
+    epochs : int32 (E,), the epochs of ``step_output``, increasing, the last one recorded last
+    step_output : float32 (E, P, K), expected prediction; (0, 0, 0) where there is none
+    targets : int32 (P,), tag of each step (tagging); otherwise (0,)
+    surprisal : float32 (P,), nats, NaN where undefined (language model); otherwise (0,)
+    top_tokens : int32 (P, 5), index into ``token_names`` (language model); otherwise (0, 5)
+    top_probabilities : float32 (P, 5)
+    distance : float32 (P,), ||h_(t+1) - h_t||, NaN at the last step of a sequence
+    largest_distance : float, over all steps of the probe set (the normalisation of Garcia, Munz and Weiskopf)
+    total_sequences, total_steps : int, of the probe set
+    head : str
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "sequences"
+    task: Task
+    scope: str
+    probe_index: Ints
+    sequence_ids: tuple[str, ...]
+    lengths: Ints
+    labels: Ints
+    predicted: Ints
+    confidence: Floats
+    tokens: Ints
+    token_names: tuple[str, ...]
+    values: Floats
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    epochs: Ints
+    step_output: Floats
+    targets: Ints
+    surprisal: Floats
+    top_tokens: Ints
+    top_probabilities: Floats
+    distance: Floats
+    largest_distance: float
+    total_sequences: int
+    total_steps: int
+    head: str
+    guide: str
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Two-dimensional maps of the displayed states.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    methods : tuple of str, for example ("t-SNE", "PCA")
+    coordinates : float32 (len(methods), P, 2)
+    trust : dict of method to {"trustworthiness", "continuity", "neighbours"}
+    params : dict of method to its parameters, the seed among them
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "projection"
+    scope: str
+    methods: tuple[str, ...]
+    coordinates: Floats
+    trust: dict[str, dict[str, float]]
+    params: dict[str, dict[str, Any]]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """MM-PHATE of the training (Xie et al. 2024): one point per (epoch, step, unit), in C order of these axes.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    epochs : int32 (E,), the epochs embedded
+    steps : int32 (T,), 0-based time steps embedded
+    units : int32 (H,), units embedded
+    plane : float32 (E * T * H, 2), a two-dimensional solution of its own
+    space : float32 (E * T * H, 3), centred, unit total variance
+    entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
+    params : dict: samples, t, sigma, entries, landmarks, alpha, knn values, gamma, seed, stress where known
+    left_out : tuple of str, every subsampling of epochs, steps, units and samples in words
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "dynamics"
+    scope: str
+    epochs: Ints
+    steps: Ints
+    units: Ints
+    plane: Floats
+    space: Floats
+    entropy: Floats
+    params: dict[str, Any]
+    left_out: tuple[str, ...]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two or more runs on the same probe set; the first is the baseline.
+
+    Attributes
+    ----------
+    runs : tuple of str, length R, their titles
+    cells : tuple of str, length R, for example "LSTM 1 x 32"
+    scopes : tuple of str, length R, the StateKey compared
+    metric_names : tuple of str
+    metrics : float64 (R, len(metric_names), 3): value, low, high (95 %)
+    paired : tuple of dict, one per run after the first: "run", "baseline", "metric", "difference", "low", "high",
+        "n", "only_baseline_right", "only_run_right", "p_value" (exact McNemar; NaN-free: absent where it does not apply)
+    sequence_ids : tuple of str, length N
+    labels : int32 (N,); (0,) without labels
+    predicted : int32 (R, N); (0, 0) unless classification
+    confidence : float32 (R, N); likewise
+    class_names : tuple of str
+    similarity : float64 (R, R), linear CKA of the states at the last epoch over all steps
+    epochs : int32 (E,), epochs recorded by every run
+    similarity_by_epoch : float64 (R, E), linear CKA with the baseline at the same epoch
+    history : tuple of dict, per run: metric name to list of [epoch, value]
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "comparison"
+    runs: tuple[str, ...]
+    cells: tuple[str, ...]
+    scopes: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    metrics: Doubles
+    paired: tuple[dict[str, Any], ...]
+    sequence_ids: tuple[str, ...]
+    labels: Ints
+    predicted: Ints
+    confidence: Floats
+    class_names: tuple[str, ...]
+    similarity: Doubles
+    epochs: Ints
+    similarity_by_epoch: Doubles
+    history: tuple[dict[str, Any], ...]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One declared rule and its outcome. ``verdict`` is "pass", "warn", "fail" or "no data"."""
+
+    id: str
+    title: str
+    verdict: str
+    value: float | None
+    threshold: float | None
+    n: int
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """``summary.json``: the report for machines, and the head of the page.
+
+    ``findings`` are plain sentences with the anchor of the figure that shows each.
+    """
+
+    run: str
+    task: Task
+    verdict: str
+    model: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
+    checks: tuple[Check, ...]
+    findings: tuple[dict[str, str], ...] = field(default_factory=tuple)
+    format_version: int = FORMAT_VERSION

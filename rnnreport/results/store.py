@@ -1,0 +1,180 @@
+"""Reading and writing frozen dataclasses as ``NAME.npz`` (arrays) and ``NAME.json`` (the rest), atomically.
+
+A file is written under a temporary name in the same folder, flushed to the disk and renamed, so that a reader never
+sees half of it and a crash or a full disk leaves the old one as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import tempfile
+import types
+import typing
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rnnreport.errors import InputError, RnnReportError
+
+Record = TypeVar("Record")
+
+_GROUP = "/"  # separates the field name from the key in the arrays of a dict field
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically.
+
+    Raises
+    ------
+    RnnReportError
+        If the disk refuses (full, read-only).
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RnnReportError(
+            f"cannot write {path}: {error.strerror or error}", "free space or choose another place"
+        ) from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically. Lone surrogates of hostile input become "?"."""
+    write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def to_json(value: Any) -> str:
+    """Serialise plain values deterministically; NaN and infinities become null."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing", "rebuild it with the stage that writes it") from error
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "rebuild it with the stage that writes it") from error
+
+
+def save(path: Path, record: Any) -> None:
+    """Store a dataclass as ``path`` + ".npz" and ".json". The .json is written last and marks it complete.
+
+    Parameters
+    ----------
+    path : Path
+        Without suffix.
+    record : a dataclass of ``schema.py``
+    """
+    arrays: dict[str, np.ndarray] = {}
+    rest: dict[str, Any] = {"record": type(record).__name__}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif isinstance(value, dict) and value and all(isinstance(item, np.ndarray) for item in value.values()):
+            arrays |= {f"{field.name}{_GROUP}{key}": item for key, item in value.items()}
+        else:
+            rest[field.name] = value
+    if arrays:
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+        write_bytes(path.with_name(path.name + ".npz"), buffer.getvalue())
+    write_text(path.with_name(path.name + ".json"), to_json(rest))
+
+
+def load(path: Path, kind: type[Record]) -> Record:
+    """Read back what ``save`` stored.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged, or holds another kind of record.
+    """
+    source = path.with_name(path.name + ".json")
+    rest = read_json(source)
+    if not isinstance(rest, dict) or rest.get("record") != kind.__name__:
+        raise InputError(f"{source} does not hold a {kind.__name__}", "rebuild it with the stage that writes it")
+    for name, array in _read_arrays(path.with_name(path.name + ".npz")).items():
+        field, _, key = name.partition(_GROUP)
+        if key:
+            rest.setdefault(field, {})[key] = array
+        else:
+            rest[field] = array
+    return from_plain({name: value for name, value in rest.items() if name != "record"}, kind, source)
+
+
+def from_plain(values: Any, kind: type[Record], source: Path) -> Record:
+    """Build a dataclass from parsed JSON (and arrays).
+
+    Raises
+    ------
+    InputError
+        If a field is missing or unknown.
+    """
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # Record is always a dataclass
+    if not isinstance(values, dict) or set(values) != names:
+        wrong = sorted(set(values) ^ names) if isinstance(values, dict) else "not an object"
+        raise InputError(f"{source} has the wrong keys: {wrong}", "rebuild it with the stage that writes it")
+    return kind(**{name: _restore(value, hints[name]) for name, value in values.items()})
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is damaged: {error}", "rebuild it with the stage that writes it") from error
+
+
+def _restore(value: Any, hint: Any) -> Any:
+    """Turn lists back into tuples and dicts into dataclasses where the field's type says so."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_restore(item, arguments[0]) for item in value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return hint(**value)  # type: ignore[operator]  # a dataclass type is callable
+    if origin in (typing.Union, types.UnionType) and value is not None:
+        return _restore(value, next(item for item in arguments if item is not type(None)))
+    return value
