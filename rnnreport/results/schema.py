@@ -229,6 +229,10 @@ class Units:
     ks : int32 (k,), numbers of clusters computed
     word_labels : int32 (k, W), co-cluster of each word, -1 unassigned (a word with zero response)
     unit_labels : int32 (k, H), co-cluster of each unit, -1 unassigned
+    links : float32 (k, kmax, kmax), mean response of the units of a unit cluster (last axis) to the words of a word
+        cluster (middle axis), signed; NaN where a side is empty or beyond that k (kmax = largest of ``ks``)
+    association : float32 (k, W), mean response of the units of the word's own co-cluster to the word, signed; 0 where
+        the word or the units of its cluster are unassigned
     stability : float32 (k,), mean adjusted Rand index between seeds, words and units together
     cut : float32 (k,), normalised cut per cluster of the shown solution, lower is better
     default_k : int, the most stable k
@@ -245,6 +249,8 @@ class Units:
     ks: Ints
     word_labels: Ints
     unit_labels: Ints
+    links: Floats
+    association: Floats
     stability: Floats
     cut: Floats
     default_k: int
