@@ -79,7 +79,7 @@ def fabricate_run(
     folder.write_probe(probe)
     folder.write_manifest(_manifest(probe, task, units, seed, name or f"fabricated {task}"))
     network = np.random.default_rng([seed, 1])
-    blocks = np.arange(units) % K
+    blocks = (np.arange(units) % K).astype(np.int32)
     push = network.normal(0, 0.25, (K, units)) + np.where(blocks[None] == np.arange(K)[:, None], 1.0, -0.3)
     quirks = network.normal(0, 0.4, (len(VOCABULARY), units))
     for epoch in range(epochs):

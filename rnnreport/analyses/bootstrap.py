@@ -1,0 +1,56 @@
+"""Cluster bootstrap over sequences: steps of one sequence depend on each other, so whole sequences are resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.results.schema import Doubles
+
+_BLOCK = 2_000_000  # drawn indices held in memory at a time
+
+
+@dataclass(frozen=True)
+class BootstrapParams:
+    """Number of resamples, the share of them inside the interval, and the seed."""
+
+    resamples: int = 1000
+    coverage: float = 0.95
+    seed: int = 0
+
+
+def ratio_interval(totals: Doubles, sizes: Doubles, params: BootstrapParams) -> tuple[float, float, float]:
+    """A mean per step (or per sequence) and its percentile interval.
+
+    Parameters
+    ----------
+    totals : float64 (N,), sum over the steps of each sequence
+    sizes : float64 (N,), number of steps summed in each sequence (ones for a mean per sequence)
+    params : BootstrapParams
+
+    Returns
+    -------
+    value, low, high : float
+        ``sum(totals) / sum(sizes)``. The bounds are NaN with fewer than two sequences, where nothing can be resampled.
+    """
+    present = sizes > 0
+    totals, sizes = totals[present], sizes[present]
+    if totals.size == 0:
+        return float("nan"), float("nan"), float("nan")
+    value = float(totals.sum() / sizes.sum())
+    if totals.size < 2:
+        return value, float("nan"), float("nan")
+    drawn = np.concatenate([totals[pick].sum(axis=1) / sizes[pick].sum(axis=1) for pick in _resamples(totals.size, params)])
+    tail = 100 * (1 - params.coverage) / 2
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return value, float(low), float(high)
+
+
+def _resamples(count: int, params: BootstrapParams) -> Iterator[NDArray[np.int64]]:
+    generator = np.random.default_rng(params.seed)
+    block = max(1, _BLOCK // count)
+    for start in range(0, params.resamples, block):
+        yield generator.integers(0, count, (min(block, params.resamples - start), count))

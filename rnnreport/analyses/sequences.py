@@ -1,0 +1,139 @@
+"""The displayed sequences, step by step (Garcia, Munz and Weiskopf, "Visual analytics tool for the interpretation of
+hidden states in recurrent neural networks", VCIBA 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.analyses.responses import changes
+from rnnreport.analyses.sample import Sample, evenly
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Sequences
+
+_HEAD_GUIDE = (
+    "Each step shows what the model would predict if the sequence ended there. A change of prediction at a word does not "
+    "mean that the word caused it: the state before it matters as much. Distances are measured in the full state space."
+)
+_TOKEN_GUIDE = (
+    "Each step shows how surprised the model was by the token that follows, in nats, and what it expected instead. "
+    "High surprise is not an error: some tokens cannot be foreseen. Distances are measured in the full state space."
+)
+_STATE_GUIDE = (
+    "Each bar shows how far the state moves from one step to the next, measured in the full state space. A large move "
+    "says that the input changed the state, not that the change mattered for any output."
+)
+
+
+@dataclass(frozen=True)
+class SequenceParams:
+    """Epochs whose expected predictions are kept, and how many numbers of them at most."""
+
+    most_epochs: int = 12
+    most_numbers: int = 4_000_000
+
+
+def read_sequences(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: SequenceParams) -> Sequences:
+    """Collect what the model said and how its state moved at every displayed step.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With at least one checkpoint.
+    manifest : Manifest
+    probe : Probe
+    sample : Sample
+    params : SequenceParams
+    """
+    recorded = folder.epochs()
+    last = folder.checkpoint(recorded[-1])
+    scope = manifest.state_keys[0]
+    per_epoch = max(1, sample.steps.size * last.step_output.shape[1])
+    kept = evenly(len(recorded), max(1, min(params.most_epochs, params.most_numbers // per_epoch)))
+    epochs = [recorded[place] for place in kept]
+    distance = distances(last.states[scope], probe.offsets)
+    predicted, confidence = _predictions(probe, last)
+    top = last.top_tokens[sample.steps] if last.top_tokens.size else last.top_tokens
+    tokens, top_tokens, token_names = _compact(probe, probe.tokens[sample.steps] if probe.tokens.size else probe.tokens, top)
+    return Sequences(
+        task=probe.task,
+        scope=scope,
+        probe_index=sample.sequences,
+        sequence_ids=tuple(probe.sequence_ids[n] for n in sample.sequences),
+        lengths=probe.lengths[sample.sequences],
+        labels=_take(probe.labels, sample.sequences),
+        predicted=_take(predicted, sample.sequences),
+        confidence=_take(confidence, sample.sequences),
+        tokens=tokens,
+        token_names=token_names,
+        values=probe.values[sample.steps] if probe.continuous else probe.values,
+        feature_names=probe.feature_names,
+        class_names=probe.class_names,
+        epochs=np.array(epochs, dtype=np.int32),
+        step_output=_step_outputs(folder, epochs, last, sample.steps),
+        targets=_take(probe.targets, sample.steps) if probe.task == "tagging" else np.zeros(0, np.int32),
+        surprisal=_take(last.surprisal, sample.steps),
+        top_tokens=top_tokens,
+        top_probabilities=_take(last.top_probabilities, sample.steps),
+        distance=distance[sample.steps].astype(np.float32),
+        largest_distance=float(np.nanmax(distance, initial=0.0)),
+        total_sequences=probe.lengths.size,
+        total_steps=int(probe.lengths.sum()),
+        head=manifest.head,
+        guide=_guide(last),
+    )
+
+
+def distances(states: Floats, offsets: NDArray[np.int64]) -> Doubles:
+    """Distance from each state to the next one of its sequence.
+
+    Parameters
+    ----------
+    states : float32 (S, H)
+    offsets : int64 (N + 1,)
+
+    Returns
+    -------
+    float64 (S,)
+        Euclidean, in the units of the state; NaN at the last step of a sequence and where a state is not finite.
+    """
+    moved = np.sqrt((changes(states, offsets).astype(np.float64) ** 2).sum(axis=1))
+    distance = np.append(moved[1:], np.nan)
+    distance[offsets[1:] - 1] = np.nan
+    return np.where(np.isfinite(distance), distance, np.nan)
+
+
+def _predictions(probe: Probe, last: Checkpoint) -> tuple[Ints, Floats]:
+    """The model's own class of every sequence and its probability; -1 and 0 where its output is not finite."""
+    if probe.task != "classification" or not last.model_output.size:
+        return np.zeros(0, np.int32), np.zeros(0, np.float32)
+    finite = np.isfinite(last.model_output).all(axis=1)
+    predicted = np.where(finite, last.model_output.argmax(axis=1), -1).astype(np.int32)
+    return predicted, np.where(finite, last.model_output.max(axis=1), 0).astype(np.float32)
+
+
+def _step_outputs(folder: RunFolder, epochs: list[int], last: Checkpoint, steps: NDArray[np.int64]) -> Floats:
+    if not last.step_output.size:
+        return np.zeros((0, 0, 0), np.float32)
+    return np.stack([folder.checkpoint(epoch).step_output[steps] for epoch in epochs])
+
+
+def _compact(probe: Probe, tokens: Ints, top: Ints) -> tuple[Ints, Ints, tuple[str, ...]]:
+    """Renumber the tokens so that only the names that occur are needed."""
+    used, places = np.unique(np.concatenate([tokens, top.ravel()]), return_inverse=True)
+    places = places.astype(np.int32)
+    names = tuple(probe.vocabulary[token] for token in used)
+    return places[: tokens.size], places[tokens.size :].reshape(top.shape), names
+
+
+def _take(values: np.ndarray, places: NDArray[np.integer]) -> np.ndarray:
+    """The values at these places; an empty array stays empty, because this run has none."""
+    return values[places] if len(values) else values
+
+
+def _guide(last: Checkpoint) -> str:
+    if last.step_output.size:
+        return _HEAD_GUIDE
+    return _TOKEN_GUIDE if last.surprisal.size else _STATE_GUIDE

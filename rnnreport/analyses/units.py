@@ -1,0 +1,101 @@
+"""What each unit of one state answers to: responses, spread, co-clusters, and how much the state keeps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
+from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, word_responses
+from rnnreport.analyses.sample import Sample
+from rnnreport.results.schema import Floats, Ints, Probe, StateKey, Unavailable, Units
+
+_GUIDE = (
+    "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves up, "
+    "blue moves down. Words and units of one cluster go together more than with others, and the stability says how far "
+    "another seed would agree. A response is a statistic of this corpus: it does not show that the word alone causes "
+    "the change, nor that the unit does nothing else."
+)
+
+
+@dataclass(frozen=True)
+class UnitParams:
+    """Parameters of the co-clusters."""
+
+    cocluster: CoclusterParams = field(default_factory=CoclusterParams)
+
+
+def analyse_units(
+    scope: str, states: Floats, probe: Probe, sample: Sample, step_words: Ints, params: UnitParams
+) -> Units | Unavailable:
+    """Responses and co-clusters of one state.
+
+    Parameters
+    ----------
+    scope : str, a StateKey
+    states : float32 (S, H)
+    probe : Probe
+    sample : Sample
+    step_words : int32 (S,), word of each step, -1 where it is none
+    params : UnitParams
+    """
+    damaged = int((~np.isfinite(states)).any(axis=1).sum())
+    if damaged:
+        return Unavailable(Units.analysis, f"the state {scope} is not finite at {damaged:,} of {len(states):,} steps")
+    words = int(step_words.max()) + 1
+    responses = word_responses(changes(states, probe.offsets), step_words, words)
+    unbounded = StateKey.parse(scope).kind == "c"
+    clusters = cocluster(_scaled(responses.mean) if unbounded else responses.mean, params.cocluster)
+    links, association = _strengths(responses.mean, clusters)
+    return Units(
+        scope=scope,
+        response=responses.mean,
+        bands=responses.bands,
+        explained=responses.explained,
+        kept_rate=kept_rate_summary(kept_rates(states, probe.offsets)),
+        ks=clusters.ks,
+        word_labels=clusters.row_labels,
+        unit_labels=clusters.column_labels,
+        links=links,
+        association=association,
+        stability=clusters.stability,
+        cut=clusters.cut,
+        default_k=clusters.default_k,
+        activation=states[sample.steps],
+        params=asdict(params.cocluster)
+        | {
+            "weights": "raw: responses shifted by their minimum",
+            "scaling": "each unit divided by its standard deviation over words" if unbounded else "none",
+            "default_k": "the most stable k of at least 3, the larger one where equal",
+            "steps": len(states),
+        },
+        guide=_GUIDE,
+    )
+
+
+def _scaled(response: Floats) -> Floats:
+    """Cell states are unbounded: without this a few large units would decide everything after the shift."""
+    deviation = response.std(axis=0)
+    return response / np.where(deviation > 0, deviation, 1)
+
+
+def _strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:
+    """Link strengths (k, kmax, kmax) and word associations (k, W); see ``Units``."""
+    largest = int(clusters.ks.max())
+    links = np.full((clusters.ks.size, largest, largest), np.nan, np.float32)
+    association = np.zeros(clusters.row_labels.shape, np.float32)
+    for index, k in enumerate(clusters.ks):
+        words = np.equal.outer(clusters.row_labels[index], np.arange(k)).astype(np.float64)
+        units = np.equal.outer(clusters.column_labels[index], np.arange(k)).astype(np.float64)
+        to_cluster = _mean(response @ units, units.sum(axis=0))
+        links[index, :k, :k] = _mean((words.T @ to_cluster).T, words.sum(axis=0)).T
+        own = to_cluster[np.arange(len(response)), clusters.row_labels[index]]
+        unassigned = clusters.row_labels[index] == UNASSIGNED
+        association[index] = np.where(unassigned, 0, np.nan_to_num(own))
+    return links, association
+
+
+def _mean(totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Divide the last axis by the counts; NaN where there is nothing to average."""
+    return np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)

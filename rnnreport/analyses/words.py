@@ -1,0 +1,97 @@
+"""The words whose responses are analysed: frequent tokens, or prototypes of a continuous input (a seeded codebook)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnreport.analyses.sample import Sample
+from rnnreport.results.schema import Doubles, Floats, Ints, Probe, Unavailable, Words
+
+_TOKEN_GUIDE = (
+    "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about a "
+    "rare word rests on few occurrences and may not hold for others."
+)
+_PROTOTYPE_GUIDE = (
+    "The input is continuous, so its steps were grouped into prototypes: each shape is the mean of the input vectors "
+    "nearest to it, and p01 is the most frequent. Prototypes summarise; an input between two of them belongs to neither."
+)
+
+
+@dataclass(frozen=True)
+class WordParams:
+    """Number of words or prototypes at most; starts, fitted steps and seed of the codebook's k-means."""
+
+    most_words: int = 300
+    prototypes: int = 24
+    starts: int = 4
+    fitted_steps: int = 20_000
+    seed: int = 0
+
+
+def find_words(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints] | Unavailable:
+    """The words, and the word of every recorded step.
+
+    Returns
+    -------
+    Words
+    int32 (S,)
+        The word of each step, -1 where it is none of the W words.
+    """
+    if not probe.continuous:
+        return _frequent_tokens(probe, sample, params)
+    if not np.isfinite(probe.values).all():
+        return Unavailable(Words.analysis, "the input holds values that are not finite, so it cannot be grouped")
+    return _prototypes(probe, sample, params)
+
+
+def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints]:
+    counts = np.bincount(probe.tokens, minlength=len(probe.vocabulary))
+    tokens = np.argsort(-counts, kind="stable")[: params.most_words]
+    tokens = tokens[counts[tokens] > 0].astype(np.int32)
+    word_of_token = np.full(counts.size, -1, np.int32)
+    word_of_token[tokens] = np.arange(tokens.size)
+    step_words = word_of_token[probe.tokens]
+    words = Words(
+        names=tuple(probe.vocabulary[token] for token in tokens),
+        counts=counts[tokens].astype(np.int32),
+        tokens=tokens,
+        shapes=np.zeros((0, 0), np.float32),
+        step_words=step_words[sample.steps],
+        unseen=len(probe.vocabulary) - tokens.size,
+        guide=_TOKEN_GUIDE,
+    )
+    return words, step_words
+
+
+def _prototypes(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints]:
+    raw = probe.values.astype(np.float64)
+    scale = raw.std(axis=0)
+    cluster = _codebook((raw - raw.mean(axis=0)) / np.where(scale > 0, scale, 1), params)
+    _, cluster, counts = np.unique(cluster, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    step_words = np.argsort(order)[cluster].astype(np.int32)
+    counts = counts[order]
+    sums = np.stack([np.bincount(step_words, weights=column) for column in raw.T], axis=1)
+    words = Words(
+        names=tuple(f"p{number:02d}" for number in range(1, counts.size + 1)),
+        counts=counts.astype(np.int32),
+        tokens=np.zeros(0, np.int32),
+        shapes=(sums / counts[:, None]).astype(np.float32),
+        step_words=step_words[sample.steps],
+        unseen=0,
+        guide=_PROTOTYPE_GUIDE,
+    )
+    return words, step_words
+
+
+def _codebook(inputs: Doubles | Floats, params: WordParams) -> Ints:
+    """int32 (S,), cluster of each standardised input vector (S, D)."""
+    from sklearn.cluster import KMeans
+
+    stride = -(-inputs.shape[0] // params.fitted_steps)
+    fitted = inputs[::stride]
+    count = min(params.prototypes, np.unique(fitted, axis=0).shape[0])
+    model = KMeans(count, n_init=params.starts, random_state=params.seed).fit(fitted)
+    return np.asarray(model.predict(inputs), dtype=np.int32)
