@@ -11,21 +11,36 @@ import random
 
 SHORTEST, LONGEST = 4, 16
 
-_THINGS = (
-    "film movie plot story ending acting music dialogue cast script camera pace scene humour hero director".split()
-)
-_PEOPLE = "i we you they critics everyone".split()
+_THINGS = [
+    "film",
+    "movie",
+    "plot",
+    "story",
+    "ending",
+    "acting",
+    "music",
+    "dialogue",
+    "cast",
+    "script",
+    "camera",
+    "pace",
+    "scene",
+    "humour",
+    "hero",
+    "director",
+]
+_PEOPLE = ["i", "we", "you", "they", "critics", "everyone"]
 _ADJECTIVES = {
-    True: "good great funny moving clever charming fresh brilliant touching elegant".split(),
-    False: "bad dull boring awful silly weak stale messy clumsy hollow".split(),
+    True: ["good", "great", "funny", "moving", "clever", "charming", "fresh", "brilliant", "touching", "elegant"],
+    False: ["bad", "dull", "boring", "awful", "silly", "weak", "stale", "messy", "clumsy", "hollow"],
 }
 _VERBS = {
-    True: "love enjoy admire like praise recommend".split(),
-    False: "hate regret dislike resent mock avoid".split(),
+    True: ["love", "enjoy", "admire", "like", "praise", "recommend"],
+    False: ["hate", "regret", "dislike", "resent", "mock", "avoid"],
 }
-_COPULAS = "is was feels looks seems".split()
-_DEGREES = "very really rather quite truly".split()
-_OPENERS = "honestly overall frankly still".split()
+_COPULAS = ["is", "was", "feels", "looks", "seems"]
+_DEGREES = ["very", "really", "rather", "quite", "truly"]
+_OPENERS = ["honestly", "overall", "frankly", "still"]
 _ADJUNCTS = ["in the end", "at times", "for me", "as always"]
 
 

@@ -68,7 +68,8 @@ def train(net: nn.Module, task: Task, seed: int) -> Iterator[Scores]:
         net.train()
         for inputs, targets in batches(task.train, task.batch_size, generator):
             optimiser.zero_grad()
-            cross_entropy(net(inputs), targets).backward()
+            loss = cross_entropy(net(inputs), targets)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             nn.utils.clip_grad_norm_(net.parameters(), max_norm=1.0)
             optimiser.step()
         schedule.step()

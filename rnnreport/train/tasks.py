@@ -142,7 +142,7 @@ def _source(seed: int) -> Task:
     vocabulary = tuple(sorted(set(text)))
     index = {character: number for number, character in enumerate(vocabulary)}
     characters = torch.tensor([index[character] for character in text])
-    chunks = characters[: len(characters) // _CHUNK * _CHUNK].split(_CHUNK)
+    chunks = tuple(characters.unfold(0, _CHUNK, _CHUNK))
     split = Split(
         tuple(f"chunk {number}" for number in range(len(chunks))),
         chunks,

@@ -1,0 +1,107 @@
+"""``rnnreport capture`` and ``rnnreport run``: a model and a corpus in, a run folder out."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rnnreport.cli import options, outputs
+from rnnreport.errors import InputError
+from rnnreport.progress import Stage
+
+if TYPE_CHECKING:
+    from rnnreport.results.folder import RunFolder
+
+
+@click.command(context_settings=options.ENVIRONMENT)
+@options.capture_options
+def capture(out: Path, force: bool, **given: Any) -> None:
+    """Record a model's states on a corpus."""
+    with outputs.new_folder(out, force, marker="run.json") as building:
+        _capture(building, name=given.pop("name") or out.absolute().name, **given)
+    click.echo(out)
+
+
+@click.command(context_settings=options.ENVIRONMENT)
+@options.capture_options
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
+@options.max_size
+def run(out: Path, force: bool, baseline: Path | None, max_size: float | None, **given: Any) -> None:
+    """Capture, analyse and render in one go."""
+    from rnnreport.analyses import analyse
+    from rnnreport.report import render_report, render_summary_markdown
+    from rnnreport.results import store
+    from rnnreport.results.folder import RunFolder
+
+    compared = RunFolder.open(baseline) if baseline else None
+    with outputs.new_folder(out, force, marker="run.json") as building:
+        folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
+        analyse(folder, compared)
+        with Stage("page"):
+            page = render_report(folder)
+            store.write_text(building / "summary.md", render_summary_markdown(folder))
+        refusal = _write(page, building / "report.html", max_size)
+    if refusal:
+        raise refusal
+    click.echo(out / "report.html")
+
+
+def _write(page: str, target: Path, max_size: float | None) -> outputs.PageTooLargeError | None:
+    """A page that is too large must not cost the capture and the analyses before it."""
+    try:
+        outputs.write_page(page, target, max_size)
+    except outputs.PageTooLargeError as error:
+        return error
+    return None
+
+
+def _capture(
+    folder: Path,
+    *,
+    model: str,
+    model_arg: dict[str, Any],
+    weights: Path | None,
+    checkpoints: str | None,
+    corpus: Path,
+    tokenizer: str | None,
+    vocabulary: Path | None,
+    classes: tuple[str, ...] | None,
+    sequence_length: int | None,
+    head: str | None,
+    adapter: str | None,
+    name: str,
+    max_steps: int | None,
+    seed: int,
+) -> RunFolder:
+    from rnnreport.capture import capture_run
+    from rnnreport.load import load_corpus, load_model
+
+    earlier = _checkpoints(checkpoints) if checkpoints else []
+    data = load_corpus(
+        corpus, tokenizer=tokenizer, vocabulary=vocabulary, sequence_length=sequence_length, classes=classes
+    )
+    net = load_model(model, model_arg, weights)
+    return capture_run(
+        net,
+        data,
+        folder,
+        name=name,
+        source=model,
+        weights=weights,
+        checkpoints=earlier,
+        head=head,
+        adapter=adapter,
+        max_steps=max_steps,
+        seed=seed,
+        command=options.command_line(),
+    )
+
+
+def _checkpoints(pattern: str) -> list[Path]:
+    found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207  # Path.glob takes only relative patterns
+    if not found:
+        raise InputError(f"no file matches --checkpoints {pattern}", "quote the pattern, so that the shell leaves it")
+    return found

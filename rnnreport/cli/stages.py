@@ -1,0 +1,54 @@
+"""``rnnreport analyse`` and ``rnnreport render``: the stages after capture, alone."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from rnnreport.cli import options, outputs
+
+
+@click.command(context_settings=options.ENVIRONMENT)
+@options.run_argument
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
+@options.force
+def analyse(run: Path, baseline: Path | None, force: bool) -> None:
+    """Analyse the recorded states of RUN."""
+    from rnnreport.analyses import analyse as analyse_run
+    from rnnreport.results.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    compared = RunFolder.open(baseline) if baseline else None
+    results, summary = run / "results", run / "summary.json"
+    outputs.refuse_existing(results, summary, force=force)
+    with ExitStack() as kept:
+        for path in (results, summary):
+            kept.enter_context(outputs.set_aside(path))
+        analyse_run(folder, compared)
+    click.echo(results)
+
+
+@click.command(context_settings=options.ENVIRONMENT)
+@options.run_argument
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PAGE", help="Instead of RUN/report.html; - is standard output."
+)
+@options.max_size
+@options.force
+def render(run: Path, out: Path | None, max_size: float | None, force: bool) -> None:
+    """Render the page of RUN from its results."""
+    from rnnreport.report import render_report, render_summary_markdown
+    from rnnreport.results import store
+    from rnnreport.results.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    page = out or run / "report.html"
+    outputs.refuse_existing(page, force=force)
+    html = render_report(folder)
+    if out is None:
+        store.write_text(run / "summary.md", render_summary_markdown(folder))
+    outputs.write_page(html, page, max_size)
+    if page != outputs.STDOUT:
+        click.echo(page)
