@@ -1,0 +1,114 @@
+"""Rows of ``.tsv``, ``.csv`` and ``.jsonl`` corpora, each with its line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rnnreport.errors import InputError
+from rnnreport.load.files import SourceFile
+
+_PAIRS = (("text", "label"), ("tokens", "tags"))
+_WANTED = "needs 'text' and 'label', or 'tokens' and 'tags' (and, if you like, 'id')"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its line (1-based, the last one of a quoted csv row) and its values by column."""
+
+    line: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the order of the file, and the pair of columns that says what they are.
+
+    Attributes
+    ----------
+    columns : ("text", "label") or ("tokens", "tags")
+    rows : list of Row
+    blank_lines : int, lines without content, left out
+    """
+
+    columns: tuple[str, str]
+    rows: list[Row]
+    blank_lines: int
+
+
+def read_table(source: SourceFile) -> Table:
+    """Read all rows of a ``.tsv``, ``.csv`` or ``.jsonl`` file.
+
+    ``.tsv`` has a header and no quoting; ``.csv`` has a header and the quoting of the csv module; ``.jsonl`` has one
+    object per line.
+
+    Raises
+    ------
+    InputError
+        If the header or a line does not parse, with file and line.
+    """
+    lines = source.lines()
+    blank = sum(not line.strip() for line in lines)
+    if blank == len(lines):
+        raise InputError(f"{source.path} is empty", "give a corpus with at least one sequence")
+    if source.suffix == ".jsonl":
+        rows = list(_json_rows(source, lines))
+        columns = _columns(source, rows[0].line, rows[0].values)
+    else:
+        cells = _csv_cells(source, lines) if source.suffix == ".csv" else _tsv_cells(lines)
+        number, header = next(cells)
+        columns = _columns(source, number, header)
+        rows = list(_headed_rows(source, header, cells))
+    return Table(columns, rows, blank)
+
+
+def _columns(source: SourceFile, line: int, names: Iterable[str]) -> tuple[str, str]:
+    found = list(names)
+    repeated = sorted({name for name in found if found.count(name) > 1})
+    if repeated:
+        raise InputError(f"{source.at(line)}: column {repeated[0]!r} appears twice", "name every column once")
+    for pair in _PAIRS:
+        if set(pair) <= set(found):
+            return pair
+    shown = ", ".join(repr(name[:30]) for name in found[:8])
+    raise InputError(f"{source.at(line)}: the columns are {shown}", f"{source.suffix} {_WANTED}")
+
+
+def _tsv_cells(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split("\t")) for number, line in enumerate(lines, start=1) if line.strip())
+
+
+def _csv_cells(source: SourceFile, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{source.at(reader.line_num)}: not csv ({error})", "check the quotes of this line") from error
+
+
+def _headed_rows(source: SourceFile, header: list[str], cells: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    for number, row in cells:
+        if len(row) != len(header):
+            raise InputError(
+                f"{source.at(number)}: {len(row)} fields where the header has {len(header)}",
+                "separate the fields as in the header",
+            )
+        yield Row(number, dict(zip(header, row, strict=True)))
+
+
+def _json_rows(source: SourceFile, lines: list[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{source.at(number)}: not JSON ({error})", "write one JSON object per line") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{source.at(number)}: not a JSON object", f".jsonl {_WANTED}")
+        yield Row(number, values)
