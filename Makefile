@@ -1,0 +1,34 @@
+# make demo: train three small nets, report on them. make test: everything CI checks. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO := rnnreport-demo
+
+.PHONY: demo test check lint
+
+demo: $(INSTALLED)
+	$(BIN)/rnnreport demo --out $(DEMO) --force
+
+test: lint
+	RNNREPORT_CHROMIUM="$$(.ci/chromium $(BIN)/playwright)" $(BIN)/python -m pytest -n 2
+
+check: lint
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# torch comes first, by itself, so that a CPU build offered to pip is taken. The groups are read from pyproject.toml
+# because the pip of older Pythons has no --group.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+	  print(*groups["test"], *groups["lint"], sep="\n")' > $(VENV)/groups.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r $(VENV)/groups.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e .
+	touch $@
