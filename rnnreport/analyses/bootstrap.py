@@ -43,7 +43,8 @@ def ratio_interval(totals: Doubles, sizes: Doubles, params: BootstrapParams) -> 
     value = float(totals.sum() / sizes.sum())
     if totals.size < 2:
         return value, float("nan"), float("nan")
-    drawn = np.concatenate([totals[pick].sum(axis=1) / sizes[pick].sum(axis=1) for pick in _resamples(totals.size, params)])
+    picks = _resamples(totals.size, params)
+    drawn = np.concatenate([totals[pick].sum(axis=1) / sizes[pick].sum(axis=1) for pick in picks])
     tail = 100 * (1 - params.coverage) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return value, float(low), float(high)

@@ -75,11 +75,9 @@ def cocluster(matrix: NDArray[np.floating], params: CoclusterParams) -> Cocluste
     kept_rows, kept_columns = weights.sum(axis=1) > 0, weights.sum(axis=0) > 0
     weights = weights[np.ix_(kept_rows, kept_columns)]
     rows, columns = rows[kept_rows], columns[kept_columns]
-    spectrum = _Spectrum.of(weights) if min(weights.shape) >= 2 else None
-    fitting = [] if spectrum is None else [k for k in params.ks if k <= min(weights.shape) and k <= spectrum.distinct]
-    found = [_best_of_seeds(spectrum, weights, k, params) for k in fitting if spectrum is not None]
-    if not found:
-        found = [_Solution(1, np.zeros(rows.size, np.int32), np.zeros(columns.size, np.int32), 1.0, 0.0)]
+    found = _solutions(weights, params) or [
+        _Solution(1, np.zeros(rows.size, np.int32), np.zeros(columns.size, np.int32), 1.0, 0.0)
+    ]
     return Coclusters(
         ks=np.array([one.k for one in found], dtype=np.int32),
         row_labels=np.stack([_spread(one.rows, rows, matrix.shape[0]) for one in found]),
@@ -117,10 +115,18 @@ class _Spectrum:
         """The 1 + ceil(log2 k) leading vectors without the first, which carries no partition."""
         return np.ascontiguousarray(self.vectors[:, 1 : 1 + math.ceil(math.log2(k))])
 
-    @property
-    def distinct(self) -> int:
-        """Number of different points to be clustered, in the coarsest embedding."""
-        return int(np.unique(self.vectors[:, 1:2].round(12), axis=0).shape[0])
+    def distinct(self, k: int) -> int:
+        """Number of different points to be clustered."""
+        return int(np.unique(self.embedding(k).round(12), axis=0).shape[0])
+
+
+def _solutions(weights: Doubles, params: CoclusterParams) -> list[_Solution]:
+    """One solution for every k that both sides, and the number of different points, are large enough for."""
+    if min(weights.shape) < 2:
+        return []
+    spectrum = _Spectrum.of(weights)
+    fitting = [k for k in params.ks if k <= min(weights.shape) and k <= spectrum.distinct(k)]
+    return [_best_of_seeds(spectrum, weights, k, params) for k in fitting]
 
 
 def _best_of_seeds(spectrum: _Spectrum, weights: Doubles, k: int, params: CoclusterParams) -> _Solution:

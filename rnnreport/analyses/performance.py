@@ -17,13 +17,14 @@ _NOT_METRICS = ("epoch", "wall_s")
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability stored as 0 costs this much, not infinity
 
 _GUIDE = {
-    "classification": "Intervals resample whole sequences; one that reaches the majority share means that always naming "
-    "the most frequent class might do as well. The probe set is a sample: do not read a difference smaller than the "
-    "interval as progress.",
-    "tagging": "Every step is scored, and intervals resample whole sequences because the steps of one sequence depend on "
-    "each other. A high share of one tag makes accuracy look good: compare it with the majority share.",
-    "language-model": "Perplexity is the exponential of the mean cross-entropy per token, so a model that guesses evenly "
-    "among k tokens has perplexity k. It can be compared only between models with the same vocabulary and tokeniser.",
+    "classification": "Intervals resample whole sequences; one that reaches the majority share means that always "
+    "naming the most frequent class might do as well. The probe set is a sample: do not read a difference smaller than "
+    "the interval as progress.",
+    "tagging": "Every step is scored, and intervals resample whole sequences because the steps of one sequence depend "
+    "on each other. A high share of one tag makes accuracy look good: compare it with the majority share.",
+    "language-model": "Perplexity is the exponential of the mean cross-entropy per token, so a model that guesses "
+    "evenly among k tokens has perplexity k. It can be compared only between models with the same vocabulary and "
+    "tokeniser.",
     "unlabelled": "The probe set has no labels, so there is nothing to score; the curves show whatever the training "
     "reported. Nothing here says whether the model is good.",
 }
@@ -56,7 +57,7 @@ class Scores:
 
     def per_sequence(self, values: Doubles, count: int) -> tuple[Doubles, Doubles]:
         """Sum of the values over the items of each sequence, and the number of items, both float64 (count,)."""
-        totals = np.bincount(self.sequence, weights=values, minlength=count)
+        totals = np.bincount(self.sequence, weights=values, minlength=count).astype(np.float64)
         return totals, np.bincount(self.sequence, minlength=count).astype(np.float64)
 
 
@@ -124,15 +125,15 @@ def _metrics(probe: Probe, scores: Scores | None, params: BootstrapParams) -> di
         return ratio_interval(*scores.per_sequence(values, count), params)
 
     accuracy, loss = interval(scores.right), interval(scores.loss)
-    found = {"accuracy": (*accuracy, "share"), "cross_entropy": (*loss, "nats")}
+    found = {"accuracy": (accuracy, "share"), "cross_entropy": (loss, "nats")}
     if probe.task == "language-model":
-        found["perplexity"] = (*(_exp(bound) for bound in loss), "tokens")
+        found["perplexity"] = ((_exp(loss[0]), _exp(loss[1]), _exp(loss[2])), "tokens")
     else:
         most_frequent = np.bincount(scores.actual).argmax()
-        found["majority_share"] = (*interval((scores.actual == most_frequent).astype(np.float64)), "share")
+        found["majority_share"] = (interval((scores.actual == most_frequent).astype(np.float64)), "share")
     return {
         name: {"value": value, "low": _bound(low), "high": _bound(high), "n": int(scores.right.size), "unit": unit}
-        for name, (value, low, high, unit) in found.items()
+        for name, ((value, low, high), unit) in found.items()
         if math.isfinite(value)
     }
 
@@ -158,7 +159,8 @@ def _history(lines: Sequence[dict[str, Any]]) -> tuple[tuple[str, ...], Ints, Do
     """Metrics by epoch. Where an epoch was recorded twice (a resumed run), the later line counts."""
     by_epoch = {line["epoch"]: line for line in lines}
     epochs = sorted(by_epoch)
-    names = tuple(sorted({name for line in by_epoch.values() for name, value in line.items() if _is_metric(name, value)}))
+    found = {name for line in by_epoch.values() for name, value in line.items() if _is_metric(name, value)}
+    names = tuple(sorted(found))
     values = np.full((len(names), len(epochs)), np.nan)
     for column, epoch in enumerate(epochs):
         for row, name in enumerate(names):

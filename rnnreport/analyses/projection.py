@@ -11,9 +11,9 @@ from rnnreport.analyses.sample import Sample, hash_order
 from rnnreport.results.schema import Doubles, Floats, Probe, Projection, Unavailable
 
 _GUIDE = (
-    "Every dot is the state after one step; dots that lie close together are similar states, as far as the trust measures "
-    "next to the map say. In t-SNE, distances between groups, their sizes and their densities mean nothing; in PCA "
-    "they are real but show only two directions of the space."
+    "Every dot is the state after one step; dots that lie close together are similar states, as far as the trust "
+    "measures next to the map say. In t-SNE, distances between groups, their sizes and their densities mean nothing; "
+    "in PCA they are real but show only two directions of the space."
 )
 
 
@@ -27,7 +27,9 @@ class ProjectionParams:
     seed: int = 0
 
 
-def project(scope: str, states: Floats, probe: Probe, sample: Sample, params: ProjectionParams) -> Projection | Unavailable:
+def project(
+    scope: str, states: Floats, probe: Probe, sample: Sample, params: ProjectionParams
+) -> Projection | Unavailable:
     """Map the displayed states by t-SNE and PCA.
 
     Parameters

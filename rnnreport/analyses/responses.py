@@ -1,6 +1,6 @@
 """Responses of units to words (Ming et al., "Understanding Hidden Memories of Recurrent Neural Networks", VAST 2017).
 
-The response of unit i to word w is the mean over all occurrences of w of delta h_i, the change of the unit at that step.
+The response of unit i to word w is the mean, over all occurrences of w, of the change of the unit at that step.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def _explained(mean: Doubles, counts: Doubles, within: Doubles) -> Doubles:
 def kept_rates(states: Floats, offsets: NDArray[np.int64]) -> Doubles:
     """Share of the previous state's magnitude that each step keeps, over all units of the layer.
 
-    ``kept_t = sum of min(|h_t|, |h_(t-1)|)`` over the units that keep their sign; the rate divides by ``sum |h_(t-1)|``.
+    ``kept_t = sum of min(|h_t|, |h_(t-1)|)`` over the units that keep their sign; the rate divides it by
+    ``sum |h_(t-1)|``.
 
     Parameters
     ----------

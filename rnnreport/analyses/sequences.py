@@ -4,6 +4,7 @@ hidden states in recurrent neural networks", VCIBA 2021)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,12 @@ from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Sequences
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 _HEAD_GUIDE = (
-    "Each step shows what the model would predict if the sequence ended there. A change of prediction at a word does not "
-    "mean that the word caused it: the state before it matters as much. Distances are measured in the full state space."
+    "Each step shows what the model would predict if the sequence ended there. A change of prediction at a word does "
+    "not mean that the word caused it: the state before it matters as much. Distances are measured in the full state "
+    "space."
 )
 _TOKEN_GUIDE = (
     "Each step shows how surprised the model was by the token that follows, in nats, and what it expected instead. "
@@ -35,7 +39,9 @@ class SequenceParams:
     most_numbers: int = 4_000_000
 
 
-def read_sequences(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: SequenceParams) -> Sequences:
+def read_sequences(
+    folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: SequenceParams
+) -> Sequences:
     """Collect what the model said and how its state moved at every displayed step.
 
     Parameters
@@ -55,8 +61,8 @@ def read_sequences(folder: RunFolder, manifest: Manifest, probe: Probe, sample: 
     epochs = [recorded[place] for place in kept]
     distance = distances(last.states[scope], probe.offsets)
     predicted, confidence = _predictions(probe, last)
-    top = last.top_tokens[sample.steps] if last.top_tokens.size else last.top_tokens
-    tokens, top_tokens, token_names = _compact(probe, probe.tokens[sample.steps] if probe.tokens.size else probe.tokens, top)
+    shown, top = _take(probe.tokens, sample.steps), _take(last.top_tokens, sample.steps)
+    tokens, top_tokens, token_names = _compact(probe, shown, top)
     return Sequences(
         task=probe.task,
         scope=scope,
@@ -68,7 +74,7 @@ def read_sequences(folder: RunFolder, manifest: Manifest, probe: Probe, sample: 
         confidence=_take(confidence, sample.sequences),
         tokens=tokens,
         token_names=token_names,
-        values=probe.values[sample.steps] if probe.continuous else probe.values,
+        values=_take(probe.values, sample.steps),
         feature_names=probe.feature_names,
         class_names=probe.class_names,
         epochs=np.array(epochs, dtype=np.int32),
@@ -122,13 +128,13 @@ def _step_outputs(folder: RunFolder, epochs: list[int], last: Checkpoint, steps:
 
 def _compact(probe: Probe, tokens: Ints, top: Ints) -> tuple[Ints, Ints, tuple[str, ...]]:
     """Renumber the tokens so that only the names that occur are needed."""
-    used, places = np.unique(np.concatenate([tokens, top.ravel()]), return_inverse=True)
-    places = places.astype(np.int32)
+    used, inverse = np.unique(np.concatenate([tokens, top.ravel()]), return_inverse=True)
+    places: Ints = inverse.astype(np.int32)
     names = tuple(probe.vocabulary[token] for token in used)
     return places[: tokens.size], places[tokens.size :].reshape(top.shape), names
 
 
-def _take(values: np.ndarray, places: NDArray[np.integer]) -> np.ndarray:
+def _take(values: NDArray[Scalar], places: NDArray[np.integer]) -> NDArray[Scalar]:
     """The values at these places; an empty array stays empty, because this run has none."""
     return values[places] if len(values) else values
 

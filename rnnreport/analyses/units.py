@@ -9,13 +9,13 @@ import numpy as np
 from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
 from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, word_responses
 from rnnreport.analyses.sample import Sample
-from rnnreport.results.schema import Floats, Ints, Probe, StateKey, Unavailable, Units
+from rnnreport.results.schema import Doubles, Floats, Ints, Probe, StateKey, Unavailable, Units
 
 _GUIDE = (
-    "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves up, "
-    "blue moves down. Words and units of one cluster go together more than with others, and the stability says how far "
-    "another seed would agree. A response is a statistic of this corpus: it does not show that the word alone causes "
-    "the change, nor that the unit does nothing else."
+    "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves "
+    "up, blue moves down. Words and units of one cluster go together more than with others, and the stability says how "
+    "far another seed would agree. A response is a statistic of this corpus: it does not show that the word alone "
+    "causes the change, nor that the unit does nothing else."
 )
 
 
@@ -77,7 +77,7 @@ def analyse_units(
 def _scaled(response: Floats) -> Floats:
     """Cell states are unbounded: without this a few large units would decide everything after the shift."""
     deviation = response.std(axis=0)
-    return response / np.where(deviation > 0, deviation, 1)
+    return (response / np.where(deviation > 0, deviation, 1)).astype(np.float32)
 
 
 def _strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:
@@ -96,6 +96,6 @@ def _strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:
     return links, association
 
 
-def _mean(totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _mean(totals: Doubles, counts: Doubles) -> Doubles:
     """Divide the last axis by the counts; NaN where there is nothing to average."""
-    return np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    return np.asarray(np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0))

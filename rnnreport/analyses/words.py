@@ -10,12 +10,12 @@ from rnnreport.analyses.sample import Sample
 from rnnreport.results.schema import Doubles, Floats, Ints, Probe, Unavailable, Words
 
 _TOKEN_GUIDE = (
-    "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about a "
-    "rare word rests on few occurrences and may not hold for others."
+    "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about "
+    "a rare word rests on few occurrences and may not hold for others."
 )
 _PROTOTYPE_GUIDE = (
     "The input is continuous, so its steps were grouped into prototypes: each shape is the mean of the input vectors "
-    "nearest to it, and p01 is the most frequent. Prototypes summarise; an input between two of them belongs to neither."
+    "nearest to it, and p01 is the most frequent. Prototypes summarise: an input between two of them resembles neither."
 )
 
 
@@ -48,8 +48,8 @@ def find_words(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words,
 
 def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints]:
     counts = np.bincount(probe.tokens, minlength=len(probe.vocabulary))
-    tokens = np.argsort(-counts, kind="stable")[: params.most_words]
-    tokens = tokens[counts[tokens] > 0].astype(np.int32)
+    order = np.argsort(-counts, kind="stable")[: params.most_words]
+    tokens: Ints = order[counts[order] > 0].astype(np.int32)
     word_of_token = np.full(counts.size, -1, np.int32)
     word_of_token[tokens] = np.arange(tokens.size)
     step_words = word_of_token[probe.tokens]
@@ -59,7 +59,7 @@ def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[
         tokens=tokens,
         shapes=np.zeros((0, 0), np.float32),
         step_words=step_words[sample.steps],
-        unseen=len(probe.vocabulary) - tokens.size,
+        unseen=int((counts > 0).sum()) - tokens.size,
         guide=_TOKEN_GUIDE,
     )
     return words, step_words
@@ -69,9 +69,9 @@ def _prototypes(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words
     raw = probe.values.astype(np.float64)
     scale = raw.std(axis=0)
     cluster = _codebook((raw - raw.mean(axis=0)) / np.where(scale > 0, scale, 1), params)
-    _, cluster, counts = np.unique(cluster, return_inverse=True, return_counts=True)
+    _, places, counts = np.unique(cluster, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    step_words = np.argsort(order)[cluster].astype(np.int32)
+    step_words = np.argsort(order)[places].astype(np.int32)
     counts = counts[order]
     sums = np.stack([np.bincount(step_words, weights=column) for column in raw.T], axis=1)
     words = Words(

@@ -1,0 +1,134 @@
+"""The few plain sentences at the head of the report, each with its numbers, its n and the figure that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnreport.analyses.rules import Evidence, loss_curve
+from rnnreport.results.schema import Units, Words
+
+MOST_FINDINGS = 5
+_FEWEST_OCCURRENCES = 10  # below this a mean response says little
+
+
+def quality(evidence: Evidence) -> tuple[str, str] | None:
+    """The headline metric with its interval."""
+    metrics = evidence.performance.metrics
+    if "perplexity" in metrics:
+        found = metrics["perplexity"]
+        interval = _interval(found, "{:,.1f}")
+        return f"Perplexity is {found['value']:,.1f}{interval} over {found['n']:,} predicted tokens.", "overview"
+    if "accuracy" not in metrics:
+        return None
+    found, what = metrics["accuracy"], "steps" if evidence.probe.task == "tagging" else "sequences"
+    majority = metrics["majority_share"]["value"]
+    return (
+        f"Accuracy is {found['value']:.1%}{_interval(found, '{:.1%}')} on {found['n']:,} {what}; always naming the "
+        f"most frequent class would reach {majority:.1%}."
+    ), "overview"
+
+
+def confusion(evidence: Evidence) -> tuple[str, str] | None:
+    """The pair of classes that is mistaken most often."""
+    table = evidence.performance.confusion
+    if not table.size or evidence.performance.metrics.get("accuracy", {}).get("value") == 1:
+        return None
+    errors = table.copy()
+    np.fill_diagonal(errors, 0)
+    if not errors.any():
+        return None
+    actual, predicted = np.unravel_index(errors.argmax(), errors.shape)
+    names = evidence.performance.class_names
+    return (
+        f"The most frequent mistake is {_quoted(names[actual])} read as {_quoted(names[predicted])}: "
+        f"{errors[actual, predicted]:,} of {table[actual].sum():,}, of {errors.sum():,} mistakes in all."
+    ), "overview"
+
+
+def moving_words(evidence: Evidence) -> tuple[str, str] | None:
+    """The words, or prototypes, that move the state most."""
+    units = evidence.units.get(evidence.manifest.state_keys[0])
+    words = evidence.words
+    if not isinstance(units, Units) or not isinstance(words, Words):
+        return None
+    size = np.linalg.norm(units.response, axis=1)
+    eligible = np.flatnonzero(words.counts >= _FEWEST_OCCURRENCES)
+    top = eligible[np.argsort(-size[eligible], kind="stable")][:3]
+    if top.size < 3:
+        return None
+    named = ", ".join(f"{_quoted(words.names[word])} ({size[word]:.2g}, n = {words.counts[word]:,})" for word in top)
+    kind = "input prototypes" if evidence.probe.continuous else "words"
+    median = float(np.median(size[eligible]))
+    return (
+        f"The {kind} that move {units.scope} most are {named}; the median of the {eligible.size} that occur at least "
+        f"{_FEWEST_OCCURRENCES} times is {median:.2g}."
+    ), "units"
+
+
+def decision_time(evidence: Evidence) -> tuple[str, str] | None:
+    """When the prediction of a sequence stops changing."""
+    output, probe = evidence.last.step_output, evidence.probe
+    if probe.task != "classification" or not output.size or not np.isfinite(output).all():
+        return None
+    longer = np.flatnonzero(probe.lengths > 1)
+    if not longer.size:
+        return None
+    chosen = output.argmax(axis=1)
+    offsets = probe.offsets
+    shares = [_settled(chosen[offsets[n] : offsets[n + 1]]) for n in longer]
+    return (
+        f"On average the prediction no longer changes after {np.mean(shares):.0%} of a sequence "
+        f"(n = {longer.size:,} sequences of at least two steps)."
+    ), "sequences"
+
+
+def retention(evidence: Evidence) -> tuple[str, str] | None:
+    """How much of the state survives a step; for an LSTM the hidden state against the cell."""
+    known = {key: units for key, units in evidence.units.items() if isinstance(units, Units)}
+    first = known.get(evidence.manifest.state_keys[0])
+    if first is None or not np.isfinite(first.kept_rate[0]):
+        return None
+    steps = int((evidence.probe.lengths - 1).sum())
+    partner = known.get(first.scope[:-1] + "h") if first.scope.endswith(".c") else None
+    other = f", its hidden state {partner.kept_rate[0]:.0%}" if partner is not None else ""
+    kind = "cell state" if first.scope.endswith(".c") else "hidden state"
+    kept = f"the {kind} keeps {first.kept_rate[0]:.0%} of its size{other}"
+    return f"From one step to the next {kept} (n = {steps:,} steps).", "units"
+
+
+def best_epoch(evidence: Evidence) -> tuple[str, str] | None:
+    """When the test loss was lowest."""
+    curve = loss_curve(evidence.performance)
+    if curve is None:
+        return None
+    name, epochs, losses = curve
+    best = int(losses.argmin())
+    ending = "the last one recorded" if best == losses.size - 1 else f"it ends at {losses[-1]:.3g}, epoch {epochs[-1]}"
+    return f"{name} is lowest at epoch {epochs[best]} ({losses[best]:.3g}), {ending}.", "training"
+
+
+def _settled(chosen: np.ndarray) -> float:
+    """Share of the sequence read when its prediction changes for the last time."""
+    different = np.flatnonzero(chosen != chosen[-1])
+    return (float(different[-1]) + 2) / chosen.size if different.size else 1 / chosen.size
+
+
+def _interval(metric: dict[str, float | None], form: str) -> str:
+    low, high = metric["low"], metric["high"]
+    return "" if low is None or high is None else f" (95 % interval {form.format(low)} to {form.format(high)})"
+
+
+def _quoted(name: str) -> str:
+    return f"“{name}”"
+
+
+FINDERS: tuple[Callable[[Evidence], tuple[str, str] | None], ...] = (
+    quality,
+    confusion,
+    moving_words,
+    decision_time,
+    retention,
+    best_epoch,
+)

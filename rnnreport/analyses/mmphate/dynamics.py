@@ -1,0 +1,157 @@
+"""Which epochs, steps, units and samples enter MM-PHATE, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
+from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel
+from rnnreport.analyses.sample import evenly, hash_order
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Doubles, Dynamics, Probe, Unavailable
+
+_GUIDE = (
+    "Each dot is one unit at one time step of one epoch; dots are close when the unit behaves alike over the sampled "
+    "sequences. A unit is tied to itself across all steps and epochs, which holds its dots together even where its "
+    "behaviour changes, so do not read tight trails as proof of a stable unit. Time order is not used by the method, "
+    "and the scale and orientation of the picture mean nothing."
+)
+
+
+@dataclass(frozen=True)
+class DynamicsParams:
+    """How many epochs, steps, units, samples and nodes at most; and the parameters of the method."""
+
+    epochs: int = 20
+    steps: int = 10
+    units: int = 32
+    samples: int = 100
+    nodes: int = 6000
+    fewest_samples: int = 5
+    kernel: KernelParams = field(default_factory=KernelParams)
+    embed: EmbedParams = field(default_factory=EmbedParams)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Places of the chosen epochs (E,), steps (T,), units (H,) and sequences (samples,), all int64."""
+
+    epochs: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    units: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+
+
+def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams) -> Dynamics | Unavailable:
+    """Embed the recorded epochs of one state.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    scope : str, a StateKey
+    probe : Probe
+    params : DynamicsParams
+
+    Returns
+    -------
+    Dynamics or Unavailable
+        Unavailable with fewer than two epochs, two units or ``fewest_samples`` sequences, or with states that are not
+        finite or never differ between sequences.
+    """
+    recorded = folder.epochs()
+    units = folder.checkpoint(recorded[-1]).states[scope].shape[1]
+    if len(recorded) < 2:
+        return Unavailable(Dynamics.analysis, "training dynamics need at least two recorded epochs, this run has one")
+    if units < 2:
+        return Unavailable(Dynamics.analysis, "MM-PHATE relates units to each other, this state has only one")
+    choice = _choose(probe, len(recorded), units, params)
+    if choice.sequences.size < params.fewest_samples:
+        reason = f"MM-PHATE correlates units over sequences and needs {params.fewest_samples}, here are"
+        return Unavailable(Dynamics.analysis, f"{reason} {choice.sequences.size}")
+    epochs = [recorded[place] for place in choice.epochs]
+    tensor = _tensor(folder, epochs, scope, probe, choice)
+    if not np.isfinite(tensor).all():
+        return Unavailable(Dynamics.analysis, f"the state {scope} is not finite at every sampled step")
+    if not np.ptp(tensor, axis=-1).any():
+        return Unavailable(Dynamics.analysis, f"the state {scope} never differs between sequences")
+    kernel = multislice_kernel(tensor.reshape(-1, choice.units.size, choice.sequences.size), params.kernel)
+    embedding = embed(kernel.matrix, params.embed)
+    return Dynamics(
+        scope=scope,
+        epochs=np.array(epochs, dtype=np.int32),
+        steps=choice.steps.astype(np.int32),
+        units=choice.units.astype(np.int32),
+        plane=embedding.plane.astype(np.float32),
+        space=embedding.space.astype(np.float32),
+        entropy=embedding.entropy.astype(np.float32),
+        params=_settings(choice, kernel, embedding, params),
+        left_out=tuple(_left_out(probe, choice, len(recorded), units, kernel, params)),
+        guide=_GUIDE,
+    )
+
+
+def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams) -> _Choice:
+    """Evenly spaced epochs, steps and units, and sequences that reach the last step, within the budget of nodes."""
+    reach = int(np.sort(probe.lengths)[probe.lengths.size // 2])  # a step that at least half of the sequences reach
+    wanted = [min(epochs, params.epochs), min(reach, params.steps), min(units, params.units)]
+    while np.prod(wanted) > params.nodes:  # fewer units first, then fewer steps, then fewer epochs, down to a few each
+        excess = next(axis for axis, few in ((2, 16), (1, 5), (0, 10), (2, 2), (1, 1), (0, 2)) if wanted[axis] > few)
+        wanted[excess] -= 1
+    steps = evenly(reach, wanted[1])
+    long_enough = np.flatnonzero(probe.lengths > steps[-1])
+    order = hash_order([probe.sequence_ids[n] for n in long_enough])[: params.samples]
+    return _Choice(evenly(epochs, wanted[0]), steps, evenly(units, wanted[2]), np.sort(long_enough[order]))
+
+
+def _tensor(folder: RunFolder, epochs: list[int], scope: str, probe: Probe, choice: _Choice) -> Doubles:
+    """float64 (E, T, H, samples)."""
+    places = probe.offsets[choice.sequences][:, None] + choice.steps
+    chosen = (folder.checkpoint(epoch).states[scope][places][:, :, choice.units] for epoch in epochs)
+    return np.stack([states.transpose(1, 2, 0).astype(np.float64) for states in chosen])
+
+
+def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: DynamicsParams) -> dict[str, Any]:
+    return {
+        "samples": int(choice.sequences.size),
+        "nodes": int(kernel.matrix.shape[0]),
+        "entries": int(kernel.matrix.nnz),
+        "t": embedding.t,
+        "landmarks": embedding.landmarks,
+        "sigma": kernel.sigma,
+        "alpha": params.kernel.alpha,
+        "intraslice_knn": kernel.intra_neighbours,
+        "interslice_knn": kernel.inter_neighbours,
+        "gamma": params.embed.gamma,
+        "seed": params.embed.seed,
+        "engine": "phate",
+    }
+
+
+def _left_out(
+    probe: Probe, choice: _Choice, epochs: int, units: int, kernel: Kernel, params: DynamicsParams
+) -> Iterator[str]:
+    longest = int(probe.lengths.max())
+    if choice.epochs.size < epochs:
+        yield f"{choice.epochs.size} of {epochs} recorded epochs, evenly spaced"
+    if choice.steps.size < longest:
+        spread = f"evenly spaced up to step {choice.steps[-1] + 1}, which at least half of the sequences reach"
+        yield f"{choice.steps.size} of up to {longest} steps, {spread}"
+    if choice.units.size < units:
+        yield f"{choice.units.size} of {units} units, evenly spaced"
+    if choice.sequences.size < probe.lengths.size:
+        reaching = int((probe.lengths > choice.steps[-1]).sum())
+        of = f"the {reaching} sequences that reach the last of these steps (of {probe.lengths.size} in all)"
+        yield f"{choice.sequences.size} of {of}"
+    if kernel.inter_neighbours < params.kernel.inter_neighbours:
+        yield _clamped("between slices", kernel.inter_neighbours, params.kernel.inter_neighbours)
+    if kernel.intra_neighbours < params.kernel.intra_neighbours:
+        yield _clamped("within a slice", kernel.intra_neighbours, params.kernel.intra_neighbours)
+
+
+def _clamped(where: str, used: int, asked: int) -> str:
+    return f"the bandwidth {where} uses the nearest neighbour number {used} instead of {asked}: there are no more"

@@ -1,0 +1,96 @@
+"""All analyses of one run, in order, each written to the run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from threadpoolctl import threadpool_limits
+
+from rnnreport.analyses.comparison import CompareParams, compare
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.performance import PerformanceParams, performance
+from rnnreport.analyses.projection import ProjectionParams, project
+from rnnreport.analyses.sample import Sample, SampleParams, display_sample
+from rnnreport.analyses.sequences import SequenceParams, read_sequences
+from rnnreport.analyses.summary import SummaryParams, summarise
+from rnnreport.analyses.units import UnitParams, analyse_units
+from rnnreport.analyses.words import WordParams, find_words
+from rnnreport.errors import InputError
+from rnnreport.progress import Stage, track
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Checkpoint, Manifest, Probe, Unavailable, Units
+
+
+@dataclass(frozen=True)
+class AnalysisParams:
+    """Parameters of every analysis; the defaults are those of the report."""
+
+    sample: SampleParams = field(default_factory=SampleParams)
+    performance: PerformanceParams = field(default_factory=PerformanceParams)
+    words: WordParams = field(default_factory=WordParams)
+    units: UnitParams = field(default_factory=UnitParams)
+    sequences: SequenceParams = field(default_factory=SequenceParams)
+    projection: ProjectionParams = field(default_factory=ProjectionParams)
+    dynamics: DynamicsParams = field(default_factory=DynamicsParams)
+    compare: CompareParams = field(default_factory=CompareParams)
+    summary: SummaryParams = field(default_factory=SummaryParams)
+
+
+def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: AnalysisParams | None = None) -> None:
+    """Run every analysis and write its result, then the summary.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With at least one recorded epoch.
+    baseline : RunFolder, optional
+        A run on the same probe set to compare with.
+    params : AnalysisParams, optional
+
+    Raises
+    ------
+    InputError
+        If nothing was recorded, or the probe set of the baseline differs.
+    """
+    params = params or AnalysisParams()
+    recorded = folder.epochs()
+    if not recorded:
+        raise InputError(f"{folder.path} has no recorded epoch", "capture the run again")
+    # One thread: sums in a fixed order, so that the same input gives the same bytes.
+    with threadpool_limits(1):
+        if baseline is not None:
+            with Stage("comparison"):
+                folder.write_result(compare([baseline, folder], params.compare))
+        _analyse_run(folder, folder.manifest(), folder.probe(), folder.checkpoint(recorded[-1]), params)
+        folder.write_summary(summarise(folder, params.summary))
+
+
+def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Checkpoint, params: AnalysisParams) -> None:
+    sample = display_sample(probe, params.sample)
+    scope = manifest.state_keys[0]
+    with Stage("metrics and sequences"):
+        folder.write_result(performance(probe, last, folder.metrics(), params.performance))
+        folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
+    _write_units(folder, manifest, probe, last, sample, params)
+    with Stage(f"map of {sample.steps.size:,} states"):
+        folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
+    with Stage(f"MM-PHATE of {len(folder.epochs())} epochs"):
+        folder.write_result(training_dynamics(folder, scope, probe, params.dynamics))
+
+
+def _write_units(
+    folder: RunFolder, manifest: Manifest, probe: Probe, last: Checkpoint, sample: Sample, params: AnalysisParams
+) -> None:
+    with Stage("words"):
+        found = find_words(probe, sample, params.words)
+    keys = list(enumerate(manifest.state_keys))
+    if isinstance(found, Unavailable):
+        folder.write_result(found)
+        for number, _ in keys:
+            folder.write_result(Unavailable(Units.analysis, found.reason), scope=number)
+        return
+    words, step_words = found
+    folder.write_result(words)
+    for number, key in track(keys, "responses and co-clusters", len(keys)):
+        result = analyse_units(key, last.states[key], probe, sample, step_words, params.units)
+        folder.write_result(result, scope=number)

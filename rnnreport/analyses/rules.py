@@ -1,0 +1,175 @@
+"""The declared rules of the verdict: each looks at the evidence and returns one check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnreport.results.schema import (
+    Check,
+    Checkpoint,
+    Manifest,
+    Performance,
+    Probe,
+    StateKey,
+    Unavailable,
+    Units,
+    Words,
+)
+
+TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss")
+PROBABILITY_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the rules draw their lines."""
+
+    rise_of_loss: float = 1.1  # loss of the last epoch over the lowest one
+    idle_share: float = 0.10  # units that are saturated or dead
+    saturated_at: float = 0.95  # |h| beyond this is saturated
+    saturated_steps: float = 0.5  # for more than this share of the steps
+    dead_below: float = 1e-3  # deviation over steps, relative to the median unit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a rule or a finding may look at."""
+
+    manifest: Manifest
+    probe: Probe
+    last: Checkpoint
+    performance: Performance
+    words: Words | Unavailable
+    units: dict[str, Units | Unavailable]
+    thresholds: Thresholds
+
+
+def states_are_finite(evidence: Evidence) -> Check:
+    """Fail where a recorded state holds NaN or an infinity."""
+    states = evidence.last.states
+    damaged = {key: int((~np.isfinite(values)).any(axis=1).sum()) for key, values in states.items()}
+    steps = int(evidence.probe.lengths.sum())
+    worst = max(damaged, key=lambda key: damaged[key])
+    bad = damaged[worst]
+    text = (
+        f"{worst} is not finite at {bad:,} of {steps:,} steps" if bad else f"all states of {steps:,} steps are finite"
+    )
+    return Check("states-finite", "States are finite", "fail" if bad else "pass", bad, 0, steps, "units", text)
+
+
+def prediction_is_verified(evidence: Evidence) -> Check:
+    """Warn unless the expected prediction of the last step equals the model's own output."""
+    last, probe = evidence.last, evidence.probe
+    title, anchor = "Expected predictions are the model's own", "sequences"
+    count = probe.lengths.size
+    limit = PROBABILITY_TOLERANCE
+    if probe.task == "unlabelled":
+        return Check("prediction-verified", title, "no data", None, None, 0, anchor, evidence.manifest.head)
+    if probe.task != "classification":
+        known = last.step_output.size or last.surprisal.size
+        verdict, text = (
+            ("pass", "they come from the model itself, step by step") if known else ("warn", evidence.manifest.head)
+        )
+        return Check("prediction-verified", title, verdict, None, None, int(probe.lengths.sum()), anchor, text)
+    if not last.step_output.size or not last.model_output.size:
+        return Check("prediction-verified", title, "warn", None, limit, count, anchor, evidence.manifest.head)
+    difference = np.abs(last.step_output[probe.offsets[1:] - 1] - last.model_output).max()
+    agrees = bool(difference <= limit)
+    text = f"at the last step of {count:,} sequences they differ by {difference:.1e} at most"
+    return Check(
+        "prediction-verified", title, "pass" if agrees else "warn", float(difference), limit, count, anchor, text
+    )
+
+
+def beats_the_majority(evidence: Evidence) -> Check:
+    """Accuracy against always naming the most frequent class; perplexity against guessing evenly."""
+    metrics = evidence.performance.metrics
+    if evidence.probe.task == "language-model":
+        return _beats_even_guess(evidence)
+    title, anchor = "Better than the most frequent class", "overview"
+    accuracy, majority = metrics.get("accuracy"), metrics.get("majority_share")
+    if not accuracy or not majority:
+        return Check("beats-majority", title, "no data", None, None, 0, anchor, "there are no labels to score against")
+    share, low, high = majority["value"], accuracy["low"], accuracy["high"]
+    n = accuracy["n"]
+    if low is None:
+        text = "one sequence is not enough for an interval"
+        return Check("beats-majority", title, "no data", accuracy["value"], share, n, anchor, text)
+    verdict = "pass" if low > share else "fail" if high < share else "warn"
+    text = (
+        f"accuracy {accuracy['value']:.1%} (95 % interval {low:.1%} to {high:.1%}, n = {n:,}) against a majority share "
+        f"of {share:.1%}"
+    )
+    return Check("beats-majority", title, verdict, accuracy["value"], share, n, anchor, text)
+
+
+def _beats_even_guess(evidence: Evidence) -> Check:
+    title, anchor = "Better than an even guess", "overview"
+    perplexity = evidence.performance.metrics.get("perplexity")
+    size = len(evidence.probe.vocabulary)
+    if not perplexity:
+        return Check("beats-even-guess", title, "no data", None, size, 0, anchor, "no next token could be scored")
+    value, n = perplexity["value"], perplexity["n"]
+    text = f"perplexity {value:,.1f} over {n:,} tokens, with a vocabulary of {size:,}"
+    return Check("beats-even-guess", title, "pass" if value < size else "fail", value, size, n, anchor, text)
+
+
+def loss_did_not_rise(evidence: Evidence) -> Check:
+    """Warn where the test loss of the last epoch is clearly above its lowest value."""
+    title, anchor, limit = "No overfitting in the test loss", "training", evidence.thresholds.rise_of_loss
+    curve = loss_curve(evidence.performance)
+    if curve is None:
+        text = "fewer than two epochs report a test loss"
+        return Check("loss-rise", title, "no data", None, limit, 0, anchor, text)
+    name, epochs, losses = curve
+    best = int(losses.argmin())
+    ratio = float(losses[-1] / losses[best]) if losses[best] > 0 else 1.0
+    text = f"{name} ends at {losses[-1]:.3g}; its lowest is {losses[best]:.3g} at epoch {epochs[best]}"
+    return Check("loss-rise", title, "warn" if ratio > limit else "pass", ratio, limit, losses.size, anchor, text)
+
+
+def loss_curve(result: Performance) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """Name, epochs and values of the reported test loss, where at least two epochs have one."""
+    name = next((name for name in TEST_LOSSES if name in result.history_names), None)
+    if name is None:
+        return None
+    values = result.history[result.history_names.index(name)]
+    known = np.isfinite(values)
+    return (name, result.history_epochs[known], values[known]) if known.sum() > 1 else None
+
+
+def units_are_alive(evidence: Evidence) -> Check:
+    """Warn where many units hardly move or sit at the bounds of their activation."""
+    title, anchor, limits = "Units are in use", "units", evidence.thresholds
+    idle = total = 0
+    for key, states in evidence.last.states.items():
+        if StateKey.parse(key).kind == "h" and np.isfinite(states).all():
+            idle += int(idle_units(states, limits).sum())
+            total += states.shape[1]
+    if total == 0:
+        text = "no finite hidden state was recorded"
+        return Check("idle-units", title, "no data", None, limits.idle_share, 0, anchor, text)
+    share = idle / total
+    text = f"{idle} of {total} units are saturated or dead"
+    verdict = "warn" if share > limits.idle_share else "pass"
+    return Check("idle-units", title, verdict, share, limits.idle_share, total, anchor, text)
+
+
+def idle_units(states: np.ndarray, limits: Thresholds) -> np.ndarray:
+    """bool (H,): units that are saturated at most steps, or whose deviation is a tiny part of the median unit's."""
+    saturated = (np.abs(states) > limits.saturated_at).mean(axis=0) > limits.saturated_steps
+    deviation = states.std(axis=0, dtype=np.float64)
+    # "<=" counts every unit of a state that never moves at all, where the median itself is zero
+    return np.asarray(saturated | (deviation <= limits.dead_below * np.median(deviation)))
+
+
+RULES: tuple[Callable[[Evidence], Check], ...] = (
+    states_are_finite,
+    prediction_is_verified,
+    beats_the_majority,
+    loss_did_not_rise,
+    units_are_alive,
+)
