@@ -1,0 +1,116 @@
+"""The whole product in one command: three nets trained, recorded, analysed, reported and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+
+from rnnreport.analyses import analyse, compare
+from rnnreport.capture import Recorder, make_probe, start_run
+from rnnreport.load.corpus import NO_LABELS, Corpus
+from rnnreport.progress import Stage, track
+from rnnreport.report import (
+    IndexEntry,
+    render_comparison,
+    render_index,
+    render_report,
+    render_summary_markdown,
+)
+from rnnreport.results import store
+from rnnreport.results.folder import RunFolder
+from rnnreport.train.loop import build, train
+from rnnreport.train.nets import Cell
+from rnnreport.train.tasks import Task, TaskName, load_task
+
+_CELLS: tuple[Cell, ...] = get_args(Cell)
+_MAX_STEPS = 20_000
+
+
+def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
+    """Train an RNN, a GRU and an LSTM, report on each, compare them and list them.
+
+    Parameters
+    ----------
+    name : {"digits", "sentiment", "source"}
+    out : Path
+        Existing empty folder; gets ``rnn/``, ``gru/``, ``lstm/``, ``compare.html`` and ``index.html``.
+    seed : int
+        Of the data, the initial weights and the order of training.
+
+    Returns
+    -------
+    list of Path
+        The pages made, relative to ``out``.
+    """
+    task = load_task(name, seed)
+    corpus = probe_corpus(task)
+    folders = [_record(task, corpus, cell, out / cell.lower(), seed) for cell in _CELLS]
+    for folder in folders:
+        analyse(folder)
+        with Stage(f"{folder.path.name}: page"):
+            store.write_text(folder.path / "report.html", render_report(folder))
+            store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
+    with Stage("comparison"):
+        store.write_text(out / "compare.html", render_comparison(folders, compare(folders)))
+    reports = [Path(folder.path.name) / "report.html" for folder in folders]
+    entries = [IndexEntry(href.as_posix(), folder.summary()) for href, folder in zip(reports, folders, strict=True)]
+    store.write_text(out / "index.html", render_index(entries))
+    return [*reports, Path("compare.html"), Path("index.html")]
+
+
+def probe_corpus(task: Task) -> Corpus:
+    """The test split as a corpus, on which the states are recorded."""
+    inputs = tuple(sequence.numpy() for sequence in task.test.inputs)
+    continuous = bool(task.feature_names)
+    return Corpus(
+        name=task.title,
+        task="language-model" if task.language_model else "classification",
+        sequence_ids=task.test.ids,
+        inputs=tuple(sequence.astype(np.float32 if continuous else np.int32) for sequence in inputs),
+        labels=NO_LABELS if task.language_model else torch.stack(task.test.targets).numpy().astype(np.int32),
+        step_targets=(),
+        vocabulary=task.vocabulary,
+        class_names=task.class_names,
+        feature_names=task.feature_names,
+        skipped={},
+        unknown_tokens=0,
+        sha256=_digest(inputs),
+    )
+
+
+def _digest(inputs: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for sequence in inputs:
+        digest.update(sequence.tobytes())
+    return digest.hexdigest()
+
+
+def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> RunFolder:
+    """Train one net and record the test split at every epoch."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets this small only wait for each other's threads
+    try:
+        net = build(task, cell, seed)
+        probe = make_probe(corpus, _MAX_STEPS)
+        folder = start_run(
+            path,
+            name=f"{cell}, {task.title}",
+            model=net,
+            probe=probe,
+            corpus_info=corpus.info(),
+            source="rnnreport demo",
+            weights_sha256="",
+            seed=seed,
+            command=f"rnnreport demo --task {task.name}",
+        )
+        recorder = Recorder(net, probe, folder)
+        for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
+            recorder.record(scores.epoch, **scores.metrics())
+    finally:
+        torch.set_num_threads(threads)
+    return folder

@@ -1,0 +1,63 @@
+"""What every test may use: the real corpora, a Chromium, and one thread per process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are loaded: the nets of the tests are tiny
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def _missing(what: str) -> None:
+    """Nothing is skipped in CI."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{what}; CI must have it")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The real corpora beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        _missing("the corpora of ../shared/data are not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; `make test` installs one where there is none."""
+    named = os.environ.get("RNNREPORT_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    if not found or not Path(found).exists():
+        _missing(f"no Chromium at {named or ' or '.join(_CHROMIUM_NAMES)}: set RNNREPORT_CHROMIUM")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def chromium_flags() -> list[str]:
+    """Launch flags of a browser that is quiet and works without a display."""
+    return list(_CHROMIUM_FLAGS)

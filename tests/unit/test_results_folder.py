@@ -1,0 +1,150 @@
+"""A run folder gives back what was put in, and says clearly what is wrong with a damaged one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rnnreport.errors import InputError, RnnReportError
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Checkpoint, StateKey, Unavailable, Units, Words
+from tests.fabricate import fabricate_run
+
+
+@pytest.fixture(scope="module")
+def fabricated(tmp_path_factory) -> RunFolder:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    fabricate_run(path, epochs=3, sequences=20)
+    return RunFolder(path)
+
+
+@pytest.fixture
+def copy(fabricated, tmp_path) -> RunFolder:
+    """An own copy of everything but the states."""
+    folder = RunFolder(tmp_path / "run")
+    folder.write_manifest(fabricated.manifest())
+    folder.write_probe(fabricated.probe())
+    for line in fabricated.metrics():
+        folder.append_metrics(line)
+    return folder
+
+
+def assert_equal(left, right):
+    """Dataclasses with arrays do not compare by themselves."""
+    for field in dataclasses.fields(left):
+        one, other = getattr(left, field.name), getattr(right, field.name)
+        if isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+        elif isinstance(one, dict) and any(isinstance(item, np.ndarray) for item in one.values()):
+            assert one.keys() == other.keys()
+            for key, item in one.items():
+                np.testing.assert_array_equal(item, other[key])
+        else:
+            assert one == other
+
+
+def test_round_trips(fabricated, copy):
+    assert copy.manifest() == fabricated.manifest()
+    assert_equal(copy.probe(), fabricated.probe())
+    assert copy.metrics() == fabricated.metrics()
+    for checkpoint in fabricated.checkpoints():
+        copy.write_checkpoint(checkpoint)
+        assert_equal(copy.checkpoint(checkpoint.epoch), checkpoint)
+    assert copy.epochs() == fabricated.epochs()
+
+
+def test_epochs_are_numbers_not_names(copy):
+    empty = np.zeros((0, 0), np.float32)
+    none = np.zeros(0, np.float32)
+    for epoch in (10, 2, 1_000_000):
+        copy.write_checkpoint(Checkpoint(epoch, {}, empty, empty, none, np.zeros((0, 5), np.int32), empty))
+    assert copy.epochs() == [2, 10, 1_000_000]
+
+
+def test_a_checkpoint_counts_once_its_json_is_there(fabricated, copy):
+    checkpoint = fabricated.checkpoint(fabricated.epochs()[0])
+    copy.write_checkpoint(checkpoint)
+    (copy.path / "states" / f"epoch-{checkpoint.epoch:06d}.json").unlink()
+    assert copy.epochs() == []
+
+
+def test_results_and_their_absence(copy):
+    words = Words(
+        names=("a",),
+        counts=np.array([3], np.int32),
+        tokens=np.array([0], np.int32),
+        shapes=np.zeros((0, 0), np.float32),
+        step_words=np.array([0, -1], np.int32),
+        unseen=0,
+        guide="",
+    )
+    copy.write_result(words)
+    assert_equal(copy.result(Words), words)
+    copy.write_result(Unavailable("words", "no token occurs ten times"))
+    assert copy.result(Words) == Unavailable("words", "no token occurs ten times")
+    copy.write_result(words)
+    assert_equal(copy.result(Words), words)
+
+
+def test_results_of_states_are_kept_apart(copy):
+    for scope in (0, 1):
+        copy.write_result(Unavailable("units", f"state {scope}"), scope=scope)
+    reasons = [copy.result(Units, scope=scope) for scope in (0, 1)]
+    assert reasons == [Unavailable("units", "state 0"), Unavailable("units", "state 1")]
+
+
+def test_a_torn_last_line_is_left_out(copy):
+    expected = copy.metrics()
+    with open(copy.path / "metrics.jsonl", "a") as stream:
+        stream.write('{"epoch": 99, "lo')
+    assert copy.metrics() == expected
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"epoch": "1"}', '{"loss": 1}'])
+def test_an_earlier_bad_line_is_named(copy, line):
+    path = copy.path / "metrics.jsonl"
+    path.write_text(f"{line}\n{path.read_text()}")
+    with pytest.raises(InputError, match=r"metrics\.jsonl:1 "):
+        copy.metrics()
+
+
+def test_metrics_that_are_not_finite_become_null(copy):
+    copy.append_metrics({"epoch": 50, "loss": float("nan")})
+    assert copy.metrics()[-1] == {"epoch": 50, "loss": None}
+
+
+def test_a_full_disk_is_told(copy, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rnnreport.results.folder.os.fsync", full)
+    with pytest.raises(RnnReportError, match=r"cannot write .*metrics\.jsonl: No space left"):
+        copy.append_metrics({"epoch": 1})
+
+
+def test_what_is_no_run_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is not a run folder"):
+        RunFolder.open(tmp_path)
+
+
+@pytest.mark.parametrize("version", [None, 2, "1"])
+def test_another_format_version_is_refused(copy, version):
+    path = copy.path / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": version}))
+    with pytest.raises(InputError, match="format version"):
+        RunFolder.open(copy.path)
+
+
+@pytest.mark.parametrize("key", [StateKey("encoder.rnn", 1, "rev", "c"), StateKey("model", 0, "fwd", "h")])
+def test_state_keys_are_read_back(key):
+    assert StateKey.parse(str(key)) == key
+
+
+@pytest.mark.parametrize("text", ["rnn.0.up.h", "h", "rnn.x.fwd.h"])
+def test_other_state_keys_are_refused(text):
+    with pytest.raises(ValueError):
+        StateKey.parse(text)
