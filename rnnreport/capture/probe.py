@@ -49,8 +49,8 @@ def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:
 def probe_sha256(probe: Probe) -> str:
     """Hash of ids, order, inputs, labels and targets; runs with equal hashes can be compared.
 
-    Tokens enter by their strings, not their ids, so that two models with vocabularies of their own can still be compared
-    on the same text.
+    Tokens enter by their strings, not their ids, so that two models with vocabularies of their own can still be
+    compared on the same text.
 
     Returns
     -------

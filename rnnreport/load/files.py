@@ -53,9 +53,9 @@ class SourceFile:
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         if not lines[-1]:
             lines.pop()
-        for number, line in enumerate(lines, start=1):
-            if len(line) > MAX_LINE:
-                raise InputError(f"{self.at(number)}: a line of {len(line):,} characters", f"at most {MAX_LINE:,}")
+        for number, content in enumerate(lines, start=1):
+            if len(content) > MAX_LINE:
+                raise InputError(f"{self.at(number)}: a line of {len(content):,} characters", f"at most {MAX_LINE:,}")
         return lines
 
 

@@ -98,9 +98,7 @@ def _from_json(source: SourceFile) -> list[str]:
     try:
         parsed: Any = json.loads(source.data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{source.path} is not JSON: {error}", "give a list of tokens or an object token: id"
-        ) from error
+        raise InputError(f"{source.path} is not JSON: {error}", "give a list or an object token: id") from error
     if isinstance(parsed, list) and all(isinstance(token, str) for token in parsed):
         return parsed
     if isinstance(parsed, dict) and all(type(number) is int and 0 <= number < MAX_TOKENS for number in parsed.values()):

@@ -1,0 +1,89 @@
+"""Batches without padding: only sequences of equal length go together, so results are exact whatever the model does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnreport.results.schema import Probe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of one length T.
+
+    Attributes
+    ----------
+    sequences : int64 (B,), their places in the probe set
+    steps : int64 (B, T), rows of the ragged concatenation that their steps take
+    inputs : Tensor, int64 (B, T) token ids or floating point (B, T, D)
+    """
+
+    sequences: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    inputs: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 (B,), on the CPU, where ``pack_padded_sequence`` wants it."""
+        return torch.full((self.steps.shape[0],), self.steps.shape[1], dtype=torch.int64)
+
+
+def equal_length_groups(probe: Probe) -> list[NDArray[np.int64]]:
+    """Places of the sequences of each length, shortest first, then in the order of the probe set."""
+    order = np.argsort(probe.lengths, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(probe.lengths[order])) + 1)
+
+
+def equal_length_batches(probe: Probe, batch_size: int, max_steps: int) -> list[NDArray[np.int64]]:
+    """Places of the sequences of each batch.
+
+    Parameters
+    ----------
+    probe : Probe
+    batch_size : int
+        Most sequences in a batch.
+    max_steps : int
+        Most steps in a batch of more than one sequence, which bounds the memory.
+
+    Returns
+    -------
+    list of int64 (B,)
+    """
+    batches = []
+    for group in equal_length_groups(probe):
+        size = max(1, min(batch_size, max_steps // int(probe.lengths[group[0]])))
+        batches += [group[start : start + size] for start in range(0, len(group), size)]
+    return batches
+
+
+def trial_batch(probe: Probe, like: Tensor) -> Batch:
+    """A small batch of the commonest length, with different numbers of sequences and of steps.
+
+    A sequence appears more than once where there are too few of that length.
+    """
+    group = max(equal_length_groups(probe), key=lambda places: (len(places), probe.lengths[places[0]]))
+    size = 2 if probe.lengths[group[0]] == 3 else 3
+    return make_batch(probe, np.resize(group, size), like)
+
+
+def make_batch(probe: Probe, sequences: NDArray[np.int64], like: Tensor) -> Batch:
+    """The batch of these sequences, which have one length.
+
+    Parameters
+    ----------
+    probe : Probe
+    sequences : int64 (B,)
+    like : Tensor
+        A parameter of the model: its device, and its dtype for continuous input.
+    """
+    steps = probe.offsets[sequences][:, None] + np.arange(probe.lengths[sequences[0]])
+    if probe.continuous:
+        inputs = torch.from_numpy(probe.values[steps]).to(like)
+    else:
+        inputs = torch.from_numpy(probe.tokens[steps].astype(np.int64)).to(like.device)
+    return Batch(sequences, steps, inputs)

@@ -1,0 +1,46 @@
+"""Running a model as if nobody had: mode, buffers and random generators are put back afterwards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; the model and all random generators are afterwards what they were.
+
+    ``no_grad`` rather than ``inference_mode``: a model that keeps a tensor of the pass for later (a carried state, a
+    cache) could not train on with an inference tensor.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    devices = sorted({parameter.device for parameter in model.parameters() if parameter.is_cuda}, key=str)
+    try:
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        for module, training in modes:
+            module.training = training
+        for module, name, buffer, before in buffers:
+            _restore_buffer(module, name, buffer, before)
+
+
+def _restore_buffer(module: nn.Module, name: str, buffer: Tensor | None, before: Tensor | None) -> None:
+    module._buffers[name] = buffer
+    if buffer is not None and before is not None and not torch.equal(buffer, before):
+        with torch.no_grad():
+            buffer.copy_(before)
