@@ -96,7 +96,7 @@ def inspect_model(
     Raises
     ------
     InputError
-        If the model cannot be run on the probe set, its output does not fit the corpus, or the given head does not hold.
+        If the model cannot be run on the probe set, its output does not fit the corpus, or ``head`` does not hold.
     """
     trial = trial_batch(probe, a_parameter(model))
     convention = find_convention(model, adapter, trial)
@@ -202,8 +202,8 @@ def _confirm(model: nn.Module, probe: Probe, found: Inspection, batch_size: int)
     if worst <= TOLERANCE:
         return found.head, (
             f"The expected prediction of a step is {found.head}, the model's own head, applied to the state of that "
-            f"step; at the last step it equals the model's output in all {len(probe.lengths)} sequences of the probe set "
-            f"(largest difference {worst:.1g})."
+            f"step; at the last step it equals the model's output in all {len(probe.lengths)} sequences of the probe "
+            f"set (largest difference {worst:.1g})."
         )
     return None, (
         f"There is no expected prediction: {found.head}, applied to the last state, differs from the model's output by "
