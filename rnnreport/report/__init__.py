@@ -1,1 +1,7 @@
-"""."""
+"""From results to pages: strings only, no torch, no analysis. Rendering is a pure function of run folders."""
+
+from rnnreport.report.index import IndexEntry, render_index
+from rnnreport.report.markdown import render_summary_markdown
+from rnnreport.report.page import render_comparison, render_report
+
+__all__ = ["IndexEntry", "render_comparison", "render_index", "render_report", "render_summary_markdown"]

@@ -1,0 +1,82 @@
+"""What is inlined into every page: style sheet, BokehJS core, our scripts; and the policy that allows only these."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bokeh.util.paths import bokehjs_path
+from markupsafe import Markup
+
+from rnnreport.report.environment import template_folder
+
+_STYLES = ("tokens.css", "page.css", "views.css", "print.css")
+_CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "reading.js")
+REPORT_SCRIPTS = (
+    *_CORE,
+    "bar.js",
+    "units.js",
+    "details.js",
+    "sequences.js",
+    "steps.js",
+    "map.js",
+    "training.js",
+    "rotate3d.js",
+    "dynamics.js",
+    "boot.js",
+)
+COMPARISON_SCRIPTS = (*_CORE, "compare.js", "boot.js")
+
+
+@dataclass(frozen=True)
+class Assets:
+    """Inline texts of one page.
+
+    Attributes
+    ----------
+    style : Markup, one style sheet
+    scripts : tuple of Markup, in the order of execution; the first runs before the page is drawn
+    policy : str, content security policy that allows exactly these scripts and no request
+    """
+
+    style: Markup
+    scripts: tuple[Markup, ...]
+    policy: str
+
+
+def page_assets(scripts: Sequence[str], *, bokeh: bool = True) -> Assets:
+    """Collect the assets of a page.
+
+    Parameters
+    ----------
+    scripts : names in ``templates/assets``, in order
+    bokeh : whether the page holds plots
+    """
+    early = _read("theme.js")
+    own = "\n".join(_read(name) for name in scripts)
+    texts = [text for text in (early, _bokehjs() if bokeh else "", own) if text]
+    allowed = " ".join(f"'sha256-{_digest(text)}'" for text in texts)
+    policy = (
+        f"default-src 'none'; script-src {allowed or chr(39) + 'none' + chr(39)}; "
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    style = "\n".join(_read(name) for name in _STYLES)
+    return Assets(Markup(style), tuple(Markup(text) for text in texts), policy)
+
+
+@functools.cache
+def _read(name: str) -> str:
+    return (template_folder() / "assets" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _bokehjs() -> str:
+    """BokehJS core alone: widgets, tables, MathJax and WebGL would double the page and are not used."""
+    return (bokehjs_path() / "js" / "bokeh.min.js").read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

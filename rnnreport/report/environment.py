@@ -1,0 +1,83 @@
+"""The Jinja2 environment: where templates lie, strict and escaping, with the few filters the pages use."""
+
+from __future__ import annotations
+
+import functools
+import math
+import tomllib
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+import rnnreport
+from rnnreport.errors import RnnReportError
+
+
+@functools.cache
+def template_folder() -> Path:
+    """Find the templates: inside the installed package, or beside it in a checkout of this project.
+
+    Raises
+    ------
+    RnnReportError
+        If the installation lacks them.
+    """
+    package = Path(rnnreport.__file__).parent
+    if (package / "templates" / "report.html.j2").is_file():
+        return package / "templates"
+    if _is_our_checkout(package.parent):
+        return package.parent / "templates"
+    raise RnnReportError(f"no templates beside {package}", "reinstall rnnreport")
+
+
+def _is_our_checkout(folder: Path) -> bool:
+    """Whether the folder's pyproject.toml is ours: a stray site-packages/templates must not be picked up."""
+    project = folder / "pyproject.toml"
+    if not project.is_file():
+        return False
+    name = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name")
+    return bool(name == "rnnreport")
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """The one environment of all pages."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder()),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"number": number, "count": count, "percent": percent, "markdown": markdown_escape}
+    return made
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for people: three significant digits, "not defined" for NaN and None."""
+    if value is None or not math.isfinite(value):
+        return "not defined"
+    if value != 0 and (abs(value) >= 10**6 or abs(value) < 10**-4):
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(decimals, 4)}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return "not defined" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def count(value: int) -> str:
+    """An integer with thousands separators."""
+    return f"{value:,}"
+
+
+def markdown_escape(value: object) -> Markup:
+    """Text from strangers inside a Markdown table: one line, no markup, no HTML, no mentions."""
+    text = " ".join(str(value).split())
+    for character in "\\`*_{}[]()#+-!|~":
+        text = text.replace(character, "\\" + character)
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;"))

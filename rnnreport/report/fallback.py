@@ -1,0 +1,84 @@
+"""Small static pictures for print and for readers whose browser runs no scripts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+_WIDTH, _HEIGHT = 640, 300
+_MOST_POINTS = 900
+_DASHES = ("", "6 4", "2 3", "8 3 2 3")
+
+
+def scatter_svg(
+    label: str, points: NDArray[np.floating], groups: NDArray[np.integer], colours: Sequence[str]
+) -> Markup:
+    """A point cloud.
+
+    Parameters
+    ----------
+    label : str, the text alternative
+    points : real (P, 2); drawn with equal scales
+    groups : int (P,), index into ``colours``
+    colours : CSS colours
+    """
+    shown = _thinned(np.flatnonzero(np.isfinite(points).all(axis=1)))
+    points, groups = points[shown], groups[shown]
+    if not len(points):
+        return Markup("")
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = 0.94 * min(_WIDTH / max(high[0] - low[0], 1e-9), _HEIGHT / max(high[1] - low[1], 1e-9))
+    x, y = ((points - (low + high) / 2) * scale * [1, -1] + [_WIDTH / 2, _HEIGHT / 2]).T
+    paths = []
+    for group in np.unique(groups):
+        member = groups == group
+        dots = "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(x[member], y[member], strict=True))
+        paths.append(f'<path d="{dots}" stroke="{colours[int(group) % len(colours)]}"/>')
+    body = f'<g stroke-width="4" stroke-linecap="round" fill="none">{"".join(paths)}</g>'
+    return _svg(label, body)
+
+
+def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Markup:
+    """Lines over epochs, labelled at their ends."""
+    finite = {name: (x[np.isfinite(y)], y[np.isfinite(y)]) for name, (x, y) in curves.items()}
+    finite = {name: pair for name, pair in finite.items() if len(pair[0])}
+    if not finite:
+        return Markup("")
+    xs = np.concatenate([pair[0] for pair in finite.values()])
+    ys = np.concatenate([pair[1] for pair in finite.values()])
+    span_x, span_y = max(np.ptp(xs), 1e-9), max(np.ptp(ys), 1e-9)
+    parts = []
+    for place, (name, (x, y)) in enumerate(finite.items()):
+        a = 44 + (x - xs.min()) / span_x * (_WIDTH - 190)
+        b = _HEIGHT - 28 - (y - ys.min()) / span_y * (_HEIGHT - 50)
+        line = " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(a, b, strict=True))
+        dash = _DASHES[place % len(_DASHES)]
+        parts.append(
+            f'<polyline points="{line}" fill="none" stroke="#333" stroke-width="1.6" stroke-dasharray="{dash}"/>'
+        )
+        parts.append(f'<text x="{a[-1] + 6:.0f}" y="{b[-1] + 4:.0f}" font-size="12">{escape(name)} {y[-1]:.3g}</text>')
+    low, high = f"{ys.min():.3g}", f"{ys.max():.3g}"
+    parts.append(
+        f'<text x="0" y="{_HEIGHT - 26}" font-size="11">{low}</text><text x="0" y="24" font-size="11">{high}</text>'
+    )
+    ends = f'<text x="44" y="{_HEIGHT - 6}" font-size="11">epoch {int(xs.min())}</text>'
+    ends += f'<text x="{_WIDTH - 190}" y="{_HEIGHT - 6}" font-size="11">epoch {int(xs.max())}</text>'
+    return _svg(label, "".join(parts) + ends)
+
+
+def _svg(label: str, body: str) -> Markup:
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" class="static-figure" role="img" aria-label={quoteattr(label)}'
+    return Markup(f"<svg {box}>{body}</svg>")
+
+
+def _thinned(indices: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The points with the smallest hashes of their places: the same on every machine."""
+    if len(indices) <= _MOST_POINTS:
+        return indices
+    order = sorted(indices.tolist(), key=lambda index: hashlib.sha256(str(index).encode()).digest())
+    return np.sort(np.array(order[:_MOST_POINTS]))

@@ -1,0 +1,114 @@
+"""Lines over epochs or units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, Range1d, Span
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from rnnreport.report.figures.base import base_figure, empty_source
+
+_DASHES = ("solid", "dashed", "dotted", "dotdash")
+
+
+def epoch_curves(
+    name: str, y_label: str, curves: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float64]]]
+) -> figure:
+    """Metrics of one scale over epochs, labelled at their ends; a vertical line marks the selected epoch.
+
+    Parameters
+    ----------
+    name : str, prefix of the model names ``NAME.cursor`` and ``NAME.line-I``
+    y_label : str
+    curves : label to epochs (E,) and values (E,), NaN where missing
+    """
+    last = max((int(epochs[-1]) for epochs, _ in curves.values() if len(epochs)), default=1)
+    first = min((int(epochs[0]) for epochs, _ in curves.values() if len(epochs)), default=0)
+    room = max(1.0, (last - first) * 0.02)
+    plot = base_figure(
+        height=230,
+        x_label="epoch",
+        y_label=y_label,
+        x_range=Range1d(first - room, last + room),
+        y_range=DataRange1d(range_padding=0.08),
+    )
+    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
+    for place, (epochs, values) in enumerate(curves.values()):
+        source = ColumnDataSource({"x": epochs.astype(np.int32), "y": values.astype(np.float32)})
+        line = plot.line("x", "y", source=source, line_width=2, line_dash=_DASHES[place % len(_DASHES)])
+        line.name = f"{name}.line-{place}"
+        if len(epochs) == 1:
+            plot.scatter("x", "y", source=source, size=7, name=f"{name}.dot-{place}")
+    plot.add_layout(Span(name=f"{name}.cursor", dimension="height", location=last, line_width=1.5))
+    return plot
+
+
+def response_curve(units: int) -> figure:
+    """Expected response of every unit to up to three words, in the order of the first one.
+
+    Sources: ``response.band-I`` (x, low, high, outer_low, outer_high) and ``response.line-I`` (x, y), I = 0, 1, 2.
+    """
+    plot = base_figure(
+        height=250,
+        x_label="units, in the order of the first word's response",
+        y_label="change of the state",
+        x_range=Range1d(-0.5, units - 0.5),
+        y_range=DataRange1d(range_padding=0.05),
+    )
+    plot.xaxis.major_label_text_font_size = "0px"
+    for place in range(3):
+        band = empty_source(f"response.band-{place}", "x", "low", "high", "outer_low", "outer_high")
+        for lower, upper, alpha in (("outer_low", "outer_high", 0.12), ("low", "high", 0.22)):
+            plot.varea("x", lower, upper, source=band, fill_alpha=alpha, name=f"response.area-{lower}-{place}")
+        source = empty_source(f"response.line-{place}", "x", "y")
+        plot.line("x", "y", source=source, line_width=1.8, name=f"response.curve-{place}")
+    mark = empty_source("response.unit", "x", "y")
+    plot.scatter("x", "y", source=mark, size=9, fill_color=None, line_width=2, name="response.mark")
+    plot.add_layout(Span(dimension="width", location=0, line_width=1, name="response.zero"))
+    return plot
+
+
+def unit_boxes() -> figure:
+    """The words a unit answers to most strongly: box 25-75 %, whiskers 9-91 %, line at the mean.
+
+    Sources: ``boxes`` (y, low, high, outer_low, outer_high, mean, color).
+    """
+    plot = base_figure(height=250, x_label="change of the unit's state", x_range=DataRange1d(range_padding=0.06))
+    plot.y_range = Range1d(-0.6, 7.6)
+    source = empty_source("boxes", "y", "low", "high", "outer_low", "outer_high", "mean", "color")
+    plot.segment("outer_low", "y", "outer_high", "y", source=source, line_color="color", line_width=1.2)
+    plot.hbar(
+        "y",
+        left="low",
+        right="high",
+        height=0.55,
+        source=source,
+        fill_color="color",
+        fill_alpha=0.35,
+        line_color="color",
+    )
+    plot.scatter("mean", "y", source=source, marker="dash", angle=np.pi / 2, size=15, line_color="color", line_width=3)
+    plot.add_layout(Span(dimension="height", location=0, line_width=1, name="boxes.zero"))
+    plot.yaxis.name = "boxes.words"
+    plot.yaxis.ticker = list(range(8))
+    return plot
+
+
+def reading_curves(runs: Sequence[str]) -> figure:
+    """One sequence read by several runs: probability of the true class after each step.
+
+    Sources: ``reading.line-I`` (x, y), one per run.
+    """
+    plot = base_figure(height=250, x_label="step", y_label="probability of the true class",
+        x_range=Range1d(-0.5, 1.5), y_range=Range1d(-0.02, 1.05),
+    )  # fmt: skip
+    for place in range(len(runs)):
+        source = empty_source(f"reading.line-{place}", "x", "y")
+        dash = _DASHES[place % len(_DASHES)]
+        plot.line("x", "y", source=source, line_width=2.2, line_dash=dash, name=f"reading.curve-{place}")
+        plot.scatter("x", "y", source=source, size=6, name=f"reading.dots-{place}")
+    plot.xaxis.name = "reading.steps"
+    return plot

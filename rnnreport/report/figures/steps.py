@@ -1,0 +1,71 @@
+"""One sequence, step by step: classes over time and the distance the state moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bokeh.models import DataRange1d, FixedTicker, Range1d
+from bokeh.plotting import figure
+
+from rnnreport.report.figures.base import base_figure, empty_source, pointing
+
+_LEFT = 92  # both figures share their steps: equal borders keep the columns under each other
+
+
+def class_steps(class_names: Sequence[str]) -> figure:
+    """Classes x steps: the darker, the more probable after that step; the top strip is the winner.
+
+    Sources: ``classes`` (x, y, h, color).
+    """
+    rows = len(class_names)
+    plot = base_figure(
+        height=min(420, 76 + 22 * (rows + 1)), x_range=Range1d(-0.5, 1.5), y_range=Range1d(rows + 0.5, -0.8)
+    )
+    plot.min_border_left = plot.min_border_right = _LEFT
+    plot.min_border_right = 8
+    source = empty_source("classes", "x", "y", "h", "color")
+    cells = plot.rect(
+        "x", "y", width=1, height="h", source=source, fill_color="color", line_color=None, dilate=True,
+    )  # fmt: skip
+    here = empty_source("classes.here", "x", "color")
+    plot.rect(
+        "x",
+        (rows - 0.3) / 2,
+        width=1,
+        height=rows + 1.4,
+        source=here,
+        fill_color=None,
+        line_color="color",
+        line_width=1.5,
+    )
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(rows + 1)))
+    plot.yaxis.major_label_overrides = {0: "winner", **{place + 1: name[:14] for place, name in enumerate(class_names)}}
+    plot.xaxis.name = "classes.steps"
+    plot.xaxis.ticker = FixedTicker(ticks=[])
+    plot.xaxis.major_label_text_font_size = "0px"
+    plot.grid.visible = False
+    pointing(plot, cells)
+    return plot
+
+
+def step_bars(name: str, y_label: str) -> figure:
+    """One bar per step: how far the state moves to the next one (original space), or the surprisal of the next token.
+
+    Sources: ``NAME`` (x, top, color), ``NAME.here`` (x, top, color).
+    """
+    plot = base_figure(
+        height=190, x_range=Range1d(-0.5, 1.5), y_range=DataRange1d(start=0, range_padding=0.1), y_label=y_label
+    )
+    plot.min_border_left = _LEFT
+    plot.min_border_right = 8
+    bars = plot.vbar(
+        "x", top="top", width=0.72, source=empty_source(name, "x", "top", "color"), fill_color="color",
+        line_color=None,
+    )  # fmt: skip
+    here = empty_source(f"{name}.here", "x", "top", "color")
+    plot.vbar("x", top="top", width=0.72, source=here, fill_color=None, line_color="color", line_width=2)
+    plot.xaxis.name = f"{name}.steps"
+    plot.xaxis.ticker = FixedTicker(ticks=[])
+    plot.xaxis.major_label_orientation = 0.9
+    pointing(plot, bars)
+    return plot

@@ -1,0 +1,94 @@
+"""Everything a page needs of a run folder, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import (
+    Comparison,
+    Dynamics,
+    Manifest,
+    Performance,
+    Projection,
+    Sequences,
+    Summary,
+    Unavailable,
+    Units,
+    Words,
+)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of one run; an analysis that did not apply is an ``Unavailable`` with its reason."""
+
+    manifest: Manifest
+    summary: Summary
+    performance: Performance | Unavailable
+    words: Words | Unavailable
+    units: tuple[Units, ...]
+    units_missing: str
+    sequences: Sequences | Unavailable
+    projection: Projection | Unavailable
+    dynamics: Dynamics | Unavailable
+    comparison: Comparison | Unavailable
+
+
+def gather(folder: RunFolder) -> Run:
+    """Read the results of a run.
+
+    Raises
+    ------
+    InputError
+        If one is missing or damaged.
+    """
+    manifest = folder.manifest()
+    units = [folder.result(Units, scope) for scope in range(len(manifest.state_keys))]
+    has_baseline = (folder.path / "results" / "comparison.json").exists()
+    return Run(
+        manifest=manifest,
+        summary=folder.summary(),
+        performance=folder.result(Performance),
+        words=folder.result(Words),
+        units=tuple(result for result in units if not isinstance(result, Unavailable)),
+        units_missing=next((result.reason for result in units if isinstance(result, Unavailable)), ""),
+        sequences=folder.result(Sequences),
+        projection=folder.result(Projection),
+        dynamics=folder.result(Dynamics),
+        comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
+    )
+
+
+def available(result: Result | Unavailable) -> Result | None:
+    """The result, or None where the analysis did not apply."""
+    return None if isinstance(result, Unavailable) else result
+
+
+def reason(result: object) -> str:
+    """Why an analysis did not apply; "" where it did."""
+    return result.reason if isinstance(result, Unavailable) else ""
+
+
+def state_title(key: str) -> str:
+    """A state key in words: "rnn, layer 1, hidden state h".
+
+    Parameters
+    ----------
+    key : str, a StateKey as text
+    """
+    module, layer, direction, kind = key.rsplit(".", 3)
+    kinds = {"h": "hidden state h", "c": "cell state c"}
+    backward = ", backward" if direction == "rev" else ""
+    return f"{module}, layer {int(layer) + 1}{backward}, {kinds.get(kind, 'gate ' + kind)}"
+
+
+def model_line(manifest: Manifest) -> str:
+    """The model in one line: "LSTM, 1 layer of 32 units, 5,770 parameters"."""
+    model = manifest.model
+    layers = f"{model['layers']} layer{'s' if model['layers'] != 1 else ''} of {model['units']} units"
+    both = "bidirectional " if model["bidirectional"] else ""
+    return f"{both}{model['cell']}, {layers}, {model['parameters']:,} parameters"

@@ -1,0 +1,114 @@
+"""What of a run's results travels to the browser: arrays into the payload, names and settings into its description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnreport.report.figures.maps import to_square
+from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.payload import Payload
+from rnnreport.results.schema import Comparison, Dynamics, Projection, Sequences, Units, Words
+
+
+def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
+    """Pack a report.
+
+    Returns
+    -------
+    dict
+        What the page's scripts need to know besides the arrays; sections that do not apply are None.
+    """
+    words, sequences = available(run.words), available(run.sequences)
+    projection, dynamics = available(run.projection), available(run.dynamics)
+    comparison = available(run.comparison)
+    return {
+        "kind": "report",
+        "task": run.manifest.task,
+        "states": [state_title(units.scope) for units in run.units],
+        "words": words and _pack_words(words, payload),
+        "units": [_pack_units(f"units{place}", units, payload) for place, units in enumerate(run.units)],
+        "sequences": sequences and _pack_sequences("sequences", sequences, payload),
+        "map": projection and _pack_projection(projection, payload),
+        "dynamics": dynamics and _pack_dynamics(dynamics, payload),
+        "comparison": comparison and sequences and _pack_flips(comparison, sequences),
+    }
+
+
+def describe_comparison(comparison: Comparison, sequences: Sequence[Sequences], payload: Payload) -> dict[str, Any]:
+    """Pack a comparison page: the displayed sequences of every run."""
+    payload.add_integers("predicted", comparison.predicted)
+    payload.add_reals("confidence", comparison.confidence, bits=8)
+    return {
+        "kind": "comparison",
+        "task": sequences[0].task,
+        "runs": list(comparison.runs),
+        "sequences": [_pack_sequences(f"run{place}", run, payload) for place, run in enumerate(sequences)],
+    }
+
+
+def _pack_words(words: Words, payload: Payload) -> dict[str, Any]:
+    payload.add_integers("words.counts", words.counts)
+    payload.add_integers("words.steps", words.step_words)
+    payload.add_reals("words.shapes", words.shapes, bits=8)
+    return {"names": list(words.names), "prototypes": bool(words.shapes.size)}
+
+
+def _pack_units(prefix: str, units: Units, payload: Payload) -> dict[str, Any]:
+    payload.add_reals(f"{prefix}.response", units.response)
+    payload.add_reals(f"{prefix}.bands", units.bands)
+    payload.add_integers(f"{prefix}.wordLabels", units.word_labels)
+    payload.add_integers(f"{prefix}.unitLabels", units.unit_labels)
+    payload.add_reals(f"{prefix}.links", units.links)
+    payload.add_reals(f"{prefix}.association", units.association)
+    payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
+    payload.add_reals(f"{prefix}.activation", units.activation, bits=8)
+    return {
+        "prefix": prefix,
+        "ks": units.ks.tolist(),
+        "stability": [_rounded(value) for value in units.stability],
+        "cut": [_rounded(value) for value in units.cut],
+        "defaultK": units.default_k,
+        "clip": _rounded(np.nanquantile(np.abs(units.response), 0.98) if units.response.size else 1.0),
+        "activationClip": _rounded(np.nanquantile(np.abs(units.activation), 0.98) if units.activation.size else 1.0),
+    }
+
+
+def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict[str, Any]:
+    for name in ("lengths", "labels", "predicted", "tokens", "targets", "top_tokens"):
+        payload.add_integers(f"{prefix}.{name}", getattr(sequences, name))
+    for name in ("confidence", "step_output", "top_probabilities", "values"):
+        payload.add_reals(f"{prefix}.{name}", getattr(sequences, name), bits=8)
+    for name in ("surprisal", "distance"):
+        payload.add_reals(f"{prefix}.{name}", getattr(sequences, name))
+    return {
+        "prefix": prefix,
+        "ids": list(sequences.sequence_ids),
+        "tokenNames": list(sequences.token_names),
+        "classNames": list(sequences.class_names),
+        "epochs": sequences.epochs.tolist(),
+        "largestDistance": _rounded(sequences.largest_distance),
+    }
+
+
+def _pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
+    for place in range(len(projection.methods)):
+        payload.add_reals(f"map.{place}", to_square(projection.coordinates[place]))
+    return {"methods": list(projection.methods)}
+
+
+def _pack_dynamics(dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
+    payload.add_reals("dynamics.plane", to_square(dynamics.plane))
+    payload.add_reals("dynamics.space", to_square(dynamics.space))
+    return {"epochs": dynamics.epochs.tolist(), "steps": dynamics.steps.tolist(), "units": dynamics.units.tolist()}
+
+
+def _pack_flips(comparison: Comparison, sequences: Sequences) -> dict[str, Any]:
+    return {"runs": list(comparison.runs), "shown": list(sequences.sequence_ids)}
+
+
+def _rounded(value: float) -> float | None:
+    """Six significant digits; None for what is not a number."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None

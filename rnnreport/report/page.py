@@ -1,0 +1,222 @@
+"""The only place where report and comparison pages are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.plotting import figure
+from markupsafe import Markup
+
+from rnnreport.errors import InputError
+from rnnreport.report import tables
+from rnnreport.report.assets import COMPARISON_SCRIPTS, REPORT_SCRIPTS, page_assets
+from rnnreport.report.bokeh_items import plot_item
+from rnnreport.report.environment import environment
+from rnnreport.report.fallback import curves_svg, scatter_svg
+from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
+from rnnreport.report.figures.maps import dynamics_map, state_map
+from rnnreport.report.figures.steps import class_steps, step_bars
+from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
+from rnnreport.report.packing import describe_comparison, describe_report
+from rnnreport.report.payload import Payload, script_json
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Comparison, Performance, Sequences
+
+# One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
+CLASS_COLOURS = (
+    "#cc6677", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#77736b",
+)  # fmt: skip
+
+Curves = dict[str, tuple[Any, Any]]
+
+
+def render_report(folder: RunFolder) -> str:
+    """Render the page of one run.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With ``run.json``, ``results/`` and ``summary.json``; states and model are not needed.
+
+    Returns
+    -------
+    str
+        One self-contained HTML document; the same for the same folder and versions.
+    """
+    run = gather(folder)
+    payload = Payload()
+    description = describe_report(run, payload)
+    curves = _history(run.performance)
+    return _render(
+        "report.html.j2",
+        REPORT_SCRIPTS,
+        description,
+        payload,
+        _report_figures(run, curves),
+        run=run,
+        model_line=model_line(run.manifest),
+        reasons={
+            name: reason(getattr(run, name)) for name in ("performance", "words", "sequences", "projection", "dynamics")
+        },
+        class_colours=CLASS_COLOURS,
+        clusters=tables.cluster_rows(run),
+        confusion=tables.confusion_rows(run),
+        rows=tables.sequence_rows(run),
+        states=[state_title(units.scope) for units in run.units],
+        curves={name: group for name, group in curves.items() if group},
+        static=_static_pictures(run, curves),
+        comparison=available(run.comparison),
+        flips=tables.flip_rows(run.comparison),
+    )
+
+
+def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> str:
+    """Render the comparison page of two or more runs; the first is the baseline.
+
+    Parameters
+    ----------
+    folders : the run folders, in the order of ``comparison.runs``
+    comparison : Comparison
+
+    Raises
+    ------
+    InputError
+        If a run has no displayed sequences.
+    """
+    runs = [gather(folder) for folder in folders]
+    sequences = [_sequences(run) for run in runs]
+    payload = Payload()
+    description = describe_comparison(comparison, sequences, payload)
+    curves = _comparison_history(comparison)
+    figures: dict[str, figure] = {
+        f"curve-{name}": epoch_curves(f"curve-{name}", label, group) for name, (label, group) in curves.items()
+    }
+    if comparison.epochs.size > 1:
+        figures["similarity"] = epoch_curves(
+            "similarity", "linear CKA with the baseline", _similarity_curves(comparison)
+        )
+    if sequences[0].step_output.size:
+        figures["reading"] = reading_curves(comparison.runs)
+    return _render(
+        "compare.html.j2",
+        COMPARISON_SCRIPTS,
+        description,
+        payload,
+        figures,
+        comparison=comparison,
+        models=[model_line(run.manifest) for run in runs],
+        manifests=[run.manifest for run in runs],
+        summaries=[run.summary for run in runs],
+        class_colours=CLASS_COLOURS,
+        flips=tables.flip_rows(comparison),
+        curves={name: label for name, (label, _) in curves.items()},
+        static={name: curves_svg(label, group) for name, (label, group) in curves.items()},
+        scopes=[state_title(scope) for scope in comparison.scopes],
+    )
+
+
+def _render(
+    template: str,
+    scripts: Sequence[str],
+    description: dict[str, Any],
+    payload: Payload,
+    figures: Mapping[str, figure],
+    **context: Any,
+) -> str:
+    items = {name: plot_item(plot, name) for name, plot in figures.items()}
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            assets=page_assets(scripts),
+            description=script_json({**description, "arrays": payload.directory()}),
+            payload=Markup(payload.block()),
+            figures={name: script_json(item) for name, item in items.items()},
+            **context,
+        )
+    )
+
+
+def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]:
+    """The figures whose results are there."""
+    figures: dict[str, figure] = {}
+    if run.units:
+        figures["response"] = response_curve(run.units[0].response.shape[1])
+        figures["boxes"] = unit_boxes()
+    sequences = available(run.sequences)
+    if sequences:
+        if sequences.step_output.size:
+            figures["classes"] = class_steps(sequences.class_names)
+        figures["distance"] = step_bars("distance", "change of the state")
+        if sequences.surprisal.size:
+            figures["surprisal"] = step_bars("surprisal", "surprisal, nats")
+    if available(run.projection):
+        figures["map"] = state_map()
+    for name, label in (("loss", "loss, nats"), ("score", "share")):
+        if curves[name]:
+            figures[f"curve-{name}"] = epoch_curves(f"curve-{name}", label, curves[name])
+    if available(run.dynamics):
+        figures["dynamics"] = dynamics_map()
+    return figures
+
+
+def _history(performance: object) -> dict[str, Curves]:
+    """Recorded metrics by scale: losses and shares are not drawn on one axis."""
+    groups: dict[str, Curves] = {"loss": {}, "score": {}}
+    if not isinstance(performance, Performance):
+        return groups
+    for place, name in enumerate(performance.history_names):
+        values = performance.history[place]
+        known = np.isfinite(values)
+        if name in ("wall_s", "epoch", "n") or not known.any():
+            continue
+        is_share = bool((values[known] >= 0).all() and (values[known] <= 1).all()) and "loss" not in name
+        group = groups["score" if is_share and "entropy" not in name else "loss"]
+        group[name.replace("_", " ")] = (performance.history_epochs[known], values[known])
+    return groups
+
+
+def _comparison_history(comparison: Comparison) -> dict[str, tuple[str, Curves]]:
+    """Per scale, the test metric of every run."""
+    groups: dict[str, tuple[str, Curves]] = {}
+    for name, label, wanted in (("loss", "test loss, nats", "test_loss"), ("score", "test accuracy", "test_accuracy")):
+        found: Curves = {}
+        for title, history in zip(comparison.runs, comparison.history, strict=True):
+            points = [(epoch, value) for epoch, value in history.get(wanted, []) if value is not None]
+            if points:
+                found[title] = (np.array([p[0] for p in points], np.int32), np.array([p[1] for p in points], float))
+        if found:
+            groups[name] = (label, found)
+    return groups
+
+
+def _similarity_curves(comparison: Comparison) -> Curves:
+    rows = zip(comparison.runs[1:], comparison.similarity_by_epoch[1:], strict=True)
+    return {title: (comparison.epochs, values) for title, values in rows}
+
+
+def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup]:
+    pictures = {f"curve-{name}": curves_svg(f"{name} over epochs", group) for name, group in curves.items()}
+    sequences, projection, dynamics = available(run.sequences), available(run.projection), available(run.dynamics)
+    if projection and sequences:
+        owners = np.repeat(np.arange(len(sequences.lengths)), sequences.lengths)
+        groups = sequences.labels[owners] if sequences.labels.size else np.zeros(len(owners), np.int32)
+        label = f"{projection.methods[0]} of {len(owners)} states, coloured by true class"
+        pictures["map"] = scatter_svg(label, projection.coordinates[0], groups, CLASS_COLOURS)
+    if dynamics:
+        epochs = np.repeat(np.arange(len(dynamics.epochs)), len(dynamics.plane) // len(dynamics.epochs))
+        shades = np.linspace(78, 22, len(dynamics.epochs))
+        ramp = [f"hsl(280 45% {shade:.0f}%)" for shade in shades]
+        pictures["dynamics"] = scatter_svg("MM-PHATE, darker is later in training", dynamics.plane, epochs, ramp)
+    return pictures
+
+
+def _sequences(run: Run) -> Sequences:
+    found = available(run.sequences)
+    if found is None:
+        raise InputError(
+            f"run {run.manifest.name!r} has no displayed sequences: {reason(run.sequences)}", "analyse it again"
+        )
+    return found

@@ -1,0 +1,97 @@
+"""Rows of the real HTML tables: what the page says without scripts, in print and to a screen reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnreport.report.gather import Run, available
+from rnnreport.results.schema import Comparison, Unavailable
+
+_WORDS_PER_CLUSTER = 12
+_STATIC_SEQUENCES = 20
+_SNIPPET = 60
+_MOST_FLIPS = 200
+
+
+def cluster_rows(run: Run) -> list[dict[str, Any]]:
+    """The co-clusters of the default state at its default k: number of units, strongest words."""
+    words = available(run.words)
+    if words is None or not run.units:
+        return []
+    units = run.units[0]
+    place = int(np.flatnonzero(units.ks == units.default_k)[0])
+    rows = []
+    for label in range(units.default_k):
+        members = np.flatnonzero(units.word_labels[place] == label)
+        strongest = members[np.argsort(-np.abs(units.association[place, members]), kind="stable")]
+        rows.append(
+            {
+                "label": label + 1,
+                "units": np.flatnonzero(units.unit_labels[place] == label).tolist(),
+                "words": [words.names[word] for word in strongest[:_WORDS_PER_CLUSTER]],
+                "more": max(0, len(members) - _WORDS_PER_CLUSTER),
+            }
+        )
+    return rows
+
+
+def confusion_rows(run: Run) -> dict[str, Any] | None:
+    """The confusion matrix with its row sums; None where there is none."""
+    performance = available(run.performance)
+    if performance is None or not performance.confusion.size:
+        return None
+    counts = performance.confusion
+    return {
+        "names": performance.class_names,
+        "rows": [
+            {"name": name, "cells": row.tolist(), "total": int(row.sum()), "right": int(row[place])}
+            for place, (name, row) in enumerate(zip(performance.class_names, counts, strict=True))
+        ],
+        "largest": int(counts.max()),
+        "total": int(counts.sum()),
+    }
+
+
+def sequence_rows(run: Run) -> list[dict[str, Any]]:
+    """The first displayed sequences as text."""
+    sequences = available(run.sequences)
+    if sequences is None:
+        return []
+    starts = np.concatenate([[0], np.cumsum(sequences.lengths)])
+    rows = []
+    for place in range(min(len(sequences.sequence_ids), _STATIC_SEQUENCES)):
+        tokens = sequences.tokens[starts[place] : starts[place + 1]] if sequences.tokens.size else []
+        text = " ".join(sequences.token_names[token] for token in tokens) or f"{sequences.lengths[place]} steps"
+        names = sequences.class_names
+        rows.append(
+            {
+                "id": sequences.sequence_ids[place],
+                "label": names[sequences.labels[place]] if sequences.labels.size else "",
+                "predicted": names[sequences.predicted[place]] if sequences.predicted.size else "",
+                "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else ""),
+            }
+        )
+    return rows
+
+
+def flip_rows(comparison: Comparison | Unavailable) -> dict[str, Any]:
+    """The sequences whose prediction differs between the baseline and any other run."""
+    if isinstance(comparison, Unavailable) or not comparison.predicted.size:
+        return {"rows": [], "total": 0}
+    differs = np.flatnonzero((comparison.predicted != comparison.predicted[0]).any(axis=0))
+    names = comparison.class_names
+    rows = []
+    for place in differs[:_MOST_FLIPS]:
+        label = int(comparison.labels[place]) if comparison.labels.size else -1
+        guesses = comparison.predicted[:, place].tolist()
+        rows.append(
+            {
+                "id": comparison.sequence_ids[place],
+                "place": int(place),
+                "label": names[label] if label >= 0 else "",
+                "guesses": [{"name": names[guess], "right": guess == label} for guess in guesses],
+            }
+        )
+    return {"rows": rows, "total": len(differs)}

@@ -1,0 +1,141 @@
+"use strict";
+// The page's data and its one shared selection. Every view reads and writes the selection; nothing else is shared.
+const RR = { views: [], description: JSON.parse(document.getElementById("description").textContent) };
+
+// ---- data: typed arrays, unpacked once (see report/payload.py) ----
+RR.unpack = async function () {
+  const text = document.getElementById("payload").textContent.trim();
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const buffer = await new Response(stream).arrayBuffer();
+  RR.arrays = {};
+  for (const [name, entry] of Object.entries(RR.description.arrays)) RR.arrays[name] = RR.decode(buffer, entry);
+};
+
+RR.decode = function (buffer, entry) {
+  const kinds = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array };
+  const length = entry.shape.reduce((product, side) => product * side, 1);
+  const codes = new kinds[entry.type](buffer, entry.at, length);
+  if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
+  const none = entry.type === "uint8" ? 255 : 65535;
+  const values = Float32Array.from(codes, (code) => (code === none ? NaN : entry.low + code * entry.step));
+  return Object.assign(values, { shape: entry.shape });
+};
+
+// Row `i` (and `j`) of an array of two (or three) axes, without copying.
+RR.row = function (array, i, j) {
+  const [, second, third] = array.shape;
+  if (j === undefined) {
+    const width = array.length / array.shape[0];
+    return array.subarray(i * width, (i + 1) * width);
+  }
+  const start = (i * second + j) * third;
+  return array.subarray(start, start + third);
+};
+
+RR.starts = function (lengths) {
+  const starts = new Int32Array(lengths.length + 1);
+  for (let q = 0; q < lengths.length; q++) starts[q + 1] = starts[q] + lengths[q];
+  return starts;
+};
+
+// ---- selection ----
+// state: which recorded state; k: place in ks; words, units: lists; cluster, sequence, step: index or null;
+// epoch: place in the recorded epochs; lens: what recolours units and words ("word", "unit", "step").
+RR.selection = { state: 0, k: null, words: [], units: [], cluster: null, sequence: null, step: null, epoch: null, lens: null };
+RR.listeners = [];
+RR.on = (keys, follow) => RR.listeners.push({ keys: new Set(keys), follow });
+
+let changed = new Set();
+RR.set = function (patch) {
+  for (const [key, value] of Object.entries(patch)) {
+    if (JSON.stringify(RR.selection[key]) === JSON.stringify(value)) continue;
+    RR.selection[key] = value;
+    if (!changed.size) requestAnimationFrame(RR.announce);
+    changed.add(key);
+  }
+};
+RR.announce = function () {
+  const now = changed;
+  changed = new Set();
+  for (const { keys, follow } of RR.listeners) if ([...keys].some((key) => now.has(key))) follow(RR.selection, now);
+  RR.writeHash();
+};
+
+// The pointed step (index among all displayed steps, or -1): transient, never in the link.
+RR.pointed = -1;
+RR.pointListeners = [];
+RR.onPoint = (follow) => RR.pointListeners.push(follow);
+RR.point = function (step) {
+  if (step === RR.pointed) return;
+  RR.pointed = step;
+  for (const follow of RR.pointListeners) follow(step);
+};
+
+RR.toggle = function (key, item, most) {
+  const list = RR.selection[key];
+  return list.includes(item) ? list.filter((other) => other !== item) : [...list, item].slice(-most);
+};
+RR.chooseWord = (word) => {
+  const words = RR.toggle("words", word, 3);
+  RR.set({ words, lens: words.length ? "word" : RR.selection.units.length ? "unit" : null });
+};
+RR.chooseUnit = (unit) => {
+  const units = RR.toggle("units", unit, 2);
+  RR.set({ units, lens: units.length ? "unit" : RR.selection.words.length ? "word" : null });
+};
+RR.chooseStep = (sequence, step) => RR.set({ sequence, step, lens: "step" });
+RR.chooseSequence = (sequence) => RR.set({ sequence, step: null, lens: RR.selection.lens === "step" ? null : RR.selection.lens });
+RR.clear = () => RR.set({ words: [], units: [], cluster: null, step: null, lens: null });
+
+// ---- the selection as a link ----
+RR.writeHash = function () {
+  const parts = [];
+  for (const [key, value] of Object.entries(RR.selection)) {
+    if (value === null || (Array.isArray(value) && !value.length)) continue;
+    if (JSON.stringify(value) === JSON.stringify(RR.initial[key])) continue;
+    parts.push(`${key}=${Array.isArray(value) ? value.join("+") : value}`);
+  }
+  const hash = parts.length ? `#${parts.join("&")}` : "#";
+  try { history.replaceState(null, "", hash); } catch { location.hash = hash; /* a sandboxed frame forbids the former */ }
+};
+RR.readHash = function () {
+  const found = {};
+  for (const part of location.hash.slice(1).split("&")) {
+    const [key, value] = part.split("=");
+    if (!(key in RR.selection) || value === undefined) continue;
+    const numbers = value.split("+").map(Number);
+    if (key === "lens") found.lens = ["word", "unit", "step"].includes(value) ? value : null;
+    else if (numbers.every((number) => Number.isInteger(number) && number >= 0 && number < RR.limit(key))) {
+      found[key] = Array.isArray(RR.selection[key]) ? numbers.slice(0, 3) : numbers[0];
+    }
+  }
+  return found;
+};
+// How many values a key of the link may take on this page: a link from another page must not break this one.
+RR.limit = (key) => RR.limits?.[key] ?? 0;
+
+// ---- small helpers ----
+RR.el = function (tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "onclick" || key === "oninput" || key === "onchange") node.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+};
+RR.svg = function (tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+};
+RR.byId = (id) => document.getElementById(id);
+RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
+RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };
+RR.percent = (share) => `${(100 * share).toFixed(1)} %`;
+RR.signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+// Invisible characters need a printable form.
+RR.visible = (token) => token.replace(/ /g, token === " " ? "␣" : " ").replace(/\n/g, "↵").replace(/\t/g, "⇥") || "∅";
+RR.quoted = (token) => `“${RR.visible(token)}”`;

@@ -1,0 +1,112 @@
+"use strict";
+// The map of states: colour by what is asked, the selected sequence as a path, the selected step and word marked.
+RR.views.push(function stateMap() {
+  const { map } = RR.description, reading = RR.reading;
+  if (!map || !reading) return;
+  const method = RR.byId("method"), colouring = RR.byId("map-colour");
+  const options = [];
+  if (reading.has) options.push(["prediction", "expected prediction"]);
+  if (reading.array("labels").length) options.push(["label", "true class"]);
+  if (reading.array("surprisal").length) options.push(["surprisal", "surprisal"]);
+  options.push(["time", "place in the sequence"], ["unit", "selected unit"]);
+  colouring.append(...options.map(([value, name]) => RR.el("option", { value }, name)));
+  const P = reading.starts.at(-1), owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
+
+  const colours = {
+    prediction: (p) => { const k = reading.winner(p, RR.selection.epoch); return RR.classTint(k, reading.probabilities(p, RR.selection.epoch)[k], reading.classes); },
+    label: (p) => RR.classColour(reading.label(owners[p])),
+    surprisal: (p) => RR.mix(RR.css("rule"), RR.css("third"), Math.min(1, (reading.array("surprisal")[p] || 0) / 8)),
+    time: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
+    unit: (p) => { const units = RR.unitsOf(), unit = RR.selection.units.at(-1); return unit === undefined ? RR.css("muted") : RR.signColour(RR.row(units.array("activation"), p)[unit], units.activationClip); },
+  };
+  function legend() {
+    const mode = colouring.value, units = RR.description.units.length ? RR.unitsOf() : null;
+    if (mode === "prediction" || mode === "label") RR.classLegend("map-legend", reading.classNames);
+    else if (mode === "time") RR.legend("map-legend", [{ ramp: RR.orderRamp(), low: "first step", high: "last" }]);
+    else if (mode === "surprisal") RR.legend("map-legend", [{ ramp: RR.ramp([RR.css("rule"), RR.css("third")]), low: "0", high: "8 nats" }]);
+    else RR.legend("map-legend", RR.selection.units.length ? [{ ramp: RR.signRamp(), low: RR.signed(-units.activationClip), high: `${RR.signed(units.activationClip)} state of unit ${RR.selection.units.at(-1)}` }] : [{ colour: RR.css("muted"), label: "select a unit first" }]);
+  }
+
+  RR.plot("map", (plot) => {
+    const xy = () => RR.arrays[`map.${method.value}`];
+    const at = (p) => RR.row(xy(), p);
+    const draw = () => {
+      const { words, sequence, cluster } = RR.selection, steps = RR.arrays["words.steps"];
+      const wordLabels = cluster === null ? null : RR.row(RR.unitsOf().array("wordLabels"), RR.kPlace());
+      const coordinates = xy(), data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
+      const chosen = (p) => words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
+      for (let p = 0; p < P; p++) {
+        data.x[p] = coordinates[2 * p];
+        data.y[p] = coordinates[2 * p + 1];
+        data.color.push(colours[colouring.value](p));
+        const picked = chosen(p);
+        data.alpha[p] = picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08;
+      }
+      plot.fill("map.points", data);
+      legend();
+      const facts = [`${P.toLocaleString("en")} states of ${reading.ids.length} sequences, ${RR.description.states[0] ?? ""}`, `${map.methods[method.value]}; axes carry no unit`];
+      if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
+      else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
+      RR.note("map", facts.join(" · "));
+      path();
+    };
+    const path = () => {
+      const { sequence: q } = RR.selection, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
+      const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [] };
+      if (q !== null) {
+        const first = reading.starts[q], last = reading.starts[q + 1] - 1;
+        let jump = first;
+        for (let p = first; p < last; p++) {
+          const a = at(p), b = at(p + 1), share = (p - first) / Math.max(1, last - first - 1);
+          data.x0.push(a[0]); data.y0.push(a[1]); data.x1.push(b[0]); data.y1.push(b[1]);
+          data.color.push(RR.mix(RR.css("rule"), RR.css("ink"), 0.25 + 0.75 * share)); data.width.push(1.2 + 2.2 * share);
+          if (reading.array("distance")[p] > reading.array("distance")[jump]) jump = p;
+        }
+        for (const [p, colour] of [[first, RR.css("muted")], [last, RR.css("ink")]]) { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(colour); }
+        const label = (p, text) => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css("ink")); };
+        label(first, reading.features ? "start" : `start: ${RR.visible(reading.token(first)).slice(0, 18)}`);
+        if (last > first) label(last, reading.features ? "end" : `end: ${RR.visible(reading.token(last)).slice(0, 18)}`);
+        if (!reading.features && jump + 1 < last && jump > first) label(jump + 1, RR.visible(reading.token(jump + 1)).slice(0, 18));
+      }
+      plot.fill("map.path", data);
+      plot.fill("map.rings", rings);
+      plot.fill("map.labels", names);
+      here();
+    };
+    const here = () => {
+      const found = [];
+      if (RR.selection.step !== null && RR.selection.sequence !== null) found.push(RR.stepIndex(RR.selection.sequence, RR.selection.step));
+      if (RR.pointed >= 0 && !found.includes(RR.pointed)) found.push(RR.pointed);
+      plot.fill("map.here", { x: found.map((p) => at(p)[0]), y: found.map((p) => at(p)[1]), color: found.map(() => RR.css("ink")) });
+    };
+    // One dot: its step. A dragged box: what lies in the region.
+    const click = (indices) => {
+      if (indices.length > 8) { region(indices); return; }
+      const p = indices[0];
+      RR.chooseStep(owners[p], p - reading.starts[owners[p]]);
+    };
+    const region = (indices) => {
+      const counts = new Map();
+      for (const p of indices) { const token = reading.token(p); counts.set(token, (counts.get(token) ?? 0) + 1); }
+      const frequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([token, n]) => `${RR.visible(token)} (${n})`).join(", ");
+      const lines = indices.slice(0, 12).map((p) => {
+        const q = owners[p], low = Math.max(reading.starts[q], p - 4), high = Math.min(reading.starts[q + 1], p + 5), parts = [];
+        for (let other = low; other < high; other++) parts.push(other === p ? RR.el("b", {}, RR.visible(reading.token(other))) : RR.visible(reading.token(other)), " ");
+        return RR.el("li", {}, RR.el("button", { type: "button", class: "link", onclick: () => RR.chooseStep(q, p - reading.starts[q]) }, `${reading.ids[q]}: `), ...parts);
+      });
+      RR.byId("region").replaceChildren(RR.el("p", { class: "note" }, `${indices.length} states in the region; most frequent: ${frequent}`), RR.el("ul", {}, ...lines));
+    };
+    method.addEventListener("change", draw);
+    colouring.addEventListener("change", draw);
+    RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });
+    RR.on(["words", "cluster", "k", "epoch", "theme", "units", "state", "lens"], (selection, now) => {
+      if (now.has("units") && selection.lens === "unit") colouring.value = "unit";
+      else if (colouring.value === "unit" && !selection.units.length) colouring.value = options[0][0];
+      draw();
+    });
+    RR.on(["sequence"], draw);
+    RR.on(["step"], here);
+    RR.onPoint(here);
+    draw();
+  });
+});

@@ -1,0 +1,60 @@
+"use strict";
+// Colours, one meaning each. The class colours are those of report/page.py.
+RR.classes = {
+  light: ["#cc6677", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#77736b"],
+  dark: ["#e0808f", "#8f83e6", "#e2d48a", "#49b86f", "#9bd6f2", "#d0648f", "#62c7b6", "#bcbc56", "#cf72bf", "#a8a49b"],
+};
+RR.dark = () => document.documentElement.dataset.theme === "dark";
+RR.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+RR.rgb = function (hex) {
+  const value = parseInt(hex.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+};
+RR.mix = function (from, to, share) {
+  const a = RR.rgb(from), b = RR.rgb(to), t = Math.max(0, Math.min(1, share));
+  return `#${a.map((part, i) => Math.round(part + (b[i] - part) * t).toString(16).padStart(2, "0")).join("")}`;
+};
+// Black or white, whichever reads better on the colour.
+RR.inkOn = function (hex) {
+  const [r, g, b] = RR.rgb(hex).map((part) => ((part /= 255) <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#141414" : "#ffffff";
+};
+RR.classColour = function (index) {
+  const colours = RR.classes[RR.dark() ? "dark" : "light"];
+  const round = Math.floor(index / colours.length);
+  return RR.mix(colours[index % colours.length], RR.dark() ? "#ffffff" : "#000000", Math.min(0.6, 0.22 * round));
+};
+// Probability of a class: from the panel's colour (chance) to the class colour (certain).
+RR.classTint = (index, probability, classes) => {
+  const chance = 1 / Math.max(2, classes);
+  return RR.mix(RR.css("faint"), RR.classColour(index), (probability - chance) / (1 - chance) * 0.92 + 0.08);
+};
+// Signed values: blue down, orange up, neutral at zero.
+RR.signColour = (value, clip) => {
+  if (!Number.isFinite(value)) return RR.css("rule");
+  return RR.mix(RR.css("faint"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / (clip || 1))));
+};
+// Ordered values (epochs, steps): viridis, from early to late; reversed in lightness on dark paper.
+const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+RR.orderColour = function (share) {
+  const place = Math.max(0, Math.min(1, share)) * (VIRIDIS.length - 1) * (RR.dark() ? 1 : 0.93);
+  const low = Math.min(VIRIDIS.length - 2, Math.floor(place));
+  return RR.mix(VIRIDIS[low], VIRIDIS[low + 1], place - low);
+};
+RR.ramp = (stops) => `linear-gradient(90deg, ${stops.join(", ")})`;
+RR.orderRamp = () => RR.ramp([0, 0.25, 0.5, 0.75, 1].map(RR.orderColour));
+RR.signRamp = () => RR.ramp([-1, -0.5, -0.1, 0, 0.1, 0.5, 1].map((value) => RR.signColour(value, 1)));
+
+// Legend entries: [colour, label] keys, or {ramp, low, high}.
+RR.legend = function (id, entries) {
+  const node = RR.byId(id);
+  if (!node) return;
+  node.replaceChildren(...entries.map((entry) => {
+    const mark = RR.el("i", entry.ramp ? { class: "ramp" } : {});
+    mark.style.background = entry.ramp ?? entry.colour;
+    return entry.ramp
+      ? RR.el("span", { class: "key" }, entry.low, mark, entry.high)
+      : RR.el("span", { class: "key" }, mark, entry.label);
+  }));
+};

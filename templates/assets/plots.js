@@ -1,0 +1,70 @@
+"use strict";
+// Bokeh figures: embedded when they come into view, found by name, coloured like the page.
+RR.plots = {};
+Bokeh.set_log_level("error"); // sources are empty until the first selection, which Bokeh would warn about
+
+// `ready(plot)` runs once the figure is drawn; views keep quiet until then.
+RR.plot = function (name, ready) {
+  const place = RR.byId(`plot-${name}`);
+  const item = RR.byId(`item-${name}`);
+  if (!place || !item) return;
+  const build = async () => {
+    const views = await Bokeh.embed.embed_item(JSON.parse(item.textContent), place);
+    const figure = views.roots[0].model;
+    const plot = { figure, find: (model) => figure.document.get_model_by_name(model), place };
+    plot.source = (source) => figure.document.get_model_by_name(source);
+    plot.fill = (source, data) => { plot.source(source).data = data; };
+    RR.plots[name] = plot;
+    RR.dress(plot);
+    ready(plot);
+    place.dataset.ready = "yes";
+  };
+  const watch = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    watch.disconnect();
+    build();
+  }, { rootMargin: "300px" });
+  watch.observe(place);
+};
+
+// Text, axes and grid in the colours of the theme.
+RR.dress = function ({ figure }) {
+  const ink = RR.css("ink"), muted = RR.css("muted"), rule = RR.css("rule");
+  for (const model of figure.document.all_models) {
+    if (model.type.endsWith("Axis")) model.setv({ major_label_text_color: muted, axis_label_text_color: muted });
+    else if (model.type === "Grid") model.setv({ grid_line_color: model.dimension === 1 ? rule : null, grid_line_alpha: 0.7 });
+    else if (model.type === "Span") model.setv({ line_color: model.name?.endsWith("cursor") ? ink : muted, line_dash: model.name?.endsWith("cursor") ? [3, 3] : [] });
+  }
+};
+RR.lineColour = function (plot, name, colour) {
+  const renderer = plot.find(name);
+  if (!renderer) return;
+  const glyph = renderer.glyph;
+  const properties = {};
+  for (const key of ["line_color", "fill_color"]) if (key in glyph && glyph[key]?.value !== null) properties[key] = { value: colour };
+  glyph.setv(properties);
+};
+// Calls `follow(indices)` when marks of a source are clicked, `over(indices)` while the pointer is on them.
+RR.touch = function (plot, source, { click, over }) {
+  const columns = plot.source(source);
+  if (click) {
+    columns.selected.properties.indices.change.connect(() => {
+      const indices = [...columns.selected.indices];
+      if (!indices.length) return;
+      click(indices);
+      columns.selected.indices = [];
+    });
+  }
+  if (over) {
+    columns.inspect.connect(() => over([...columns.inspected.indices]));
+    plot.place.addEventListener("pointerleave", () => over([]));
+  }
+};
+
+RR.setTheme = function (dark) {
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  try { localStorage.setItem("rnnreport-theme", dark ? "dark" : "light"); } catch { /* a sandboxed frame has no storage */ }
+  for (const plot of Object.values(RR.plots)) RR.dress(plot);
+  const all = new Set([...Object.keys(RR.selection), "theme"]);
+  for (const { follow } of RR.listeners) follow(RR.selection, all);
+};

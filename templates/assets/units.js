@@ -1,0 +1,146 @@
+"use strict";
+// Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state and k.
+RR.unitsOf = () => {
+  const units = RR.description.units[RR.selection.state];
+  return { ...units, array: (name) => RR.arrays[`${units.prefix}.${name}`] };
+};
+RR.kPlace = () => {
+  const units = RR.description.units[RR.selection.state];
+  return RR.selection.k !== null && RR.selection.k < units.ks.length ? RR.selection.k : units.ks.indexOf(units.defaultK);
+};
+
+RR.views.push(function units() {
+  const host = RR.byId("clusters"), { words } = RR.description;
+  if (!host || !RR.description.units.length) return;
+  const choice = RR.byId("k");
+  const MOST = 34; // words per cloud before "more"
+  const open = new Set();
+  choice.addEventListener("change", () => RR.set({ k: Number(choice.value), cluster: null }));
+
+  function build() {
+    const units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[place];
+    choice.replaceChildren(...units.ks.map((count, i) => RR.el("option", { value: i }, `${count}${count === units.defaultK ? " (most stable)" : ""}`)));
+    choice.value = place;
+    const wordLabels = RR.row(units.array("wordLabels"), place), unitLabels = RR.row(units.array("unitLabels"), place);
+    const association = RR.row(units.array("association"), place);
+    const largest = association.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 1e-9);
+    const labels = [...Array(k).keys(), ...([...wordLabels, ...unitLabels].includes(-1) ? [-1] : [])];
+    const children = [RR.svg("svg", { class: "ribbons", "aria-hidden": "true" })];
+    for (const label of labels) {
+      const members = [...unitLabels.keys()].filter((unit) => unitLabels[unit] === label);
+      const found = [...wordLabels.keys()].filter((word) => wordLabels[word] === label)
+        .sort((a, b) => Math.abs(association[b]) - Math.abs(association[a]) || a - b);
+      children.push(chip(label, members, unitLabels.length), cloud(label, found, association, largest));
+    }
+    host.replaceChildren(...children);
+    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input prototypes" : "words"} · seeds agree with ARI ${units.stability[place]?.toFixed(2) ?? "not defined"} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster`);
+    colour();
+    ribbons();
+  }
+
+  const heading = (label, count, what) => RR.el("header", {},
+    label < 0 ? RR.el("span", {}, "unassigned") : RR.el("button", { type: "button", onclick: () => RR.set({ cluster: RR.selection.cluster === label ? null : label }) }, `cluster ${label + 1}`),
+    RR.el("span", {}, `${count} ${what}${count === 1 ? "" : "s"}`));
+
+  function chip(label, members, all) {
+    const side = all > 800 ? 7 : all > 300 ? 9 : all > 120 ? 12 : 17;
+    const squares = members.map((unit) => RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => unitTip(unit)));
+    const box = RR.el("div", { class: "chip", "data-label": label }, heading(label, members.length, "unit"), RR.el("div", { class: "squares" }, ...squares));
+    box.style.setProperty("--side", `${side}px`);
+    return box;
+  }
+
+  function cloud(label, found, association, largest) {
+    const shown = open.has(label) ? found : found.slice(0, words.prototypes ? found.length : MOST);
+    const items = shown.map((word) => {
+      const share = Math.sqrt(Math.abs(association[word]) / largest) || 0;
+      const name = words.names[word], count = RR.arrays["words.counts"][word];
+      const button = RR.hint(RR.el("button", { type: "button", class: `word${words.prototypes ? " shape" : ""}${count < 10 ? " rare" : ""}`, "data-word": word, "data-hint": "", "aria-pressed": "false", onclick: () => RR.chooseWord(word) }), () => wordTip(word));
+      if (words.prototypes) button.append(RR.shape(RR.row(RR.arrays["words.shapes"], word), ...RR.extent(RR.arrays["words.shapes"]), { width: 30 + 22 * share, height: 14 + 10 * share }), name);
+      else { button.append(RR.visible(name)); button.style.fontSize = `${12 + 12 * share}px`; button.style.fontWeight = share > 0.75 ? 600 : 400; }
+      return button;
+    });
+    const rest = found.length - shown.length;
+    if (rest) items.push(RR.el("button", { type: "button", class: "more", onclick: () => { open.add(label); build(); } }, `and ${rest} more`));
+    if (!found.length) items.push(RR.el("span", { class: "empty" }, "no words"));
+    return RR.el("div", { class: "cloud", "data-label": label }, heading(label, found.length, words.prototypes ? "prototype" : "word"), RR.el("div", { class: "words" }, ...items));
+  }
+
+  function wordTip(word) {
+    const count = RR.arrays["words.counts"][word];
+    const lines = [RR.visible(words.names[word]), `${count.toLocaleString("en")} occurrences${count < 10 ? ": few, read with care" : ""}`];
+    const unit = RR.selection.units.at(-1);
+    if (unit !== undefined) lines.push(`unit ${unit} changes by ${RR.signed(RR.row(RR.unitsOf().array("response"), word)[unit])} on average`);
+    return lines;
+  }
+  function unitTip(unit) {
+    const units = RR.unitsOf(), lines = [`unit ${unit}`];
+    lines.push(`word identity explains ${RR.percent(units.array("explained")[unit])} of its changes`);
+    const word = RR.selection.words.at(-1);
+    if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(units.array("response"), word)[unit])} at ${RR.quoted(words.names[word])}`);
+    return lines;
+  }
+
+  // What the squares and words show depends on what was clicked last.
+  function colour() {
+    const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, units = RR.unitsOf();
+    let values = null, clip = units.clip, title = "Units and words that respond together";
+    if (lens === "step" && step !== null && sequence !== null) {
+      values = RR.row(units.array("activation"), RR.stepIndex(sequence, step));
+      clip = units.activationClip;
+      title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}`;
+    } else if (lens === "word" && chosen.length) {
+      values = RR.row(units.array("response"), chosen.at(-1));
+      title = `Units coloured by how they answer to ${RR.quoted(words.names[chosen.at(-1)])}`;
+    }
+    const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
+    if (unit !== null) title = `Words coloured by how they move unit ${unit}`;
+    RR.title("units", title);
+    const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
+    for (const square of host.querySelectorAll(".unit")) {
+      const index = Number(square.dataset.unit);
+      square.style.background = values ? RR.signColour(values[index], clip) : RR.css("rule");
+      square.setAttribute("aria-pressed", picked.includes(index));
+    }
+    const response = units.array("response");
+    for (const word of host.querySelectorAll(".word")) {
+      const index = Number(word.dataset.word);
+      const value = unit === null ? 0 : RR.row(response, index)[unit];
+      word.style.color = unit === null ? "" : RR.mix(RR.css("muted"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / clip)));
+      word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
+    }
+    for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
+    RR.legend("units-legend", values || unit !== null
+      ? [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }]
+      : [{ colour: RR.css("up"), label: "words push the cluster up" }, { colour: RR.css("down"), label: "down" }, { colour: "transparent", label: "wider: stronger" }]);
+  }
+
+  // Ribbons: mean response of a chip's units to a cloud's words; weak ones (below a fifth of the strongest) are left out.
+  function ribbons() {
+    const svg = host.querySelector("svg.ribbons"), units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[place];
+    const side = units.array("links").shape[1], links = RR.row(units.array("links"), place), frame = host.getBoundingClientRect();
+    const box = (kind, label) => host.querySelector(`.${kind}[data-label="${label}"]`).getBoundingClientRect();
+    let largest = 1e-9;
+    for (let r = 0; r < k; r++) for (let c = 0; c < k; c++) largest = Math.max(largest, Math.abs(links[r * side + c]) || 0);
+    const paths = [];
+    for (let r = 0; r < k; r++) {
+      for (let c = 0; c < k; c++) {
+        const strength = links[r * side + c];
+        if (!(Math.abs(strength) > 0.2 * largest)) continue;
+        const from = box("chip", c), to = box("cloud", r);
+        const x0 = from.right - frame.left, x1 = to.left - frame.left, y0 = from.top + from.height / 2 - frame.top, y1 = to.top + to.height / 2 - frame.top;
+        const middle = (x0 + x1) / 2, focused = RR.selection.cluster === null || RR.selection.cluster === r || RR.selection.cluster === c;
+        paths.push(RR.svg("path", { d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`, fill: "none", stroke: RR.css(strength < 0 ? "down" : "up"), "stroke-width": (1 + 15 * Math.abs(strength) / largest).toFixed(1), "stroke-opacity": focused ? 0.42 : 0.08 }));
+      }
+    }
+    svg.replaceChildren(...paths);
+  }
+
+  new ResizeObserver(() => ribbons()).observe(host);
+  RR.on(["state", "k", "theme"], build);
+  RR.on(["words", "units", "lens", "cluster", "step", "sequence"], (selection, now) => {
+    if (now.has("state") || now.has("k") || now.has("theme")) return;
+    colour();
+    if (now.has("cluster")) ribbons();
+  });
+});
