@@ -51,7 +51,13 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"number": number, "count": count, "percent": percent, "markdown": markdown_escape}
+    made.filters |= {
+        "number": number,
+        "count": count,
+        "percent": percent,
+        "parameter": parameter,
+        "markdown": markdown_escape,
+    }
     return made
 
 
@@ -65,9 +71,16 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{min(decimals, 4)}f}"
 
 
+def parameter(value: object) -> str:
+    """A parameter of a method: numbers short, lists joined."""
+    if isinstance(value, (list, tuple)):
+        return " and ".join(parameter(item) for item in value)
+    return number(value) if isinstance(value, float) and not value.is_integer() else str(value).removesuffix(".0")
+
+
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return "not defined" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+    return "not defined" if value is None or not math.isfinite(value) else f"{100 * value:.1f}%"
 
 
 def count(value: int) -> str:

@@ -149,7 +149,7 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     if sequences:
         if sequences.step_output.size:
             figures["classes"] = class_steps(sequences.class_names)
-        figures["distance"] = step_bars("distance", "change of the state")
+        figures["distance"] = step_bars("distance", "distance")
         if sequences.surprisal.size:
             figures["surprisal"] = step_bars("surprisal", "surprisal, nats")
     if available(run.projection):

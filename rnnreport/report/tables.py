@@ -62,7 +62,9 @@ def sequence_rows(run: Run) -> list[dict[str, Any]]:
     starts = np.concatenate([[0], np.cumsum(sequences.lengths)])
     rows = []
     for place in range(min(len(sequences.sequence_ids), _STATIC_SEQUENCES)):
-        tokens = sequences.tokens[starts[place] : starts[place + 1]] if sequences.tokens.size else []
+        tokens: list[int] = (
+            sequences.tokens[starts[place] : starts[place + 1]].tolist() if sequences.tokens.size else []
+        )
         text = " ".join(sequences.token_names[token] for token in tokens) or f"{sequences.lengths[place]} steps"
         names = sequences.class_names
         rows.append(

@@ -60,7 +60,7 @@ RR.views.push(function readings() {
   });
   for (const name of ["curve-loss", "curve-score", "similarity"]) {
     RR.plot(name, (plot) => {
-      const colour = () => { for (let r = 0; plot.find(`${name}.line-${r}`); r++) RR.lineColour(plot, `${name}.line-${r}`, RR.css(["ink", "second", "third", "muted"][(r + (name === "similarity" ? 1 : 0)) % 4])); plot.find(`${name}.cursor`).visible = false; };
+      const colour = () => { for (let r = 0; plot.find(`${name}.line-${r}`); r++) for (const part of ["line", "dot", "label"]) RR.lineColour(plot, `${name}.${part}-${r}`, RR.css(["ink", "second", "third", "muted"][(r + (name === "similarity" ? 1 : 0)) % 4])); plot.find(`${name}.cursor`).visible = false; };
       colour();
       RR.on(["theme"], colour);
     });

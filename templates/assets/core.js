@@ -134,7 +134,7 @@ RR.svg = function (tag, attributes = {}, ...children) {
 RR.byId = (id) => document.getElementById(id);
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };
-RR.percent = (share) => `${(100 * share).toFixed(1)} %`;
+RR.percent = (share) => `${(100 * share).toFixed(1)}%`;
 RR.signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 // Invisible characters need a printable form.
 RR.visible = (token) => token.replace(/ /g, token === " " ? "␣" : " ").replace(/\n/g, "↵").replace(/\t/g, "⇥") || "∅";

@@ -4,19 +4,9 @@ RR.views.push(function wordDetail() {
   const { words } = RR.description;
   if (!RR.description.units.length) return;
   const COLOURS = ["ink", "second", "third"];
-  // The most typical start: the word that moves the state most, so that the figure is never empty.
-  const strongest = () => {
-    const response = RR.unitsOf().array("response");
-    let best = 0, most = -1;
-    for (let word = 0; word < response.shape[0]; word++) {
-      const size = RR.row(response, word).reduce((sum, value) => sum + Math.abs(value || 0), 0);
-      if (size > most && RR.arrays["words.counts"][word] >= 10) { most = size; best = word; }
-    }
-    return best;
-  };
   const draw = (plot) => {
     const units = RR.unitsOf(), response = units.array("response"), bands = units.array("bands");
-    const chosen = RR.selection.words.length ? RR.selection.words : [strongest()];
+    const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
     const first = RR.row(response, chosen[0]), order = [...first.keys()].sort((a, b) => first[a] - first[b]);
     const xs = order.map((_, rank) => rank);
     for (let place = 0; place < 3; place++) {
@@ -32,13 +22,13 @@ RR.views.push(function wordDetail() {
     const span = plot.figure.x_range;
     span.setv({ start: -0.5, end: order.length - 0.5 });
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}`);
-    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < 10 ? ", few" : ""}`).join("; ")}); bands: 25–75 and 9–91 %${RR.selection.words.length ? "" : " · shown: the word that moves the state most"}`);
+    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < 10 ? ", few" : ""}`).join("; ")}); bands: 25–75 and 9–91%${RR.selection.words.length ? "" : " · shown: the word that moves the state most"}`);
   };
   RR.plot("response", (plot) => {
     draw(plot);
     RR.on(["words", "state", "units", "theme"], () => draw(plot));
     plot.figure.on_event("tap", (event) => {
-      const chosen = RR.selection.words.length ? RR.selection.words : [strongest()];
+      const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
       const first = RR.row(RR.unitsOf().array("response"), chosen[0]);
       const order = [...first.keys()].sort((a, b) => first[a] - first[b]), unit = order[Math.round(event.x)];
       if (unit !== undefined) RR.chooseUnit(unit);

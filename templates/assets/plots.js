@@ -40,6 +40,7 @@ RR.lineColour = function (plot, name, colour) {
   const renderer = plot.find(name);
   if (!renderer) return;
   const glyph = renderer.glyph;
+  if (!glyph) { renderer.text_color = colour; return; } // a label
   const properties = {};
   for (const key of ["line_color", "fill_color"]) if (key in glyph && glyph[key]?.value !== null) properties[key] = { value: colour };
   glyph.setv(properties);

@@ -11,7 +11,7 @@ RR.views.push(function curves() {
         for (let place = 0; plot.find(`${name}.line-${place}`); place++) {
           const colour = RR.css(["ink", "second", "third", "muted"][place % 4]);
           RR.lineColour(plot, `${name}.line-${place}`, colour);
-          RR.lineColour(plot, `${name}.dot-${place}`, colour);
+          for (const part of ["dot", "label"]) RR.lineColour(plot, `${name}.${part}-${place}`, colour);
         }
       };
       draw();

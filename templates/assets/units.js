@@ -8,6 +8,16 @@ RR.kPlace = () => {
   const units = RR.description.units[RR.selection.state];
   return RR.selection.k !== null && RR.selection.k < units.ks.length ? RR.selection.k : units.ks.indexOf(units.defaultK);
 };
+// Where nothing is selected: the word that moves the state most, so that no figure starts empty.
+RR.strongestWord = () => {
+  const response = RR.unitsOf().array("response");
+  let best = 0, most = -1;
+  for (let word = 0; word < response.shape[0]; word++) {
+    const size = RR.row(response, word).reduce((sum, value) => sum + Math.abs(value || 0), 0);
+    if (size > most && RR.arrays["words.counts"][word] >= 10) { most = size; best = word; }
+  }
+  return best;
+};
 
 RR.views.push(function units() {
   const host = RR.byId("clusters"), { words } = RR.description;
@@ -84,14 +94,15 @@ RR.views.push(function units() {
   // What the squares and words show depends on what was clicked last.
   function colour() {
     const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, units = RR.unitsOf();
-    let values = null, clip = units.clip, title = "Units and words that respond together";
+    let values = null, clip = units.clip, title = "";
     if (lens === "step" && step !== null && sequence !== null) {
       values = RR.row(units.array("activation"), RR.stepIndex(sequence, step));
       clip = units.activationClip;
       title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}`;
-    } else if (lens === "word" && chosen.length) {
-      values = RR.row(units.array("response"), chosen.at(-1));
-      title = `Units coloured by how they answer to ${RR.quoted(words.names[chosen.at(-1)])}`;
+    } else if (lens !== "unit") {
+      const word = chosen.at(-1) ?? RR.strongestWord();
+      values = RR.row(units.array("response"), word);
+      title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}`;
     }
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
     if (unit !== null) title = `Words coloured by how they move unit ${unit}`;
@@ -110,9 +121,7 @@ RR.views.push(function units() {
       word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
-    RR.legend("units-legend", values || unit !== null
-      ? [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }]
-      : [{ colour: RR.css("up"), label: "words push the cluster up" }, { colour: RR.css("down"), label: "down" }, { colour: "transparent", label: "wider: stronger" }]);
+    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: "band: the words push these units up" }, { colour: RR.css("down"), label: "down; wider is stronger" }]);
   }
 
   // Ribbons: mean response of a chip's units to a cloud's words; weak ones (below a fifth of the strongest) are left out.

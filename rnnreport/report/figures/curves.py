@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, Range1d, Span
+from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, Range1d
+from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from rnnreport.report.figures.base import base_figure, empty_source
 
+_BASELINES = ("bottom", "top")  # two curves that end together keep their labels apart
 _DASHES = ("solid", "dashed", "dotted", "dotdash")
 
 
@@ -27,19 +29,25 @@ def epoch_curves(
     """
     last = max((int(epochs[-1]) for epochs, _ in curves.values() if len(epochs)), default=1)
     first = min((int(epochs[0]) for epochs, _ in curves.values() if len(epochs)), default=0)
-    room = max(1.0, (last - first) * 0.02)
+    room = max(1, last - first) * 0.02
     plot = base_figure(
         height=230,
         x_label="epoch",
         y_label=y_label,
-        x_range=Range1d(first - room, last + room),
-        y_range=DataRange1d(range_padding=0.08),
+        x_range=Range1d(start=first - room, end=last + room),
+        y_range=DataRange1d(range_padding=0.1),
     )
+    plot.min_border_right = 12 + 6 * max((len(label) for label in curves), default=0)  # room for the labels
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
     for place, (epochs, values) in enumerate(curves.values()):
         source = ColumnDataSource({"x": epochs.astype(np.int32), "y": values.astype(np.float32)})
         line = plot.line("x", "y", source=source, line_width=2, line_dash=_DASHES[place % len(_DASHES)])
         line.name = f"{name}.line-{place}"
+        label = Label(
+            x=int(epochs[-1]), y=float(values[-1]), text=list(curves)[place], x_offset=8, text_font_size="11px",
+            text_baseline=_BASELINES[place % 2], text_font="system-ui, sans-serif", name=f"{name}.label-{place}",
+        )  # fmt: skip
+        plot.add_layout(label)
         if len(epochs) == 1:
             plot.scatter("x", "y", source=source, size=7, name=f"{name}.dot-{place}")
     plot.add_layout(Span(name=f"{name}.cursor", dimension="height", location=last, line_width=1.5))
@@ -55,7 +63,7 @@ def response_curve(units: int) -> figure:
         height=250,
         x_label="units, in the order of the first word's response",
         y_label="change of the state",
-        x_range=Range1d(-0.5, units - 0.5),
+        x_range=Range1d(start=-0.5, end=units - 0.5),
         y_range=DataRange1d(range_padding=0.05),
     )
     plot.xaxis.major_label_text_font_size = "0px"
@@ -77,7 +85,7 @@ def unit_boxes() -> figure:
     Sources: ``boxes`` (y, low, high, outer_low, outer_high, mean, color).
     """
     plot = base_figure(height=250, x_label="change of the unit's state", x_range=DataRange1d(range_padding=0.06))
-    plot.y_range = Range1d(-0.6, 7.6)
+    plot.y_range = Range1d(start=-0.6, end=7.6)
     source = empty_source("boxes", "y", "low", "high", "outer_low", "outer_high", "mean", "color")
     plot.segment("outer_low", "y", "outer_high", "y", source=source, line_color="color", line_width=1.2)
     plot.hbar(
@@ -103,7 +111,7 @@ def reading_curves(runs: Sequence[str]) -> figure:
     Sources: ``reading.line-I`` (x, y), one per run.
     """
     plot = base_figure(height=250, x_label="step", y_label="probability of the true class",
-        x_range=Range1d(-0.5, 1.5), y_range=Range1d(-0.02, 1.05),
+        x_range=Range1d(start=-0.5, end=1.5), y_range=Range1d(start=-0.02, end=1.05),
     )  # fmt: skip
     for place in range(len(runs)):
         source = empty_source(f"reading.line-{place}", "x", "y")

@@ -28,15 +28,18 @@ def to_square(coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
     if not len(finite):
         return np.zeros_like(coordinates, dtype=np.float32)
     low, high = finite.min(axis=0), finite.max(axis=0)
-    reach = float((high - low).max()) / 2 or 1.0
-    return ((coordinates - (low + high) / 2) * (0.94 * _EXTENT / reach)).astype(np.float32)
+    middle = (low + high) / 2
+    turned = coordinates.shape[1] == 3  # a cloud that is turned has to fit from every side
+    reach = np.linalg.norm(finite - middle, axis=1).max() if turned else (high - low).max() / 2
+    scaled: NDArray[np.float32] = ((coordinates - middle) * (0.94 * _EXTENT / (float(reach) or 1.0))).astype(np.float32)
+    return scaled
 
 
 def _map_figure(height: int) -> figure:
     plot = base_figure(
         height=height,
-        x_range=Range1d(-_EXTENT, _EXTENT),
-        y_range=Range1d(-_EXTENT, _EXTENT),
+        x_range=Range1d(start=-_EXTENT, end=_EXTENT),
+        y_range=Range1d(start=-_EXTENT, end=_EXTENT),
         match_aspect=True,
         toolbar_location="right",
     )

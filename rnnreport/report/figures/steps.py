@@ -19,7 +19,9 @@ def class_steps(class_names: Sequence[str]) -> figure:
     """
     rows = len(class_names)
     plot = base_figure(
-        height=min(420, 76 + 22 * (rows + 1)), x_range=Range1d(-0.5, 1.5), y_range=Range1d(rows + 0.5, -0.8)
+        height=min(420, 76 + 22 * (rows + 1)),
+        x_range=Range1d(start=-0.5, end=1.5),
+        y_range=Range1d(start=rows + 0.5, end=-0.8),
     )
     plot.min_border_left = plot.min_border_right = _LEFT
     plot.min_border_right = 8
@@ -54,7 +56,10 @@ def step_bars(name: str, y_label: str) -> figure:
     Sources: ``NAME`` (x, top, color), ``NAME.here`` (x, top, color).
     """
     plot = base_figure(
-        height=190, x_range=Range1d(-0.5, 1.5), y_range=DataRange1d(start=0, range_padding=0.1), y_label=y_label
+        height=190,
+        x_range=Range1d(start=-0.5, end=1.5),
+        y_range=DataRange1d(start=0, range_padding=0.1),
+        y_label=y_label,
     )
     plot.min_border_left = _LEFT
     plot.min_border_right = 8
