@@ -59,33 +59,36 @@ def _write(page: str, target: Path, max_size: float | None) -> outputs.PageTooLa
 
 
 def _capture(
-    folder: Path,
+    path: Path,
     *,
     model: str,
     model_arg: dict[str, Any],
     weights: Path | None,
     checkpoints: str | None,
     corpus: Path,
-    tokenizer: str | None,
+    tokenizer: str,
     vocabulary: Path | None,
     classes: tuple[str, ...] | None,
-    sequence_length: int | None,
+    sequence_length: int,
     head: str | None,
     adapter: str | None,
     name: str,
-    max_steps: int | None,
+    max_steps: int,
     seed: int,
 ) -> RunFolder:
-    from rnnreport.capture import capture_run
-    from rnnreport.load import load_corpus, load_model
+    from rnnreport.capture.run import capture_run
+    from rnnreport.load.corpus import load_corpus
+    from rnnreport.load.importing import import_callable
+    from rnnreport.load.model import load_model
+    from rnnreport.results.folder import RunFolder
 
-    earlier = _checkpoints(checkpoints) if checkpoints else []
+    earlier = _checkpoints(checkpoints, weights) if checkpoints else []
     data = load_corpus(
         corpus, tokenizer=tokenizer, vocabulary=vocabulary, sequence_length=sequence_length, classes=classes
     )
-    net = load_model(model, model_arg, weights)
-    return capture_run(
-        net,
+    folder = RunFolder(path)
+    capture_run(
+        load_model(model, model_arg, weights),
         data,
         folder,
         name=name,
@@ -93,15 +96,26 @@ def _capture(
         weights=weights,
         checkpoints=earlier,
         head=head,
-        adapter=adapter,
+        adapter=import_callable(adapter, "adapter") if adapter else None,
         max_steps=max_steps,
         seed=seed,
         command=options.command_line(),
     )
+    return folder
 
 
-def _checkpoints(pattern: str) -> list[Path]:
+def _checkpoints(pattern: str, weights: Path | None) -> list[Path]:
+    """The files of a pattern. The last epoch's is the model that is reported, so ``weights`` may only be its copy."""
+    from rnnreport.capture.run import epochs_of
+    from rnnreport.load.files import sha256_of
+
     found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207  # Path.glob takes only relative patterns
     if not found:
         raise InputError(f"no file matches --checkpoints {pattern}", "quote the pattern, so that the shell leaves it")
+    last = epochs_of(found)[-1][1]
+    if weights and sha256_of(weights) != sha256_of(last):
+        raise InputError(
+            f"--weights {weights} differs from {last}, the last of --checkpoints",
+            "the last checkpoint is what is reported: leave out --weights, or add its file to the checkpoints",
+        )
     return found

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rnnreport.cli import options, outputs
+
+if TYPE_CHECKING:
+    from rnnreport.train.tasks import TaskName
 
 
 @click.command(context_settings=options.ENVIRONMENT)
@@ -27,7 +31,7 @@ from rnnreport.cli import options, outputs
     help="Folder to make.",
 )
 @options.force
-def demo(task: str, out: Path, force: bool) -> None:
+def demo(task: TaskName, out: Path, force: bool) -> None:
     """Train three small nets on embedded data; report on them."""
     from rnnreport.train.demo import run_demo
 

@@ -62,20 +62,40 @@ _CAPTURE = [
     click.option(
         "--checkpoints",
         metavar="GLOB",
-        help="State dicts of earlier epochs; adds the training section.",
+        help="State dicts, one per epoch, the number in the name; the last one is the model reported.",
     ),
     click.option("--corpus", required=True, type=click.Path(path_type=Path), help=".txt, .tsv, .csv, .jsonl or .npz."),
-    click.option("--tokenizer", metavar="NAME", help="whitespace, word, char, or MOD:FUNCTION."),
+    click.option(
+        "--tokenizer",
+        default="whitespace",
+        show_default=True,
+        metavar="NAME",
+        help="whitespace, word, char, or MOD:FUNCTION.",
+    ),
     click.option("--vocabulary", type=click.Path(path_type=Path), help="Tokens in the order of ids, .json or .txt."),
     click.option("--classes", metavar="A,B", callback=_names, help="Class names in the order of the model's outputs."),
-    click.option("--sequence-length", type=click.IntRange(min=2), help="Steps per sequence of running text."),
+    click.option(
+        "--sequence-length",
+        type=click.IntRange(min=2),
+        default=64,
+        show_default=True,
+        metavar="N",
+        help="Tokens per sequence of running text.",
+    ),
     click.option("--head", metavar="NAME", help="Module that maps a state to class scores, if not found."),
     click.option("--adapter", metavar="MOD:FUNC", help="Function that calls a model of unusual signature."),
     click.option("--name", help="Title of the run; the folder's name where it is not given."),
     click.option(
-        "--max-steps", type=click.IntRange(min=1), help="Most steps recorded; sequences are sampled above it."
+        "--max-steps",
+        type=click.IntRange(min=1),
+        default=50_000,
+        show_default=True,
+        metavar="N",
+        help="Most steps recorded; sequences are sampled above it.",
     ),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."),
+    click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Kept in run.json."
+    ),
     click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Run folder to make."),
     force,
 ]

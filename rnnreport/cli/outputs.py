@@ -111,7 +111,8 @@ def write_page(html: str, target: Path, max_size: float | None) -> None:
     """
     from rnnreport.results import store
 
-    megabytes = len(html.encode("utf-8", errors="replace")) / _MEGABYTE
+    page = html.encode("utf-8", errors="replace")
+    megabytes = len(page) / _MEGABYTE
     limit = _TOO_LARGE_MB if max_size is None else max_size
     if megabytes > limit:
         raise PageTooLargeError(
@@ -121,9 +122,9 @@ def write_page(html: str, target: Path, max_size: float | None) -> None:
     if megabytes > _LARGE_MB:
         note(f"warning: the page is {megabytes:.1f} MB; above {_LARGE_MB} MB browsers become slow")
     if target == STDOUT:
-        click.get_text_stream("stdout", encoding="utf-8", errors="replace").write(html)
+        click.echo(page, nl=False)
     else:
-        store.write_text(target, html)
+        store.write_bytes(target, page)
 
 
 def _refuse(path: Path, force: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 
 from rnnreport.analyses import analyse, compare
-from rnnreport.capture import Recorder, make_probe, start_run
+from rnnreport.capture.probe import make_probe
+from rnnreport.capture.run import start_run
 from rnnreport.load.corpus import NO_LABELS, Corpus
-from rnnreport.progress import Stage, track
+from rnnreport.progress import Stage, note, track
 from rnnreport.report import (
     IndexEntry,
     render_comparison,
@@ -23,12 +23,15 @@ from rnnreport.report import (
 )
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Floats, Ints
 from rnnreport.train.loop import build, train
 from rnnreport.train.nets import Cell
 from rnnreport.train.tasks import Task, TaskName, load_task
 
 _CELLS: tuple[Cell, ...] = get_args(Cell)
 _MAX_STEPS = 20_000
+
+Inputs = tuple[Ints, ...] | tuple[Floats, ...]
 
 
 def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
@@ -51,8 +54,9 @@ def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
     corpus = probe_corpus(task)
     folders = [_record(task, corpus, cell, out / cell.lower(), seed) for cell in _CELLS]
     for folder in folders:
+        note(f"analysing {folder.path.name}")
         analyse(folder)
-        with Stage(f"{folder.path.name}: page"):
+        with Stage("page"):
             store.write_text(folder.path / "report.html", render_report(folder))
             store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
     with Stage("comparison"):
@@ -65,13 +69,16 @@ def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
 
 def probe_corpus(task: Task) -> Corpus:
     """The test split as a corpus, on which the states are recorded."""
-    inputs = tuple(sequence.numpy() for sequence in task.test.inputs)
-    continuous = bool(task.feature_names)
+    sequences = [sequence.numpy() for sequence in task.test.inputs]
+    if task.feature_names:
+        inputs: Inputs = tuple(sequence.astype(np.float32) for sequence in sequences)
+    else:
+        inputs = tuple(sequence.astype(np.int32) for sequence in sequences)
     return Corpus(
         name=task.title,
         task="language-model" if task.language_model else "classification",
         sequence_ids=task.test.ids,
-        inputs=tuple(sequence.astype(np.float32 if continuous else np.int32) for sequence in inputs),
+        inputs=inputs,
         labels=NO_LABELS if task.language_model else torch.stack(task.test.targets).numpy().astype(np.int32),
         step_targets=(),
         vocabulary=task.vocabulary,
@@ -83,7 +90,7 @@ def probe_corpus(task: Task) -> Corpus:
     )
 
 
-def _digest(inputs: Sequence[np.ndarray]) -> str:
+def _digest(inputs: Inputs) -> str:
     digest = hashlib.sha256()
     for sequence in inputs:
         digest.update(sequence.tobytes())
@@ -96,19 +103,18 @@ def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> Ru
     torch.set_num_threads(1)  # nets this small only wait for each other's threads
     try:
         net = build(task, cell, seed)
-        probe = make_probe(corpus, _MAX_STEPS)
-        folder = start_run(
-            path,
+        folder = RunFolder(path)
+        recorder = start_run(
+            folder,
             name=f"{cell}, {task.title}",
             model=net,
-            probe=probe,
+            probe=make_probe(corpus, _MAX_STEPS),
             corpus_info=corpus.info(),
             source="rnnreport demo",
             weights_sha256="",
             seed=seed,
             command=f"rnnreport demo --task {task.name}",
         )
-        recorder = Recorder(net, probe, folder)
         for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
             recorder.record(scores.epoch, **scores.metrics())
     finally:
