@@ -81,9 +81,9 @@ def read_series(source: SourceFile, classes: tuple[str, ...] | None) -> Series:
 
 def _read(source: SourceFile) -> Arrays:
     try:
+        if not zipfile.is_zipfile(io.BytesIO(source.data)):
+            raise ValueError("not an archive")
         with np.load(io.BytesIO(source.data), allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("a single array, not an archive")
             return {name: archive[name] for name in _USED if name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(

@@ -7,6 +7,7 @@ is not a state dict is refused with the way out.
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch.nn.parameter import is_lazy
 from rnnreport.errors import InputError
 
 _NESTS = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES = ("module.", "_orig_mod.", "model.")
+_PREFIXES = ("module.", "model.")
 _SHOWN = 5
 _REMEDY = "save it with torch.save(model.state_dict(), PATH)"
 
@@ -82,7 +83,9 @@ def _read_torch(path: Path) -> Any:
     if _is_torchscript(path):
         raise InputError(f"{path} is a TorchScript archive, whose layers cannot be observed", _REMEDY)
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; what matters is raised
+            return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         classes = _pickled_classes(path)
         if classes:
@@ -129,10 +132,10 @@ def _state_dict(stored: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _without_prefixes(state: dict[str, Tensor]) -> Iterable[dict[str, Tensor]]:
-    """The state dict as it is, then without each prefix that all its keys share."""
+    """The state dict as it is, then without "_orig_mod." anywhere, then without each prefix that all keys share."""
     yield state
-    if any("._orig_mod." in key for key in state):
-        yield {key.replace("._orig_mod.", "."): tensor for key, tensor in state.items()}
+    state = {key.replace("_orig_mod.", ""): tensor for key, tensor in state.items()}
+    yield state
     while shared := [prefix for prefix in _PREFIXES if all(key.startswith(prefix) for key in state)]:
         state = {key.removeprefix(shared[0]): tensor for key, tensor in state.items()}
         yield state
