@@ -201,7 +201,7 @@ def _metrics(probe: Probe, checkpoint: Checkpoint, epoch: int, epochs: int) -> d
         chosen = checkpoint.model_output[np.arange(probe.labels.size), probe.labels]
         line["test_loss"] = float(-np.log(chosen).mean()) + 0.01 * max(0, epoch - epochs // 2)
         line["test_accuracy"] = float((checkpoint.model_output.argmax(axis=1) == probe.labels).mean())
-    elif probe.task == "language-model":
+    elif probe.task == "language-model" and np.isfinite(checkpoint.surprisal).any():
         line["test_loss"] = float(np.nanmean(checkpoint.surprisal))
     return line
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics

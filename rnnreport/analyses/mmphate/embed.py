@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,10 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.linalg import svdvals
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist
 
+from rnnreport.analyses.sample import evenly
 from rnnreport.results.schema import Doubles
 
 _POWERS = 100
+_SILENT = -3  # the library's level that prints nothing; at 0 it still prints
+_JUDGED = 1000  # nodes whose pairs measure the stress
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Embedding:
     entropy : float64 (100,), von Neumann entropy of the diffusion operator at t = 1 ... 100
     t : int, the power used
     landmarks : int
+    components : int, connected components of the kernel; their places relative to each other mean nothing
+    plane_stress, space_stress : float, share of the distances between potentials that the layout cannot show
     """
 
     plane: Doubles
@@ -48,6 +56,9 @@ class Embedding:
     entropy: Doubles
     t: int
     landmarks: int
+    components: int
+    plane_stress: float
+    space_stress: float
 
 
 def embed(kernel: sparse.csr_matrix, params: EmbedParams) -> Embedding:
@@ -68,7 +79,7 @@ def embed(kernel: sparse.csr_matrix, params: EmbedParams) -> Embedding:
             gamma=params.gamma,
             random_state=params.seed,
             n_jobs=1,
-            verbose=0,
+            verbose=_SILENT,
         )
         operator.fit(kernel)
         entropy = von_neumann_entropy(svdvals(operator.diff_op))
@@ -77,7 +88,30 @@ def embed(kernel: sparse.csr_matrix, params: EmbedParams) -> Embedding:
         space = operator.transform()
         operator.set_params(n_components=2)  # keeps the diffusion potential, repeats the layout
         plane = operator.transform()
-    return Embedding(unit_variance(plane), unit_variance(space), entropy, t, operator.diff_op.shape[0])
+        judged = evenly(kernel.shape[0], _JUDGED)
+        apart = pdist(operator.diff_potential[judged])
+    return Embedding(
+        plane=unit_variance(plane),
+        space=unit_variance(space),
+        entropy=entropy,
+        t=t,
+        landmarks=operator.diff_op.shape[0],
+        components=int(connected_components(kernel, directed=False)[0]),
+        plane_stress=stress(apart, pdist(plane[judged])),
+        space_stress=stress(apart, pdist(space[judged])),
+    )
+
+
+def stress(wanted: Doubles, shown: Doubles) -> float:
+    """Kruskal's stress-1 of a layout after its best scaling, in [0, 1].
+
+    Parameters
+    ----------
+    wanted, shown : float64 (pairs,)
+        Distances of the same pairs before and in the layout.
+    """
+    sizes = float((wanted @ wanted) * (shown @ shown))
+    return math.sqrt(max(0.0, 1 - float(wanted @ shown) ** 2 / sizes)) if sizes > 0 else 0.0
 
 
 def von_neumann_entropy(singular_values: Doubles) -> Doubles:
@@ -112,7 +146,7 @@ def unit_variance(points: Doubles) -> Doubles:
 def _quiet_libraries() -> Iterator[None]:
     """Keep stdout for what was asked for: graphtools' logger prints there, even when told to be quiet.
 
-    Warnings about disconnected graphs and slow convergence are silenced; the report shows t, landmarks and entropy.
+    Its warnings about a disconnected graph and slow convergence are replaced by numbers: components and stress.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -124,11 +158,8 @@ def _quiet_libraries() -> Iterator[None]:
         ]
         for handler, _ in streams:
             handler.setStream(sys.stderr)
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:
-            logger.setLevel(level)
             for handler, stream in streams:
                 handler.setStream(stream)
