@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rnnreport.report.environment import template_folder
 
 _STYLES = ("tokens.css", "page.css", "views.css", "print.css")
-_CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "reading.js")
+_CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
     "bar.js",

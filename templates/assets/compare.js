@@ -48,7 +48,7 @@ RR.views.push(function readings() {
     const curve = () => {
       const q = current(), label = first.label(q), count = first.lengths[q];
       readers.forEach((reader, r) => {
-        const colour = RR.css(["ink", "second", "third", "muted"][r % 4]);
+        const colour = RR.curveColour(r);
         plot.fill(`reading.line-${r}`, { x: [...Array(count).keys()].map((t) => t + 1), y: Array.from({ length: count }, (_, t) => (label < 0 ? NaN : reader.probabilities(reader.starts[q] + t)[label])) });
         RR.lineColour(plot, `reading.curve-${r}`, colour);
         RR.lineColour(plot, `reading.dots-${r}`, colour);
@@ -58,11 +58,6 @@ RR.views.push(function readings() {
     curve();
     RR.on(["sequence", "theme"], curve);
   });
-  for (const name of ["curve-loss", "curve-score", "similarity"]) {
-    RR.plot(name, (plot) => {
-      const colour = () => { for (let r = 0; plot.find(`${name}.line-${r}`); r++) for (const part of ["line", "dot", "label"]) RR.lineColour(plot, `${name}.${part}-${r}`, RR.css(["ink", "second", "third", "muted"][(r + (name === "similarity" ? 1 : 0)) % 4])); plot.find(`${name}.cursor`).visible = false; };
-      colour();
-      RR.on(["theme"], colour);
-    });
-  }
+  ["curve-loss", "curve-score"].forEach((name) => RR.curve(name, []));
+  RR.curve("similarity", [], 1); // the baseline has no curve of its own
 });

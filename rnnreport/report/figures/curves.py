@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from rnnreport.report.figures.base import base_figure, empty_source
 
-_BASELINES = ("bottom", "top")  # two curves that end together keep their labels apart
 _DASHES = ("solid", "dashed", "dotted", "dotdash")
 
 
@@ -37,7 +36,6 @@ def epoch_curves(
         x_range=Range1d(start=first - room, end=last + room),
         y_range=DataRange1d(range_padding=0.1),
     )
-    plot.min_border_right = 12 + 6 * max((len(label) for label in curves), default=0)  # room for the labels
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
     for place, (epochs, values) in enumerate(curves.values()):
         source = ColumnDataSource({"x": epochs.astype(np.int32), "y": values.astype(np.float32)})
@@ -45,7 +43,7 @@ def epoch_curves(
         line.name = f"{name}.line-{place}"
         label = Label(
             x=int(epochs[-1]), y=float(values[-1]), text=list(curves)[place], x_offset=8, text_font_size="11px",
-            text_baseline=_BASELINES[place % 2], text_font="system-ui, sans-serif", name=f"{name}.label-{place}",
+            text_baseline="middle", text_font="system-ui, sans-serif", name=f"{name}.label-{place}",
         )  # fmt: skip
         plot.add_layout(label)
         if len(epochs) == 1:
@@ -118,5 +116,5 @@ def reading_curves(runs: Sequence[str]) -> figure:
         dash = _DASHES[place % len(_DASHES)]
         plot.line("x", "y", source=source, line_width=2.2, line_dash=dash, name=f"reading.curve-{place}")
         plot.scatter("x", "y", source=source, size=6, name=f"reading.dots-{place}")
-    plot.xaxis.name = "reading.steps"
+    plot.xaxis.ticker = BasicTicker(min_interval=1)
     return plot
