@@ -1,0 +1,258 @@
+"""How batches reach models of different habits, and how outputs are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from rnnreport.capture.batches import equal_length_batches, make_batch, trial_batch
+from rnnreport.capture.calling import Convention, find_convention, first_tensor, observe
+from rnnreport.capture.outputs import OutputReader, find_layout, form_of
+from rnnreport.capture.recorder import Recorder
+from rnnreport.errors import InputError
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Probe, Task
+
+torch.set_num_threads(1)
+
+V, K, H = 11, 4, 6
+
+
+def make_token_probe(lengths: list[int], task: Task = "tagging", seed: int = 0) -> Probe:
+    rng = np.random.default_rng(seed)
+    steps = sum(lengths)
+    per_step = task in ("tagging", "language-model")
+    return Probe(
+        task=task,
+        sequence_ids=tuple(f"s{number}" for number in range(len(lengths))),
+        lengths=np.array(lengths, np.int32),
+        tokens=rng.integers(0, V, steps).astype(np.int32),
+        values=np.zeros((0, 0), np.float32),
+        labels=rng.integers(0, K, 0 if per_step else len(lengths)).astype(np.int32),
+        targets=rng.integers(0, K, steps if per_step else 0).astype(np.int32),
+        vocabulary=tuple(f"w{number}" for number in range(V)),
+        class_names=() if task == "language-model" else tuple(f"k{number}" for number in range(K)),
+        feature_names=(),
+        sampled_from=len(lengths),
+    )
+
+
+class Tagger(nn.Module):
+    """A GRU tagger; the subclasses have the same parameters and other habits."""
+
+    def __init__(self, batch_first: bool = True) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(V, 5)
+        self.rnn = nn.GRU(5, H, batch_first=batch_first)
+        self.fc = nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.fc(self.rnn(self.emb(inputs))[0])
+
+
+class TimeMajor(Tagger):
+    def __init__(self) -> None:
+        super().__init__(batch_first=False)
+
+
+class TimeMajorFlat(TimeMajor):
+    def forward(self, inputs: Tensor) -> Any:
+        return super().forward(inputs).flatten(0, 1)
+
+
+class BatchFirstFlat(Tagger):
+    def forward(self, inputs: Tensor) -> Any:
+        return {"loss": None, "logits": super().forward(inputs).flatten(0, 1)}
+
+
+class TransposesInside(TimeMajor):
+    """Takes (B, T) and gives (T * B, K)."""
+
+    def forward(self, inputs: Tensor) -> Any:
+        return super().forward(inputs.t()).flatten(0, 1), None
+
+
+class Packed(Tagger):
+    def forward(self, inputs: Tensor, mask: Tensor | None = None, *, lengths: Tensor) -> Any:
+        assert lengths.dtype == torch.int64 and lengths.device.type == "cpu"
+        packed = pack_padded_sequence(self.emb(inputs), lengths, batch_first=True, enforce_sorted=False)
+        return self.fc(pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0])
+
+
+class PackedTimeMajor(TimeMajor):
+    def forward(self, inputs: Tensor, seq_lens: Tensor) -> Any:
+        packed = pack_padded_sequence(self.emb(inputs), seq_lens)
+        return self.fc(pad_packed_sequence(self.rnn(packed)[0])[0])
+
+
+HABITS = [TimeMajor, TimeMajorFlat, BatchFirstFlat, TransposesInside, Packed, PackedTimeMajor]
+
+
+@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("lengths", [[3, 5, 3, 9, 1, 3, 3], [7], [4, 4, 4, 4]])
+def test_every_habit_gives_what_a_plain_model_gives_alone(
+    habit: type[Tagger], lengths: list[int], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    plain = Tagger().eval()
+    model = habit()
+    model.load_state_dict(plain.state_dict())
+    probe = make_token_probe(lengths)
+    checkpoint = Recorder(model, probe, RunFolder(tmp_path), batch_size=3).capture(0)
+    states, outputs = [], []
+    with torch.no_grad():
+        for sequence in np.split(probe.tokens, probe.offsets[1:-1]):
+            embedded = plain.emb(torch.from_numpy(sequence.astype(np.int64))[None])
+            states.append(plain.rnn(embedded)[0][0])
+            outputs.append(plain.fc(states[-1]).softmax(-1))
+    np.testing.assert_allclose(checkpoint.states["rnn.0.fwd.h"], torch.cat(states).numpy(), atol=1e-6)
+    np.testing.assert_allclose(checkpoint.step_output, torch.cat(outputs).numpy(), atol=1e-6)
+
+
+def test_batches_hold_one_length_and_every_sequence_once() -> None:
+    probe = make_token_probe([3, 5, 3, 3, 1, 5, 3])
+    batches = equal_length_batches(probe, batch_size=3, max_steps=10)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(7))
+    assert [batch.tolist() for batch in batches] == [[4], [0, 2, 3], [6], [1, 5]]
+    assert [len(batch) for batch in equal_length_batches(probe, batch_size=3, max_steps=4)] == [1] * 7
+    rows = np.concatenate([make_batch(probe, batch, torch.zeros(1)).steps.reshape(-1) for batch in batches])
+    assert sorted(rows.tolist()) == list(range(int(probe.lengths.sum())))
+    for batch in batches:
+        made = make_batch(probe, batch, torch.zeros(1))
+        np.testing.assert_array_equal(made.inputs.numpy(), probe.tokens[made.steps])
+
+
+@pytest.mark.parametrize("lengths", [[3], [3, 3, 3], [2, 2], [1]])
+def test_trial_tells_sequences_from_steps(lengths: list[int]) -> None:
+    batch = trial_batch(make_token_probe(lengths), torch.zeros(1))
+    assert batch.inputs.shape[0] != batch.inputs.shape[1]
+
+
+class Asking(Tagger):
+    def forward(self, inputs: Tensor, mask: Tensor) -> Any:
+        return super().forward(inputs)
+
+
+class Failing(Tagger):
+    def forward(self, inputs: Tensor) -> Any:
+        raise RuntimeError("no such thing")
+
+
+class Skipping(Tagger):
+    def forward(self, inputs: Tensor) -> Any:
+        return super().forward(inputs[:, ::2])
+
+
+class Random(Tagger):
+    def forward(self, inputs: Tensor) -> Any:
+        return self.rnn(nn.functional.dropout(self.emb(inputs), 0.5, training=True))[0]
+
+
+class Carrying(Tagger):
+    hidden: Tensor | None = None
+
+    def forward(self, inputs: Tensor) -> Any:
+        output, self.hidden = self.rnn(self.emb(inputs), self.hidden)
+        return output
+
+
+class TooFew(Tagger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(V - 8, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (Asking(), "forward of Asking needs 'mask'"),
+        (
+            Failing(),
+            "the model fails on a batch of (3, 5) int64: RuntimeError: no such thing at test_capture_calling.py",
+        ),
+        (TooFew(), "index out of range"),
+        (Skipping(), "rnn saw 3 sequences of 3 steps in a batch of 3 of 5"),
+        (Random(), "rnn gives other states when the same batch comes twice"),
+        (Carrying(), "rnn gives other states when the same batch comes twice"),
+    ],
+)
+def test_models_that_cannot_be_called(model: nn.Module, complaint: str) -> None:
+    batch = trial_batch(make_token_probe([5, 5, 5]), torch.zeros(1))
+    with pytest.raises(InputError) as caught:
+        find_convention(model, None, batch)
+    assert complaint in str(caught.value)
+
+
+def test_adapter_decides(tmp_path: Path) -> None:
+    def adapter(model: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
+        assert lengths.tolist() == [inputs.shape[1]] * len(inputs)
+        output: Tensor = model(inputs, torch.ones_like(inputs))
+        return output
+
+    batch = trial_batch(make_token_probe([5, 5, 5]), torch.zeros(1))
+    convention = find_convention(Asking(), adapter, batch)
+    assert convention == Convention(adapter, "", False)
+    raw, calls = observe(Asking(), convention, batch)
+    assert raw.shape == (3, 5, K)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (torch.ones(2), True),
+        ((None, torch.ones(2), torch.zeros(2)), True),
+        ({"logits": torch.ones(2), "loss": torch.zeros(2)}, True),
+        ({"scores": torch.ones(2)}, False),
+        ((), False),
+        (None, False),
+    ],
+)
+def test_prediction_in_an_output(raw: Any, found: bool) -> None:
+    if found:
+        assert torch.equal(first_tensor(raw), torch.ones(2))
+    else:
+        with pytest.raises(InputError, match="no prediction is found"):
+            first_tensor(raw)
+
+
+def test_forms_are_told_by_their_sums() -> None:
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    assert form_of(logits, None) == "logits"
+    assert form_of(logits.softmax(-1), None) == "probabilities"
+    assert form_of(logits.log_softmax(-1), None) == "log-probabilities"
+    one = logits[:, :1]
+    assert form_of(one, one) == "logits"
+    assert form_of(one.sigmoid(), one) == "probabilities"
+
+
+@pytest.mark.parametrize("form", ["logits", "log-probabilities", "probabilities"])
+def test_all_forms_give_the_same_probabilities(form: Any) -> None:
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    values = {"logits": logits, "log-probabilities": logits.log_softmax(-1), "probabilities": logits.softmax(-1)}[form]
+    reader = OutputReader("sequences", 3, form)
+    torch.testing.assert_close(reader.probabilities(values), logits.softmax(-1))
+    torch.testing.assert_close(reader.log_probabilities(values), logits.log_softmax(-1))
+
+
+def test_single_output_becomes_two_classes() -> None:
+    logit = torch.tensor([[0.3], [-200.0]])
+    pair = OutputReader("sequences", 1, "logits").probabilities(logit)
+    torch.testing.assert_close(pair, torch.cat([1 - logit.sigmoid(), logit.sigmoid()], 1))
+    assert OutputReader("sequences", 1, "logits").log_probabilities(logit)[1, 1] == -200
+    torch.testing.assert_close(OutputReader("sequences", 1, "probabilities").probabilities(logit.sigmoid()), pair)
+
+
+def test_output_of_another_shape_is_refused() -> None:
+    probe = make_token_probe([5, 5, 5])
+    batch = trial_batch(probe, torch.zeros(1))
+    with pytest.raises(InputError, match=r"shape \(3, 4\) for 3 sequences of 5 steps"):
+        find_layout(torch.zeros(3, 4), torch.zeros(1, 4), batch)
+    with pytest.raises(InputError, match="must hold 60 numbers"):
+        OutputReader("batch-first", K, "logits").predictions(torch.zeros(3, 4, K), batch)
