@@ -23,4 +23,5 @@
     try { localStorage.setItem("rnnreport-theme", root.dataset.theme); } catch { /* a sandboxed frame has no storage */ }
     say();
   });
+  root.dataset.ready = "yes";
 })();

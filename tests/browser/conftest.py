@@ -1,0 +1,66 @@
+"""A real Chromium, offline, with a fresh profile; a page that fails the test when it errs or asks the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+READY = "html[data-ready=yes]"
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, chromium_flags: list[str]) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=chromium_flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a file: ``open_page(path, hash="", width=1440, scheme="light")`` waits until the page is ready.
+
+    At the end of the test the page must have logged no error and asked for nothing but itself.
+    """
+    problems: list[str] = []
+    contexts = []
+
+    def opened(path: Path, hash: str = "", width: int = 1440, scheme: str = "light", **options: object) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            offline=True,
+            reduced_motion="reduce",
+            **options,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda line: problems.append(f"console: {line.text}") if line.type in ("error", "warning") else None,
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.split(":")[0] in ("file", "data", "blob") else problems.append(request.url)
+            ),
+        )
+        page.goto(f"{path.absolute().as_uri()}{hash}")
+        page.wait_for_selector(READY, state="attached")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def show_plot(page: Page, name: str) -> None:
+    """Scroll a Bokeh figure into view and wait until it is drawn."""
+    page.locator(f"#plot-{name}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"#plot-{name}[data-ready=yes]")
+    page.wait_for_timeout(120)  # one frame of canvas drawing after the model is there
