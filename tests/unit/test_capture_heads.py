@@ -223,6 +223,16 @@ def test_one_prediction_per_sequence_is_needed(tmp_path: Path) -> None:
         record(PerStep(nn.Linear(H, 3)), series_probe(), tmp_path)
 
 
+def test_head_is_checked_on_every_sequence_not_on_a_trial(tmp_path: Path) -> None:
+    class MeanOfShort(Net):
+        def read(self, states: Tensor) -> Tensor:
+            return states.mean(1) if states.shape[1] == 2 else states[:, -1]
+
+    checkpoint, sentence = record(MeanOfShort(nn.Linear(H, 3)), series_probe(), tmp_path)
+    assert "`tail`, applied to the last state, differs from the model's output by up to" in sentence
+    assert checkpoint.step_output.shape == (0, 0)
+
+
 def test_head_that_stops_holding_is_left_out_of_the_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Changing(Net):
         pooled = False

@@ -39,6 +39,8 @@ class Classifier(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         self.calls += 1
         torch.rand(1)
+        random.random()
+        np.random.rand()
         states: Tensor = self.rnn(self.emb(inputs))[0]
         output: Tensor = self.fc(self.drop(self.norm(states[:, -1])))
         return output
