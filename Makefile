@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 	$(BIN)/rnnreport demo --out $(DEMO) --force
 
 test: lint
-	RNNREPORT_CHROMIUM="$$(.ci/chromium $(BIN)/playwright)" $(BIN)/python -m pytest -n 2
+	RNNREPORT_CHROMIUM="$$(.ci/chromium $(BIN)/playwright)" $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint
 

@@ -48,6 +48,20 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def analysed_runs(tmp_path_factory) -> tuple[Path, Path]:
+    """Two small analysed runs on the same probe set, without pages. Copy before changing."""
+    from rnnreport.analyses import analyse
+    from tests.fabricate import fabricate_run
+
+    folder = tmp_path_factory.mktemp("analysed")
+    for name, seed, gain in (("first", 0, 1.0), ("second", 1, 0.7)):
+        analyse(
+            fabricate_run(folder / name, epochs=3, seed=seed, sequences=40, units=8, steps=(3, 6), gain=gain, name=name)
+        )
+    return folder / "first", folder / "second"
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium; `make test` installs one where there is none."""
     named = os.environ.get("RNNREPORT_CHROMIUM")

@@ -102,3 +102,13 @@ def test_what_an_import_really_loads(module, absent):
     script = f"import sys, {module}; print(*sorted({absent!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_public_names_are_where_they_are_said_to_be():
+    import rnnreport
+
+    for name in rnnreport.__all__:
+        assert getattr(rnnreport, name)
+    assert set(rnnreport._HOMES) == set(rnnreport.__all__) - {"__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = rnnreport.nonsense

@@ -1,0 +1,55 @@
+"""Running commands in this process, where torch is loaded once."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rnnreport import progress
+from rnnreport.cli import main
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line an error consists of."""
+        (line,) = [line for line in self.err.splitlines() if line.startswith("rnnreport: error: ")]
+        return line
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def rnnreport(capfd, monkeypatch, tmp_path) -> Command:
+    """Call the command line in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    # what a command switches or prepends is undone
+    monkeypatch.setattr(progress, "_QUIET", False)
+    monkeypatch.setattr("sys.path", list(sys.path))
+
+    def call(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def runs(analysed_runs, tmp_path) -> tuple[Path, Path]:
+    """Own copies of two analysed runs, in the working directory."""
+    for run in analysed_runs:
+        shutil.copytree(run, tmp_path / run.name)
+    return Path("first"), Path("second")
