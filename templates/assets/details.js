@@ -22,7 +22,7 @@ RR.views.push(function wordDetail() {
     const span = plot.figure.x_range;
     span.setv({ start: -0.5, end: order.length - 0.5 });
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}`);
-    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < 10 ? ", few" : ""}`).join("; ")}); bands: 25–75 and 9–91%${RR.selection.words.length ? "" : " · shown: the word that moves the state most"}`);
+    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < RR.ENOUGH ? ", few" : ""}`).join("; ")}); bands: 25–75 and 9–91%${RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {
     draw(plot);
@@ -54,15 +54,17 @@ RR.views.push(function unitDetail() {
     const units = RR.unitsOf(), response = units.array("response"), bands = units.array("bands"), [count, width] = response.shape;
     const unit = RR.selection.units.at(-1) ?? loudest();
     const value = (word) => response[word * width + unit];
-    const order = [...Array(count).keys()].filter((word) => Number.isFinite(value(word))).sort((a, b) => value(a) - value(b));
+    const seen = [...Array(count).keys()].filter((word) => Number.isFinite(value(word)));
+    const often = seen.filter((word) => RR.arrays["words.counts"][word] >= RR.ENOUGH);
+    const order = (often.length >= 4 ? often : seen).sort((a, b) => value(a) - value(b));
     shown = order.length > 8 ? [...order.slice(0, 4), ...order.slice(-4)] : order;
     const column = (band) => shown.map((word) => RR.row(bands, band, word)[unit]);
     plot.fill("boxes", { y: shown.map((_, place) => place), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: shown.map(value), color: shown.map((word) => RR.css(value(word) < 0 ? "down" : "up")) });
     const labels = new Map(shown.map((word, place) => [place, `${RR.visible(words.names[word]).slice(0, 16)} (${RR.arrays["words.counts"][word]})`]));
     plot.find("boxes.words").setv({ major_label_overrides: labels });
     plot.figure.y_range.setv({ start: -0.6, end: shown.length - 0.4 });
-    RR.title("boxes", `The words unit ${unit} answers to`);
-    RR.note("boxes", `Number of occurrences in brackets · word identity explains ${RR.percent(units.array("explained")[unit])} of its changes${RR.selection.units.length ? "" : " · shown: the unit with the largest response"}`);
+    RR.title("boxes", `The ${RR.noun()}s unit ${unit} answers to`);
+    RR.note("boxes", `Number of occurrences in brackets${often.length >= 4 ? `, at least ${RR.ENOUGH}` : ""} · the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes${RR.selection.units.length ? "" : " · shown: the unit with the largest response"}`);
   };
   RR.plot("boxes", (plot) => {
     draw(plot);

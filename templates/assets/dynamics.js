@@ -30,7 +30,7 @@ RR.views.push(function dynamics() {
       for (let i = 0; i < N; i++) {
         const [x, y, depth] = flat() ? [plane[2 * i], plane[2 * i + 1], 0] : project(space, i);
         data.x[i] = x; data.y[i] = y;
-        data.size[i] = 4.2 - depth / 900;
+        data.size[i] = 5 - depth / 800;
       }
       plot.fill("dynamics.points", data);
       paths(data);

@@ -10,6 +10,7 @@ RR.views.push(function stateMap() {
   if (reading.array("surprisal").length) options.push(["surprisal", "surprisal"]);
   options.push(["time", "place in the sequence"], ["unit", "selected unit"]);
   colouring.append(...options.map(([value, name]) => RR.el("option", { value }, name)));
+  if (RR.selection.lens === "unit") colouring.value = "unit";
   const P = reading.starts.at(-1), owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
 
   const colours = {

@@ -26,7 +26,7 @@ RR.views.push(function table() {
   const columns = [
     { key: "id", name: "sequence", value: (q) => q, text: (q) => reading.ids[q] },
     labelled && { key: "label", name: "true", value: (q) => reading.label(q), text: (q) => klass(reading.label(q)) },
-    guessed && { key: "predicted", name: "predicted", value: (q) => reading.predicted(q, RR.selection.epoch), text: (q) => klass(reading.predicted(q, RR.selection.epoch)) },
+    guessed && { key: "predicted", name: "predicted", value: (q) => reading.predicted(q, RR.selection.epoch), text: (q) => [...klass(reading.predicted(q, RR.selection.epoch)), labelled && !right(q) ? " ✗" : ""] },
     guessed && { key: "confidence", name: "confidence", value: (q) => confidence(q), text: (q) => RR.percent(confidence(q)), numeric: true },
     lossy && { key: "loss", name: "nats", value: loss, text: (q) => loss(q).toFixed(2), numeric: true },
     { key: "length", name: "steps", value: (q) => reading.lengths[q], text: (q) => reading.lengths[q], numeric: true },

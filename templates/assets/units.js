@@ -1,5 +1,7 @@
 "use strict";
 // Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state and k.
+RR.ENOUGH = 10; // occurrences below which a word is flagged
+RR.noun = () => (RR.description.words.prototypes ? "prototype" : "word");
 RR.unitsOf = () => {
   const units = RR.description.units[RR.selection.state];
   return { ...units, array: (name) => RR.arrays[`${units.prefix}.${name}`] };
@@ -14,7 +16,7 @@ RR.strongestWord = () => {
   let best = 0, most = -1;
   for (let word = 0; word < response.shape[0]; word++) {
     const size = RR.row(response, word).reduce((sum, value) => sum + Math.abs(value || 0), 0);
-    if (size > most && RR.arrays["words.counts"][word] >= 10) { most = size; best = word; }
+    if (size > most && RR.arrays["words.counts"][word] >= RR.ENOUGH) { most = size; best = word; }
   }
   return best;
 };
@@ -65,27 +67,27 @@ RR.views.push(function units() {
     const items = shown.map((word) => {
       const share = Math.sqrt(Math.abs(association[word]) / largest) || 0;
       const name = words.names[word], count = RR.arrays["words.counts"][word];
-      const button = RR.hint(RR.el("button", { type: "button", class: `word${words.prototypes ? " shape" : ""}${count < 10 ? " rare" : ""}`, "data-word": word, "data-hint": "", "aria-pressed": "false", onclick: () => RR.chooseWord(word) }), () => wordTip(word));
+      const button = RR.hint(RR.el("button", { type: "button", class: `word${words.prototypes ? " shape" : ""}${count < RR.ENOUGH ? " rare" : ""}`, "data-word": word, "data-hint": "", "aria-pressed": "false", onclick: () => RR.chooseWord(word) }), () => wordTip(word));
       if (words.prototypes) button.append(RR.shape(RR.row(RR.arrays["words.shapes"], word), ...RR.extent(RR.arrays["words.shapes"]), { width: 30 + 22 * share, height: 14 + 10 * share }), name);
       else { button.append(RR.visible(name)); button.style.fontSize = `${12 + 12 * share}px`; button.style.fontWeight = share > 0.75 ? 600 : 400; }
       return button;
     });
     const rest = found.length - shown.length;
     if (rest) items.push(RR.el("button", { type: "button", class: "more", onclick: () => { open.add(label); build(); } }, `and ${rest} more`));
-    if (!found.length) items.push(RR.el("span", { class: "empty" }, "no words"));
-    return RR.el("div", { class: "cloud", "data-label": label }, heading(label, found.length, words.prototypes ? "prototype" : "word"), RR.el("div", { class: "words" }, ...items));
+    if (!found.length) items.push(RR.el("span", { class: "empty" }, `no ${RR.noun()}s`));
+    return RR.el("div", { class: "cloud", "data-label": label }, heading(label, found.length, RR.noun()), RR.el("div", { class: "words" }, ...items));
   }
 
   function wordTip(word) {
     const count = RR.arrays["words.counts"][word];
-    const lines = [RR.visible(words.names[word]), `${count.toLocaleString("en")} occurrences${count < 10 ? ": few, read with care" : ""}`];
+    const lines = [RR.visible(words.names[word]), `${count.toLocaleString("en")} occurrences${count < RR.ENOUGH ? ": few, read with care" : ""}`];
     const unit = RR.selection.units.at(-1);
     if (unit !== undefined) lines.push(`unit ${unit} changes by ${RR.signed(RR.row(RR.unitsOf().array("response"), word)[unit])} on average`);
     return lines;
   }
   function unitTip(unit) {
     const units = RR.unitsOf(), lines = [`unit ${unit}`];
-    lines.push(`word identity explains ${RR.percent(units.array("explained")[unit])} of its changes`);
+    lines.push(`the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes`);
     const word = RR.selection.words.at(-1);
     if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(units.array("response"), word)[unit])} at ${RR.quoted(words.names[word])}`);
     return lines;
@@ -105,7 +107,7 @@ RR.views.push(function units() {
       title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}`;
     }
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
-    if (unit !== null) title = `Words coloured by how they move unit ${unit}`;
+    if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}`;
     RR.title("units", title);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     for (const square of host.querySelectorAll(".unit")) {
@@ -121,7 +123,7 @@ RR.views.push(function units() {
       word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
-    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: "band: the words push these units up" }, { colour: RR.css("down"), label: "down; wider is stronger" }]);
+    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }]);
   }
 
   // Ribbons: mean response of a chip's units to a cloud's words; weak ones (below a fifth of the strongest) are left out.
