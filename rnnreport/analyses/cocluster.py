@@ -17,6 +17,7 @@ from rnnreport.results.schema import Doubles, Floats, Ints
 
 UNASSIGNED = -1
 _SILENT = 1e-8  # a row or column whose responses are all smaller has no say
+_NO_DIRECTION = 1e-9  # a singular value this small (the first one is 1) has an arbitrary vector
 
 
 @dataclass(frozen=True)
@@ -102,30 +103,34 @@ class _Spectrum:
     """Singular vectors of D_r^-1/2 A D_c^-1/2, each side scaled once more by its D^-1/2, rows above columns."""
 
     vectors: Doubles
+    values: Doubles
     row_count: int
 
     @classmethod
     def of(cls, weights: Doubles) -> _Spectrum:
         row_scale, column_scale = weights.sum(axis=1) ** -0.5, weights.sum(axis=0) ** -0.5
-        left, _, right = np.linalg.svd(row_scale[:, None] * weights * column_scale, full_matrices=False)
+        left, values, right = np.linalg.svd(row_scale[:, None] * weights * column_scale, full_matrices=False)
         stacked = np.vstack([row_scale[:, None] * left, column_scale[:, None] * right.T])
-        return cls(stacked, weights.shape[0])
+        return cls(stacked, values, weights.shape[0])
 
     def embedding(self, k: int) -> Doubles:
         """The 1 + ceil(log2 k) leading vectors without the first, which carries no partition."""
         return np.ascontiguousarray(self.vectors[:, 1 : 1 + math.ceil(math.log2(k))])
 
-    def distinct(self, k: int) -> int:
-        """Number of different points to be clustered."""
-        return int(np.unique(self.embedding(k).round(12), axis=0).shape[0])
+    def separates(self, k: int) -> bool:
+        """Whether the matrix has as many directions as k clusters are read from, and as many different points."""
+        directions = 1 + math.ceil(math.log2(k))
+        if directions > self.values.size or self.values[directions - 1] < _NO_DIRECTION:
+            return False
+        return int(np.unique(self.embedding(k).round(12), axis=0).shape[0]) >= k
 
 
 def _solutions(weights: Doubles, params: CoclusterParams) -> list[_Solution]:
-    """One solution for every k that both sides, and the number of different points, are large enough for."""
+    """One solution for every k that both sides are large enough for and the spectrum can separate."""
     if min(weights.shape) < 2:
         return []
     spectrum = _Spectrum.of(weights)
-    fitting = [k for k in params.ks if k <= min(weights.shape) and k <= spectrum.distinct(k)]
+    fitting = [k for k in params.ks if k <= min(weights.shape) and spectrum.separates(k)]
     return [_best_of_seeds(spectrum, weights, k, params) for k in fitting]
 
 

@@ -1,0 +1,136 @@
+"""Words, the display sample and the map of states."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
+from rnnreport.analyses.projection import ProjectionParams, principal_plane, project, trust
+from rnnreport.analyses.sample import SampleParams, display_sample, evenly
+from rnnreport.analyses.sequences import distances
+from rnnreport.analyses.words import WordParams, find_words
+from rnnreport.results.schema import Projection, Unavailable
+from tests.fabricate import fabricate_run
+
+
+def test_the_sample_follows_the_hashes_not_the_order(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=0).probe()
+    sample = display_sample(probe, SampleParams(max_steps=100))
+    order = sorted(range(120), key=lambda n: hashlib.sha256(probe.sequence_ids[n].encode()).hexdigest())
+    assert set(sample.sequences) == set(order[: sample.sequences.size])
+    total = int(probe.lengths[sample.sequences].sum())
+    assert total <= 100 < total + probe.lengths[order[sample.sequences.size]]
+    assert sample.steps.size == total and (np.diff(sample.steps) > 0).all()
+    turned = replace(probe, sequence_ids=probe.sequence_ids[::-1], lengths=probe.lengths[::-1])
+    again = display_sample(turned, SampleParams(max_steps=100))
+    assert {turned.sequence_ids[n] for n in again.sequences} == {probe.sequence_ids[n] for n in sample.sequences}
+
+
+def test_a_sequence_longer_than_the_budget_is_taken_whole(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=0, steps=(9, 9)).probe()
+    sample = display_sample(probe, SampleParams(max_steps=5))
+    assert sample.sequences.size == 1 and sample.steps.size == 9
+
+
+@pytest.mark.parametrize(("count", "most", "expected"), [(5, 12, [0, 1, 2, 3, 4]), (9, 3, [0, 4, 8]), (4, 1, [3])])
+def test_evenly_keeps_both_ends(count: int, most: int, expected: list[int]) -> None:
+    assert evenly(count, most).tolist() == expected
+
+
+def test_the_most_frequent_tokens_are_the_words(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=0).probe()
+    found = find_words(probe, display_sample(probe, SampleParams()), WordParams(most_words=10))
+    assert not isinstance(found, Unavailable)
+    words, step_words = found
+    counts = np.bincount(probe.tokens)
+    assert sorted(counts, reverse=True)[:10] == words.counts.tolist()
+    assert words.names == tuple(probe.vocabulary[token] for token in words.tokens)
+    assert words.unseen == np.unique(probe.tokens).size - 10
+    for step, word in enumerate(step_words):
+        assert word == -1 or words.tokens[word] == probe.tokens[step]
+    assert (step_words >= 0).sum() == words.counts.sum()
+
+
+def test_prototypes_recover_planted_groups_in_input_units(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=0, continuous=True).probe()
+    draw = np.random.default_rng(0)
+    centres = np.array([[1.0, 1, 500], [2, 1, 900], [1, 2, 100], [2, 2, 300], [3, 3, 700], [3, 1, 200]])
+    group = draw.choice(6, len(probe.values), p=[0.3, 0.24, 0.18, 0.14, 0.09, 0.05])
+    probe = replace(
+        probe, values=(centres[group] + draw.normal(0, [0.01, 0.01, 1], (group.size, 3))).astype(np.float32)
+    )
+    found = find_words(probe, display_sample(probe, SampleParams()), WordParams(prototypes=6))
+    assert not isinstance(found, Unavailable)
+    words, step_words = found
+    assert words.names == ("p01", "p02", "p03", "p04", "p05", "p06")
+    np.testing.assert_array_equal(words.counts, np.bincount(step_words))
+    assert words.counts.tolist() == sorted(np.bincount(group).tolist(), reverse=True)
+    assert adjusted_rand_score(group, step_words) == 1
+    np.testing.assert_allclose(words.shapes, centres, rtol=0.01)
+
+
+def test_there_are_no_more_prototypes_than_different_inputs(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=0, continuous=True).probe()
+    probe = replace(probe, values=np.repeat([[1.0, 2.0, 3.0]], len(probe.values), axis=0).astype(np.float32))
+    found = find_words(probe, display_sample(probe, SampleParams()), WordParams())
+    assert not isinstance(found, Unavailable)
+    assert found[0].names == ("p01",) and (found[1] == 0).all()
+
+
+def test_distances_are_those_of_consecutive_states() -> None:
+    states = np.array([[0, 0], [3, 4], [3, 4], [0, 0]], np.float32)
+    np.testing.assert_array_equal(distances(states, np.array([0, 2, 4])), [5, np.nan, 5, np.nan])
+
+
+def test_the_plane_is_that_of_scikit_learn() -> None:
+    points = np.random.default_rng(0).normal(size=(200, 7)) @ np.diag([5, 4, 3, 2, 1, 1, 1])
+    plane, share = principal_plane(points)
+    model = PCA(2).fit(points)
+    np.testing.assert_allclose(np.abs(plane), np.abs(model.transform(points)), atol=1e-9)
+    np.testing.assert_allclose(share, model.explained_variance_ratio_, atol=1e-9)
+
+
+def test_the_map_keeps_planted_clusters_apart(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=1)
+    probe = folder.probe()
+    draw = np.random.default_rng(0)
+    group = draw.integers(0, 3, probe.tokens.size)
+    states = (8 * np.eye(3, 10)[group] + draw.normal(size=(group.size, 10))).astype(np.float32)
+    sample = display_sample(probe, SampleParams(max_steps=300))
+    found = project("lstm.0.fwd.h", states, probe, sample, ProjectionParams())
+    assert isinstance(found, Projection) and found.methods == ("t-SNE", "PCA")
+    for flat in found.coordinates:
+        centres = np.array([flat[group[sample.steps] == k].mean(axis=0) for k in range(3)])
+        nearest = np.linalg.norm(flat[:, None] - centres, axis=2).argmin(axis=1)
+        assert (nearest == group[sample.steps]).mean() > 0.99
+    assert found.trust["t-SNE"]["trustworthiness"] > found.trust["PCA"]["trustworthiness"] > 0.5
+
+
+def test_a_perfect_map_has_perfect_trust_and_a_shuffled_one_has_not() -> None:
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    assert trust(points, points, 12)["trustworthiness"] == trust(points, points, 12)["continuity"] == 1
+    assert trust(points, points[::-1], 12)["trustworthiness"] < 0.7
+    assert trust(points[:7], points[:7], 12)["neighbours"] == 3
+
+
+def test_folding_costs_trustworthiness_and_tearing_costs_continuity() -> None:
+    angle = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    line = np.stack([angle, np.zeros(100)], axis=1)
+    torn, folded = trust(circle, line, 12), trust(line, circle * [1, 0], 12)
+    assert torn["trustworthiness"] > 0.99 > torn["continuity"]
+    assert folded["continuity"] > folded["trustworthiness"] + 0.1
+
+
+def test_one_unit_still_has_a_plane_to_spread_in(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=1, units=1, sequences=12)
+    probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
+    found = project("lstm.0.fwd.h", folder.checkpoint(0).states["lstm.0.fwd.h"], probe, sample, ProjectionParams())
+    assert isinstance(found, Projection)
+    assert (found.coordinates[1][:, 1] == 0).all() and found.coordinates[0].std(axis=0).min() > 0.1
