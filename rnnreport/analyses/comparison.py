@@ -214,7 +214,7 @@ def _triple(result: Performance, name: str) -> tuple[float, float, float]:
 def _paired(baseline: _Run, run: _Run, params: BootstrapParams) -> dict[str, Any] | None:
     """Difference run - baseline over the same items; of cross-entropy for a language model, of accuracy otherwise.
 
-    None where one of them cannot be scored.
+    None where one of them cannot be scored, or a single sequence leaves nothing to resample.
     """
     if baseline.scores is None or run.scores is None:
         return None
@@ -222,6 +222,8 @@ def _paired(baseline: _Run, run: _Run, params: BootstrapParams) -> dict[str, Any
     metric = "cross_entropy" if language else "accuracy"
     change = run.scores.loss - baseline.scores.loss if language else run.scores.right - baseline.scores.right
     value, low, high = ratio_interval(*run.scores.per_sequence(change, run.probe.lengths.size), params)
+    if not np.isfinite([value, low, high]).all():
+        return None
     found: dict[str, Any] = {
         "run": run.manifest.name,
         "baseline": baseline.manifest.name,

@@ -139,3 +139,8 @@ def test_runs_without_a_common_epoch_still_compare(tmp_path: Path) -> None:
     two.write_checkpoint(replace(checkpoint, epoch=7))
     found = compare([one, two])
     assert found.epochs.size == 0 and found.similarity_by_epoch.shape == (2, 0)
+
+
+def test_one_sequence_leaves_nothing_to_resample(tmp_path: Path) -> None:
+    folders = [fabricate_run(tmp_path / name, epochs=1, sequences=1) for name in "ab"]
+    assert compare(folders).paired == ()
