@@ -134,6 +134,7 @@ def _render(
             description=script_json({**description, "arrays": payload.directory()}),
             payload=Markup(payload.block()),
             figures={name: script_json(item) for name, item in items.items()},
+            heights={name: plot.height for name, plot in figures.items()},
             **context,
         )
     )

@@ -18,7 +18,7 @@ RR.mix = function (from, to, share) {
 // Black or white, whichever reads better on the colour.
 RR.inkOn = function (hex) {
   const [r, g, b] = RR.rgb(hex).map((part) => ((part /= 255) <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#141414" : "#ffffff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 };
 RR.classColour = function (index) {
   const colours = RR.classes[RR.dark() ? "dark" : "light"];

@@ -1,0 +1,315 @@
+"""The report in a real Chromium, from disk, offline, with real mouse and keyboard input."""
+
+import re
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from rnnreport.report import render_report
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Sequences, Units, Words
+from tests.browser.conftest import show_plot
+from tests.fabricate import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def run(analysed_runs):
+    return RunFolder(analysed_runs[0])
+
+
+@pytest.fixture(scope="module")
+def report(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render_report(run), encoding="utf-8")
+    return path
+
+
+def settle(page):
+    """Two frames: the selection is announced in the first, drawn in the second."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def picks(page):
+    return page.locator("#bar .pick span").all_inner_texts()
+
+
+def colours(page, selector):
+    return page.eval_on_selector_all(selector, "nodes => nodes.map((node) => getComputedStyle(node).backgroundColor)")
+
+
+def pixel(page, plot, source, index):
+    """Where on the screen a mark of a figure lies."""
+    return page.evaluate(
+        """([name, source, index]) => {
+          const plot = RR.plots[name], data = plot.source(source).data, figure = plot.figure;
+          const view = Bokeh.index.roots.find((root) => root.model === figure);
+          const box = plot.place.getBoundingClientRect(), inner = view.frame.bbox;
+          return [box.left + inner.left + view.frame.x_scale.compute(data.x[index]) - inner.left,
+                  box.top + inner.top + view.frame.y_scale.compute(data.y[index]) - inner.top];
+        }""",
+        [plot, source, index],
+    )
+
+
+def test_hostile_tokens_are_shown_and_do_nothing(open_page, report):
+    page = open_page(report)
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    assert page.locator("#clusters .word", has_text=HOSTILE[0]).count() == 1
+    assert page.locator("main img, main script").count() == 0
+    for name in ("response", "boxes", "classes", "distance", "map", "dynamics"):
+        show_plot(page, name)
+    assert dialogs == []
+
+
+def test_policy_forbids_eval(browser, report):
+    page = browser.new_page()
+    page.goto(report.absolute().as_uri())
+    # From a timer: the driver lifts the ban for its own call stack.
+    code = "setTimeout(() => { try { done(String(eval('1'))); } catch (error) { done(error.name); } })"
+    assert page.evaluate(f"() => new Promise((done) => {code})") == "EvalError"
+    page.close()
+
+
+def test_clicking_a_word_changes_every_view(open_page, report, run):
+    page = open_page(report)
+    for name in ("response", "map", "dynamics"):
+        show_plot(page, name)
+    word = page.locator("#clusters .word").nth(5)
+    index, name = int(word.get_attribute("data-word")), word.inner_text()
+    before = colours(page, "#clusters .unit"), page.evaluate("RR.plots.map.source('map.points').data.alpha.join()")
+    dynamics = page.evaluate("RR.plots.dynamics.source('dynamics.points').data.alpha.join()")
+    word.click()
+    settle(page)
+    assert picks(page) == [f"“{name}”"]
+    assert name in page.locator("#title-units").inner_text()
+    assert colours(page, "#clusters .unit") != before[0]
+    assert name in page.locator("#title-response").inner_text()
+    count = run.result(Words).counts[index]
+    assert f"n = {count}" in page.locator("#note-response").inner_text()
+    assert page.evaluate("RR.plots.map.source('map.points').data.alpha.join()") != before[1]
+    assert page.evaluate("RR.plots.dynamics.source('dynamics.points').data.alpha.join()") != dynamics
+    page.select_option("#table-filter", "word")
+    page.locator("#table tbody tr").first.click()
+    settle(page)
+    same = page.locator("#text .token.same").all_inner_texts()
+    assert same and set(same) == {name}
+
+
+def test_clicking_a_unit_changes_every_view(open_page, report, run):
+    page = open_page(report)
+    for name in ("boxes", "map", "dynamics"):
+        show_plot(page, name)
+    unit = page.locator("#clusters .unit").nth(3)
+    index = int(unit.get_attribute("data-unit"))
+    text, words = colours(page, "#text .token"), page.locator("#clusters .word").nth(2)
+    colour = words.evaluate("node => getComputedStyle(node).color")
+    unit.click()
+    settle(page)
+    assert picks(page) == [f"unit {index}"]
+    assert unit.get_attribute("aria-pressed") == "true"
+    assert f"unit {index}" in page.locator("#title-boxes").inner_text()
+    assert words.evaluate("node => getComputedStyle(node).color") != colour
+    assert colours(page, "#text .token") != text
+    assert page.locator("#map-colour").input_value() == "unit"
+    means = page.evaluate("Array.from(RR.plots.boxes.source('boxes').data.mean)")
+    response = run.result(Units, 0).response[:, index]
+    assert all(min(abs(response - mean)) < 1e-3 for mean in means)
+
+
+def test_clicking_a_sequence_and_a_token(open_page, report, run):
+    page = open_page(report)
+    for name in ("classes", "distance", "map"):
+        show_plot(page, name)
+    sequences = run.result(Sequences)
+    page.locator("#table tr[data-q='4']").click()
+    settle(page)
+    assert picks(page) == [sequences.sequence_ids[4]]
+    assert page.locator("#text .token").count() == sequences.lengths[4]
+    assert page.evaluate("RR.plots.distance.source('distance').data.x.length") == sequences.lengths[4]
+    assert page.evaluate("RR.plots.map.source('map.path').data.x0.length") == sequences.lengths[4] - 1
+    page.locator("#text .token").nth(1).click()
+    settle(page)
+    assert picks(page) == [sequences.sequence_ids[4], "step 2"]
+    assert page.locator("#text .token.here").count() == 1
+    assert page.evaluate("Array.from(RR.plots.classes.source('classes.here').data.x)") == [1]
+    assert page.evaluate("Array.from(RR.plots.distance.source('distance.here').data.x)") == [0, 1]
+    assert "step 2" in page.locator("#title-units").inner_text()
+
+
+def test_clicking_a_dot_of_the_map_selects_its_step(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "map")
+    page.locator("#plot-map").evaluate("node => node.scrollIntoView({ block: 'center' })")
+    settle(page)
+    sequences = run.result(Sequences)
+    x, y = pixel(page, "map", "map.points", 7)
+    page.mouse.move(x, y)
+    settle(page)
+    assert page.locator("#tooltip").is_visible()
+    page.mouse.click(x, y)
+    settle(page)
+    step = page.evaluate("RR.stepIndex(RR.selection.sequence, RR.selection.step)")
+    apart = "([a, b]) => { const { x, y } = RR.plots.map.source('map.points').data; "
+    apart += "return Math.hypot(x[a] - x[b], y[a] - y[b]); }"
+    assert page.evaluate(apart, [7, step]) < 40  # another dot may lie on top of it
+    assert picks(page)[-1] == f"step {page.evaluate('RR.selection.step') + 1}"
+    assert page.locator("#text .token").count() == sequences.lengths[page.evaluate("RR.selection.sequence")]
+
+
+def test_pointing_at_a_token_marks_it_on_the_map(open_page, report):
+    page = open_page(report)
+    show_plot(page, "map")
+    page.locator("#text .token").nth(2).hover()
+    settle(page)
+    marked = page.evaluate("[RR.plots.map.source('map.here').data.x.length, RR.pointed]")
+    assert marked == [1, 2]
+    page.mouse.move(5, 5)
+    settle(page)
+    assert page.evaluate("RR.plots.map.source('map.here').data.x.length") == 0
+
+
+def test_the_epoch_is_chosen_by_slider_and_by_curve(open_page, report):
+    page = open_page(report)
+    for name in ("classes", "curve-loss", "dynamics"):
+        show_plot(page, name)
+    cells = page.evaluate("RR.plots.classes.source('classes').data.color.join()")
+    page.locator("#epoch").focus()
+    page.keyboard.press("Home")
+    settle(page)
+    assert page.locator("#epoch-name").inner_text().startswith("0 of")
+    assert page.evaluate("RR.plots.classes.source('classes').data.color.join()") != cells
+    assert page.evaluate("RR.plots['curve-loss'].find('curve-loss.cursor').location") == 0
+    box = page.locator("#plot-curve-loss").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.4)
+    settle(page)
+    assert page.evaluate("RR.selection.epoch") > 0
+    assert page.evaluate("RR.plots.classes.source('classes').data.color.join()") == cells
+
+
+def test_mm_phate_turns_by_drag_and_by_key(open_page, report):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    place = "RR.plots.dynamics.source('dynamics.points').data.x.slice(0, 20).join()"
+    start = page.evaluate(place)
+    page.locator("#turn").evaluate("node => node.scrollIntoView({ block: 'center' })")
+    box = page.locator("#turn").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 120, middle[1] + 30, steps=4)
+    page.mouse.up()
+    settle(page)
+    dragged = page.evaluate(place)
+    assert dragged != start
+    page.locator("#turn").focus()
+    page.keyboard.press("ArrowLeft")
+    settle(page)
+    assert page.evaluate(place) != dragged
+    page.select_option("#dynamics-view", "plane")
+    settle(page)
+    plane = page.evaluate("[RR.plots.dynamics.source('dynamics.points').data.x[3], RR.arrays['dynamics.plane'][6]]")
+    assert plane[0] == pytest.approx(plane[1])
+
+
+def test_the_link_restores_the_selection(open_page, report):
+    page = open_page(report)
+    page.locator("#clusters .word").nth(1).click()
+    page.locator("#clusters .unit").nth(2).click()
+    page.locator("#table tr[data-q='3']").click()
+    page.locator("#text .token").nth(0).click()
+    page.locator("#epoch").focus()
+    page.keyboard.press("Home")
+    settle(page)
+    chosen = picks(page)
+    assert len(chosen) == 4
+    again = open_page(report, hash=page.url[page.url.index("#") :])
+    settle(again)
+    assert picks(again) == chosen
+    assert again.locator("#epoch").input_value() == "0"
+    for hostile in ("#words=99999&sequence=-1&step=x", "#state=7&k=88&units=1e9", "#lens=<b>&epoch=%00"):
+        settle(open_page(report, hash=hostile))
+
+
+def test_keyboard_steps_through_the_sequences(open_page, report):
+    page = open_page(report)
+    page.locator("#table tr[data-q='2']").click()
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert page.evaluate("RR.selection.sequence") == 3
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    settle(page)
+    assert page.evaluate("RR.selection.sequence") == 1
+    page.keyboard.press("Escape")
+    settle(page)
+    assert page.evaluate("RR.selection.step") is None
+
+
+def test_a_cell_of_the_confusion_matrix_lists_its_sequences(open_page, report, run):
+    page = open_page(report)
+    sequences = run.result(Sequences)
+    button = page.locator("#confusion button").first
+    actual, predicted = int(button.get_attribute("data-actual")), int(button.get_attribute("data-predicted"))
+    button.click()
+    settle(page)
+    expected = ((sequences.labels == actual) & (sequences.predicted == predicted)).sum()
+    assert page.locator("#table tr[data-q]").count() == expected
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_accessible_and_as_wide_as_the_window(open_page, report, scheme, width):
+    page = open_page(report, scheme=scheme, width=width)
+    for name in ("response", "boxes", "classes", "distance", "map", "curve-loss", "dynamics"):
+        show_plot(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_theme_button(open_page, report):
+    page = open_page(report)
+    show_plot(page, "map")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("#theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_without_scripts_the_page_still_speaks(browser, report):
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(report.absolute().as_uri())
+    assert page.locator("#overview h1").is_visible()
+    assert page.locator(".static svg").count() >= 2
+    assert page.locator(".static svg").first.is_visible()
+    assert page.locator("#figure-units .static table").is_visible()
+    assert not page.locator("#bar").is_visible()
+    context.close()
+
+
+def test_printed_page_holds_the_static_figures(open_page, report):
+    page = open_page(report)
+    page.emulate_media(media="print")
+    assert page.locator(".static svg").first.is_visible()
+    assert not page.locator("#plot-map").is_visible()
+    assert len(page.pdf()) > 20_000
+
+
+def test_in_a_sandboxed_frame(open_page, report, tmp_path):
+    shutil.copy(report, tmp_path / "report.html")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        "<!doctype html><html data-ready=yes>"
+        "<iframe sandbox='allow-scripts' src='report.html' width=1200 height=800></iframe>"
+    )
+    page = open_page(frame)
+    inner = page.frame_locator("iframe")
+    inner.locator("html[data-ready=yes]").wait_for(state="attached")
+    inner.locator("#clusters .word").first.click()
+    assert re.match("“", inner.locator("#bar .pick").first.inner_text())

@@ -1,0 +1,204 @@
+"""Pages as text: deterministic, linked, guarded, and honest about what is missing. The browser tests look at them."""
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from rnnreport.analyses import analyse, compare
+from rnnreport.report import IndexEntry, render_comparison, render_index, render_report, render_summary_markdown
+from rnnreport.report.environment import number, parameter, percent, template_folder
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Sequences, Unavailable
+from tests.fabricate import HOSTILE, fabricate_run
+
+
+class Reader(HTMLParser):
+    """Collects scripts, ids, links and the text of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.scripts, self.ids, self.links, self.text, self.policy = [], [], [], [], ""
+        self._script = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "script":
+            self._script = given.get("type", "text/javascript")
+            assert "src" not in given
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"]
+        if given.get("id"):
+            self.ids.append(given["id"])
+        if tag == "a":
+            self.links.append(given["href"])
+
+    def handle_endtag(self, tag):
+        self._script = None if tag == "script" else self._script
+
+    def handle_data(self, data):
+        if self._script == "text/javascript":
+            self.scripts.append(data)
+        elif self._script is None:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def runs(analysed_runs):
+    return tuple(RunFolder(path) for path in analysed_runs)
+
+
+@pytest.fixture(scope="module")
+def pages(runs):
+    entries = [IndexEntry(f"{run.path.name}/report.html", run.summary()) for run in runs]
+    return {
+        "report": render_report(runs[0]),
+        "comparison": render_comparison(runs, compare(runs)),
+        "index": render_index(entries, comparison="compare.html"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["report", "comparison", "index"])
+def test_policy_allows_exactly_the_scripts_of_the_page(pages, kind):
+    page = Reader(pages[kind])
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in page.scripts]
+    assert re.findall(r"'sha256-([^']+)'", page.policy) == hashes
+    assert page.policy.startswith("default-src 'none'; ")
+    assert "unsafe-eval" not in page.policy
+    assert "'unsafe-inline'" not in page.policy.split("script-src")[1].split(";")[0]
+
+
+@pytest.mark.parametrize("kind", ["report", "comparison", "index"])
+def test_ids_are_unique_and_local_links_lead_somewhere(pages, kind):
+    page = Reader(pages[kind])
+    assert len(set(page.ids)) == len(page.ids)
+    local = {link[1:] for link in page.links if link.startswith("#")}
+    assert local <= set(page.ids)
+    assert all(link.startswith("#") or "://" not in link for link in page.links)
+
+
+@pytest.mark.parametrize("kind", ["report", "comparison", "index"])
+def test_no_address_of_another_host(pages, kind):
+    own = re.sub(r"<script>.*?</script>", "", pages[kind], flags=re.DOTALL)
+    hosts = set(re.findall(r"https?://[^\s\"'<)]+", own))
+    assert hosts == set()
+
+
+def test_hostile_text_is_only_ever_text(pages):
+    page = Reader(pages["report"])
+    text = "".join(page.text)
+    assert HOSTILE[0] in text
+    assert all(token not in pages["report"] for token in (HOSTILE[0], HOSTILE[2], "<b>trade</b>"))
+
+
+def test_same_folder_same_bytes(runs, pages, tmp_path):
+    moved = RunFolder(shutil.copytree(runs[0].path, tmp_path / "elsewhere"))
+    assert render_report(moved) == pages["report"]
+    code = "import sys; from pathlib import Path; from rnnreport.report import render_report\n"
+    code += "from rnnreport.results.folder import RunFolder\n"
+    code += "sys.stdout.buffer.write(render_report(RunFolder(Path(sys.argv[1]))).encode())"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(moved.path)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+    ).stdout
+    assert found.decode() == pages["report"]
+
+
+def test_rendering_needs_results_only(runs, pages, tmp_path):
+    bare = RunFolder(shutil.copytree(runs[0].path, tmp_path / "bare"))
+    shutil.rmtree(bare.path / "states")
+    (bare.path / "probe.npz").unlink()
+    assert render_report(bare) == pages["report"]
+
+
+def test_reasons_are_printed_in_place_of_what_is_missing(tmp_path):
+    run = fabricate_run(tmp_path / "run", epochs=1, sequences=12, units=6)
+    analyse(run)
+    run.write_result(Unavailable("sequences", "a reason of our own"))
+    text = "".join(Reader(render_report(run)).text)
+    assert "Not shown: a reason of our own" in text
+    assert re.search(r"Not shown: [^.]*epoch", text)  # MM-PHATE needs two
+
+
+@pytest.mark.parametrize("task", ["language-model", "tagging", "unlabelled"])
+def test_every_task_has_a_page(task, tmp_path):
+    run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=12, units=6)
+    analyse(run)
+    page = render_report(run)
+    has_classes = 'id="item-classes"' in page
+    assert has_classes == (task == "tagging")
+    assert ('id="item-surprisal"' in page) == (task == "language-model")
+
+
+def test_comparison_needs_displayed_sequences(runs, tmp_path):
+    from rnnreport.errors import InputError
+
+    broken = RunFolder(shutil.copytree(runs[0].path, tmp_path / "broken"))
+    broken.write_result(Unavailable("sequences", "none recorded"))
+    with pytest.raises(InputError, match="none recorded"):
+        render_comparison([broken, runs[1]], compare(runs))
+
+
+def test_summary_for_a_pull_request(runs):
+    text = render_summary_markdown(runs[0])
+    assert len(text) < 60_000
+    assert text.startswith("<!-- rnnreport:")
+    rest = text.split("-->", 1)[1]
+    assert "<" not in rest
+    value = runs[0].summary().metrics["accuracy"]["value"]
+    assert f"| accuracy | {number(value)} |" in rest
+
+
+def test_default_page_is_small(pages):
+    assert len(pages["report"].encode()) < 5_000_000
+
+
+def test_index_lists_every_run(pages, runs):
+    page = Reader(pages["index"])
+    assert [link for link in page.links if link.endswith("report.html")] == ["first/report.html", "second/report.html"]
+
+
+def test_every_asset_and_template_is_used():
+    folder = template_folder()
+    sources = "\n".join(path.read_text() for path in folder.rglob("*.j2"))
+    python = "\n".join(path.read_text() for path in (folder.parent / "rnnreport" / "report").rglob("*.py"))
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert path.name in sources or f'"{path.name}"' in python, path
+
+
+def test_displayed_sequences_are_named_in_the_page(runs, pages):
+    sequences = runs[0].result(Sequences)
+    assert all(name in pages["report"] for name in sequences.sequence_ids[:5])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.12345, "0.123"),
+        (12.345, "12.3"),
+        (1234.5, "1,234"),
+        (float("nan"), "not defined"),
+        (None, "not defined"),
+        (1e-7, "1.00e-07"),
+    ],
+)
+def test_numbers_for_people(value, text):
+    assert number(value) == text
+
+
+def test_shares_and_parameters_for_people():
+    assert percent(0.9655) == "96.5%" or percent(0.9655) == "96.6%"
+    assert percent(float("nan")) == "not defined"
+    assert parameter([0.4158, 0.2762]) == "0.416 and 0.276"
+    assert parameter(30.0) == "30"

@@ -1,0 +1,98 @@
+"""The numbers of a page: packed by the report, unpacked here from the description alone."""
+
+import base64
+import gzip
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from bokeh.plotting import figure
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnreport.report.bokeh_items import plot_item
+from rnnreport.report.payload import Payload, script_json
+
+
+def unpack(payload, name):
+    entry = payload.directory()[name]
+    block = gzip.decompress(base64.b64decode(payload.block()))
+    codes = np.frombuffer(block, entry["type"], int(np.prod(entry["shape"])), entry["at"]).reshape(entry["shape"])
+    if "step" not in entry:
+        return codes
+    return np.where(codes == np.iinfo(codes.dtype).max, np.nan, entry["low"] + codes * entry["step"])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_reals_come_back_within_half_a_code(bits):
+    values = np.random.default_rng(0).normal(size=(7, 5, 3)).astype(np.float32)
+    values[2, 1, 0] = np.nan
+    payload = Payload()
+    payload.add_integers("before", np.arange(3))  # so that the array does not start at 0
+    payload.add_reals("x", values, bits=bits)
+    found = unpack(payload, "x")
+    half = (np.nanmax(values) - np.nanmin(values)) / (2**bits - 2) / 2
+    assert np.nanmax(np.abs(found - values)) <= half * 1.001
+    assert np.array_equal(np.isnan(found), np.isnan(values))
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_integers_come_back_exactly(values):
+    payload = Payload()
+    payload.add_integers("x", np.array(values, dtype=np.int64))
+    assert unpack(payload, "x").tolist() == values
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, np.nan], [3.0, 3.0], [np.inf, 1.0]])
+def test_degenerate_reals(values):
+    payload = Payload()
+    payload.add_reals("x", np.array(values))
+    expected = [value if np.isfinite(value) else np.nan for value in values]
+    np.testing.assert_array_equal(unpack(payload, "x"), expected)
+
+
+def test_inline_json_cannot_end_its_script_element():
+    hostile = {"</script><script>alert(1)</script>": ["<!--", "]]>", "&lt;", "\u2028"]}
+    text = script_json(hostile)
+    assert not any(mark in text for mark in "<>&")
+    assert json.loads(text) == hostile
+    found = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append(tag)
+    parser.feed(f'<script type="application/json">{text}</script>')
+    assert found == ["script"]
+
+
+def test_plot_items_do_not_depend_on_what_was_built_before():
+    def build():
+        plot = figure(width=100, height=100)
+        plot.scatter([1, 2], [3, 4])
+        return plot
+
+    first = json.dumps(plot_item(build(), "a"))
+    figure().line([0, 1], [0, 1])  # moves Bokeh's counter
+    assert json.dumps(plot_item(build(), "a")) == first
+    assert json.dumps(plot_item(build(), "b")) != first
+
+
+def test_every_id_a_plot_item_names_is_defined():
+    plot = figure()
+    plot.line([0, 1], [0, 1])
+    item = plot_item(plot, "p")
+    defined, named = set(), set()
+
+    def walk(node):
+        if isinstance(node, dict):
+            if isinstance(node.get("id"), str):
+                (defined if "type" in node else named).add(node["id"])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(item)
+    assert named <= defined
+    assert item["root_id"] in defined
