@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from rnnreport.analyses.rules import Evidence, loss_curve
-from rnnreport.results.schema import Units, Words
+from rnnreport.results.schema import StateKey, Units, Words
 
 MOST_FINDINGS = 5
 _FEWEST_OCCURRENCES = 10  # below this a mean response says little
@@ -58,12 +59,13 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
     top = eligible[np.argsort(-size[eligible], kind="stable")][:3]
     if top.size < 3:
         return None
-    named = ", ".join(f"{_quoted(words.names[word])} ({size[word]:.2g}, n = {words.counts[word]:,})" for word in top)
+    named = ", ".join(f"{_quoted(words.names[word])} ({size[word]:.2f}, n = {words.counts[word]:,})" for word in top)
     kind = "input prototypes" if evidence.probe.continuous else "words"
     median = float(np.median(size[eligible]))
+    state = StateKey.parse(units.scope).title
     return (
-        f"The {kind} that move {units.scope} most are {named}; the median of the {eligible.size} that occur at least "
-        f"{_FEWEST_OCCURRENCES} times is {median:.2g}."
+        f"The {kind} that move the state most ({state}) are {named}; the median of the {eligible.size} that occur at "
+        f"least {_FEWEST_OCCURRENCES} times is {median:.2f}."
     ), "units"
 
 
@@ -87,14 +89,13 @@ def decision_time(evidence: Evidence) -> tuple[str, str] | None:
 def retention(evidence: Evidence) -> tuple[str, str] | None:
     """How much of the state survives a step; for an LSTM the hidden state against the cell."""
     known = {key: units for key, units in evidence.units.items() if isinstance(units, Units)}
-    first = known.get(evidence.manifest.state_keys[0])
-    if first is None or not np.isfinite(first.kept_rate[0]):
+    default = StateKey.parse(evidence.manifest.state_keys[0])
+    hidden, cell = (known.get(str(dataclasses.replace(default, kind=kind))) for kind in ("h", "c"))
+    if hidden is None or not np.isfinite(hidden.kept_rate[0]):
         return None
     steps = int((evidence.probe.lengths - 1).sum())
-    partner = known.get(first.scope[:-1] + "h") if first.scope.endswith(".c") else None
-    other = f", its hidden state {partner.kept_rate[0]:.0%}" if partner is not None else ""
-    kind = "cell state" if first.scope.endswith(".c") else "hidden state"
-    kept = f"the {kind} keeps {first.kept_rate[0]:.0%} of its size{other}"
+    other = f", the cell state {cell.kept_rate[0]:.0%}" if cell is not None else ""
+    kept = f"the hidden state keeps {hidden.kept_rate[0]:.0%} of its size on average{other}"
     return f"From one step to the next {kept} (n = {steps:,} steps).", "units"
 
 
@@ -117,7 +118,7 @@ def _settled(chosen: np.ndarray) -> float:
 
 def _interval(metric: dict[str, float | None], form: str) -> str:
     low, high = metric["low"], metric["high"]
-    return "" if low is None or high is None else f" (95 % interval {form.format(low)} to {form.format(high)})"
+    return "" if low is None or high is None else f" (95% interval {form.format(low)} to {form.format(high)})"
 
 
 def _quoted(name: str) -> str:

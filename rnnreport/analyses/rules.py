@@ -100,7 +100,7 @@ def beats_the_majority(evidence: Evidence) -> Check:
         return Check("beats-majority", title, "no data", accuracy["value"], share, n, anchor, text)
     verdict = "pass" if low > share else "fail" if high < share else "warn"
     text = (
-        f"accuracy {accuracy['value']:.1%} (95 % interval {low:.1%} to {high:.1%}, n = {n:,}) against a majority share "
+        f"accuracy {accuracy['value']:.1%} (95% interval {low:.1%} to {high:.1%}, n = {n:,}) against a majority share "
         f"of {share:.1%}"
     )
     return Check("beats-majority", title, verdict, accuracy["value"], share, n, anchor, text)

@@ -13,6 +13,7 @@ from rnnreport.results.schema import (
     Performance,
     Projection,
     Sequences,
+    StateKey,
     Summary,
     Unavailable,
     Units,
@@ -74,16 +75,13 @@ def reason(result: object) -> str:
 
 
 def state_title(key: str) -> str:
-    """A state key in words: "rnn, layer 1, hidden state h".
+    """A stored state key in words.
 
     Parameters
     ----------
     key : str, a StateKey as text
     """
-    module, layer, direction, kind = key.rsplit(".", 3)
-    kinds = {"h": "hidden state h", "c": "cell state c"}
-    backward = ", backward" if direction == "rev" else ""
-    return f"{module}, layer {int(layer) + 1}{backward}, {kinds.get(kind, 'gate ' + kind)}"
+    return StateKey.parse(key).title
 
 
 def model_line(manifest: Manifest) -> str:

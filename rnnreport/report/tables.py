@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.gather import Run, available
-from rnnreport.results.schema import Comparison, Unavailable
+from rnnreport.results.schema import Comparison, Ints, Unavailable
 
 _WORDS_PER_CLUSTER = 12
 _STATIC_SEQUENCES = 20
@@ -70,12 +70,17 @@ def sequence_rows(run: Run) -> list[dict[str, Any]]:
         rows.append(
             {
                 "id": sequences.sequence_ids[place],
-                "label": names[sequences.labels[place]] if sequences.labels.size else "",
-                "predicted": names[sequences.predicted[place]] if sequences.predicted.size else "",
+                "label": _name(names, sequences.labels, place),
+                "predicted": _name(names, sequences.predicted, place),
                 "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else ""),
             }
         )
     return rows
+
+
+def _name(names: tuple[str, ...], classes: Ints, place: int) -> str:
+    """A class in words; "" where there is none (no labels, or an output that is not finite)."""
+    return names[classes[place]] if classes.size and classes[place] >= 0 else ""
 
 
 def flip_rows(comparison: Comparison | Unavailable) -> dict[str, Any]:
@@ -93,7 +98,10 @@ def flip_rows(comparison: Comparison | Unavailable) -> dict[str, Any]:
                 "id": comparison.sequence_ids[place],
                 "place": int(place),
                 "label": names[label] if label >= 0 else "",
-                "guesses": [{"name": names[guess], "right": guess == label} for guess in guesses],
+                "guesses": [
+                    {"name": names[guess] if guess >= 0 else "no finite output", "right": guess == label}
+                    for guess in guesses
+                ],
             }
         )
     return {"rows": rows, "total": len(differs)}

@@ -69,12 +69,15 @@ class RunFolder:
         return store.from_plain(raw, Manifest, self.path / "run.json")
 
     def write_manifest(self, manifest: Manifest) -> None:
+        """Store the manifest; with it the folder counts as a run."""
         store.write_text(self.path / "run.json", store.to_json(manifest))
 
     def probe(self) -> Probe:
+        """The probe set."""
         return store.load(self.path / "probe", Probe)
 
     def write_probe(self, probe: Probe) -> None:
+        """Store the probe set."""
         store.save(self.path / "probe", probe)
 
     def epochs(self) -> list[int]:
@@ -84,6 +87,7 @@ class RunFolder:
         return sorted(int(match.group(1)) for match in names if match)
 
     def checkpoint(self, epoch: int) -> Checkpoint:
+        """What was recorded at an epoch."""
         return store.load(self._checkpoint_path(epoch), Checkpoint)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
@@ -91,6 +95,7 @@ class RunFolder:
         return (self.checkpoint(epoch) for epoch in self.epochs())
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Store what was recorded at an epoch."""
         store.save(self._checkpoint_path(checkpoint.epoch), checkpoint)
 
     def _checkpoint_path(self, epoch: int) -> Path:
@@ -152,6 +157,7 @@ class RunFolder:
         return store.load(path, kind)
 
     def write_result(self, result: Any, scope: int | None = None) -> None:
+        """Store a result (or Unavailable); ``scope`` as in ``result``."""
         path = self._result_path(result.analysis, scope)
         if isinstance(result, Unavailable):
             path.with_name(path.name + ".npz").unlink(missing_ok=True)
@@ -161,8 +167,10 @@ class RunFolder:
         return self.path / "results" / (analysis if scope is None else f"{analysis}-{scope}")
 
     def summary(self) -> Summary:
+        """The summary of the run."""
         raw = store.read_json(self.path / "summary.json")
         return store.from_plain(raw, Summary, self.path / "summary.json")
 
     def write_summary(self, summary: Summary) -> None:
+        """Store the summary."""
         store.write_text(self.path / "summary.json", store.to_json(summary))

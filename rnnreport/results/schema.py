@@ -39,6 +39,13 @@ class StateKey:
     def __str__(self) -> str:
         return f"{self.module}.{self.layer}.{self.direction}.{self.kind}"
 
+    @property
+    def title(self) -> str:
+        """The key in words: "rnn, layer 1, hidden state h"."""
+        kinds = {"h": "hidden state h", "c": "cell state c"}
+        backward = ", backward" if self.direction == "rev" else ""
+        return f"{self.module}, layer {self.layer + 1}{backward}, {kinds.get(self.kind, 'gate ' + self.kind)}"
+
     @classmethod
     def parse(cls, text: str) -> StateKey:
         """Read back what ``str`` wrote.
@@ -94,7 +101,7 @@ class Probe:
     @property
     def continuous(self) -> bool:
         """Whether the input is a series of numbers rather than tokens."""
-        return self.values.shape[1] > 0
+        return bool(self.values.shape[1] > 0)
 
 
 @dataclass(frozen=True)
@@ -106,9 +113,12 @@ class Checkpoint:
     epoch : int
     states : dict of str(StateKey) to float32 (S, H)
     step_output : float32 (S, K), expected prediction: the head applied to the state of each step, as class
-        probabilities (classification), or the model's own per-step class probabilities (tagging); (0, 0) where there is none
-    model_output : float32 (N, K), the model's own class probabilities of each sequence (classification); otherwise (0, 0)
-    surprisal : float32 (S,), language model: -ln p(next token) in nats, NaN where there is no next token; otherwise (0,)
+        probabilities (classification), or the model's own per-step class probabilities (tagging); (0, 0) where there
+        is none
+    model_output : float32 (N, K), the model's own class probabilities of each sequence (classification);
+        otherwise (0, 0)
+    surprisal : float32 (S,), language model: -ln p(next token) in nats, NaN where there is no next token;
+        otherwise (0,)
     top_tokens : int32 (S, 5), language model: the five most probable next tokens, best first; otherwise (0, 5)
     top_probabilities : float32 (S, 5), theirs; otherwise (0, 5)
     """
@@ -169,7 +179,7 @@ class Performance:
 
     Attributes
     ----------
-    metrics : dict of name to {"value", "low", "high", "n", "unit"}; low and high bound a 95 % cluster bootstrap over
+    metrics : dict of name to {"value", "low", "high", "n", "unit"}; low and high bound a 95% cluster bootstrap over
         sequences. Classification and tagging: accuracy, cross_entropy, majority_share. Language model: cross_entropy,
         perplexity, accuracy.
     confusion : int32 (K, K), rows actual, columns predicted (classification, tagging); otherwise (0, 0)
@@ -385,9 +395,9 @@ class Comparison:
     cells : tuple of str, length R, for example "LSTM 1 x 32"
     scopes : tuple of str, length R, the StateKey compared
     metric_names : tuple of str
-    metrics : float64 (R, len(metric_names), 3): value, low, high (95 %)
+    metrics : float64 (R, len(metric_names), 3): value, low, high (95%)
     paired : tuple of dict, one per run after the first: "run", "baseline", "metric", "difference", "low", "high",
-        "n", "only_baseline_right", "only_run_right", "p_value" (exact McNemar; NaN-free: absent where it does not apply)
+        "n", "only_baseline_right", "only_run_right", "p_value" (exact McNemar; absent where it does not apply)
     sequence_ids : tuple of str, length N
     labels : int32 (N,); (0,) without labels
     predicted : int32 (R, N); (0, 0) unless classification

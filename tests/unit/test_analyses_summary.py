@@ -121,7 +121,7 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     assert isinstance(cell, Units)
     sizes = np.where(words.counts >= 10, np.linalg.norm(cell.response, axis=1), 0)
     assert f"are “{words.names[sizes.argmax()]}” (" in texts["moving_words"]
-    assert f"cell state keeps {cell.kept_rate[0]:.0%}" in texts["retention"]
+    assert f"the cell state {cell.kept_rate[0]:.0%}" in texts["retention"]
     assert "hidden state" in texts["retention"]
     chosen = np.split(found.last.step_output.argmax(axis=1), found.probe.offsets[1:-1])
     settled = [next(t for t in range(len(one)) if (one[t:] == one[-1]).all()) + 1 for one in chosen]
