@@ -78,7 +78,7 @@ def load_task(name: TaskName, seed: int) -> Task:
     ----------
     name : {"digits", "sentiment", "source"}
     seed : int
-        Draws the test split, and the sentences of ``sentiment``.
+        Draws the test split, and the sentences of ``sentiment``; ``source`` is the same for every seed.
     """
     return _TASKS[name](seed)
 
@@ -135,38 +135,40 @@ def _sentiment(seed: int) -> Task:
     )
 
 
-def _source(seed: int) -> Task:
-    """Characters of Python's own standard library, as installed here, in chunks of 64."""
+def _source(_seed: int) -> Task:
+    """Characters of Python's own standard library, as installed here, in chunks of 64; the last tenth is the test."""
     modules = map(importlib.import_module, _SOURCE_MODULES)
     text = "".join(inspect.getsource(module) for module in modules)[:_SOURCE_CHARACTERS]
     vocabulary = tuple(sorted(set(text)))
     index = {character: number for number, character in enumerate(vocabulary)}
     characters = torch.tensor([index[character] for character in text])
-    chunks = tuple(characters.unfold(0, _CHUNK, _CHUNK))
-    split = Split(
-        tuple(f"chunk {number}" for number in range(len(chunks))),
-        chunks,
-        tuple(_next_tokens(chunk) for chunk in chunks),
-    )
-    train, test = _divide(split, test_share=0.1, seed=seed)
+    boundary = len(characters) * 9 // 10 // _CHUNK * _CHUNK
     return Task(
         name="source",
         title="characters of the Python standard library's source",
         language_model=True,
-        train=train,
-        test=test,
+        train=_stream(characters[:boundary], start=0),
+        test=_stream(characters[boundary:], start=boundary),
         vocabulary=vocabulary,
         class_names=(),
         feature_names=(),
         hidden=64,
         epochs=12,
-        batch_size=32,
-        learning_rate=0.005,
+        batch_size=16,
+        learning_rate=0.01,
     )
 
 
-def _next_tokens(chunk: Tensor) -> Tensor:
-    return torch.cat([chunk[1:], torch.tensor([-1])])
+def _stream(characters: Tensor, start: int) -> Split:
+    """Running text in chunks; what follows the last character of a chunk is the first one of the next."""
+    stop = len(characters) // _CHUNK * _CHUNK
+    following = torch.cat([characters[1:stop], torch.tensor([-1])])
+    places = range(start, start + stop, _CHUNK)
+    return Split(
+        tuple(f"characters {place + 1}-{place + _CHUNK}" for place in places),
+        tuple(characters[:stop].unfold(0, _CHUNK, _CHUNK)),
+        tuple(following.unfold(0, _CHUNK, _CHUNK)),
+    )
 
 
 def _divide(split: Split, test_share: float, seed: int) -> tuple[Split, Split]:
