@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := rnnreport-demo
 
-.PHONY: demo test check lint
+.PHONY: demo test check lint samples
 
 demo: $(INSTALLED)
 	$(BIN)/rnnreport demo --out $(DEMO) --force
 
 test: lint
-	RNNREPORT_CHROMIUM="$$(.ci/chromium $(BIN)/playwright)" $(BIN)/python -m pytest -n 2 --dist loadfile
+	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# After a change that is meant to change the pages: make them anew, then look at them.
+samples: $(INSTALLED)
+	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m tests.golden.update
 
 check: lint
 
