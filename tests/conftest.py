@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are load
 ROOT = Path(__file__).resolve().parent.parent
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_CHROMIUM_FLAGS = (
+CHROMIUM_FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -23,6 +23,12 @@ _CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def find_chromium() -> str | None:
+    """The Chromium of ``RNNREPORT_CHROMIUM``, else one on the path."""
+    named = os.environ.get("RNNREPORT_CHROMIUM") or next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    return named if named and Path(named).exists() else None
 
 
 def _missing(what: str) -> None:
@@ -64,14 +70,13 @@ def analysed_runs(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium; `make test` installs one where there is none."""
-    named = os.environ.get("RNNREPORT_CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
-    if not found or not Path(found).exists():
-        _missing(f"no Chromium at {named or ' or '.join(_CHROMIUM_NAMES)}: set RNNREPORT_CHROMIUM")
+    found = find_chromium()
+    if not found:
+        _missing(f"no Chromium ({', '.join(_CHROMIUM_NAMES)}): set RNNREPORT_CHROMIUM")
     return str(found)
 
 
 @pytest.fixture(scope="session")
 def chromium_flags() -> list[str]:
     """Launch flags of a browser that is quiet and works without a display."""
-    return list(_CHROMIUM_FLAGS)
+    return list(CHROMIUM_FLAGS)

@@ -50,6 +50,22 @@ def ratio_interval(totals: Doubles, sizes: Doubles, params: BootstrapParams) -> 
     return value, float(low), float(high)
 
 
+def exact_ends(
+    value: float, low: float, high: float, sequences: int, params: BootstrapParams
+) -> tuple[float, float, float]:
+    """Open the interval of a share that is exactly 0 or 1, where resampling finds no spread at all.
+
+    The bound is Clopper and Pearson's for that many independent sequences: the share at which all of them being right
+    would still happen with the probability of the tail.
+    """
+    bound = ((1 - params.coverage) / 2) ** (1 / max(1, sequences))
+    if value == 1 and sequences > 1:
+        return value, bound, high
+    if value == 0 and sequences > 1:
+        return value, low, 1 - bound
+    return value, low, high
+
+
 def _resamples(count: int, params: BootstrapParams) -> Iterator[NDArray[np.int64]]:
     generator = np.random.default_rng(params.seed)
     block = max(1, _BLOCK // count)

@@ -235,6 +235,9 @@ def _paired(baseline: _Run, run: _Run, params: BootstrapParams) -> dict[str, Any
     }
     if baseline.probe.task == "classification":
         found |= _mcnemar(baseline.scores.right > 0, run.scores.right > 0)
+    # Both have to agree: the percentile interval alone is too short when few sequences changed.
+    outside = low > 0 or high < 0
+    found["significant"] = bool(outside and found.get("p_value", 0.0) < 1 - params.coverage)
     return found
 
 

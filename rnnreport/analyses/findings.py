@@ -107,7 +107,7 @@ def best_epoch(evidence: Evidence) -> tuple[str, str] | None:
     name, epochs, losses = curve
     best = int(losses.argmin())
     ending = "the last one recorded" if best == losses.size - 1 else f"it ends at {losses[-1]:.3g}, epoch {epochs[-1]}"
-    return f"{name} is lowest at epoch {epochs[best]} ({losses[best]:.3g}), {ending}.", "training"
+    return f"The {name.replace('_', ' ')} is lowest at epoch {epochs[best]} ({losses[best]:.3g}), {ending}.", "training"
 
 
 def _settled(chosen: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.analyses.bootstrap import BootstrapParams, ratio_interval
+from rnnreport.analyses.bootstrap import BootstrapParams, exact_ends, ratio_interval
 from rnnreport.results.schema import Checkpoint, Doubles, Ints, Performance, Probe
 
 _NOT_METRICS = ("epoch", "wall_s")
@@ -124,13 +124,17 @@ def _metrics(probe: Probe, scores: Scores | None, params: BootstrapParams) -> di
     def interval(values: Doubles) -> tuple[float, float, float]:
         return ratio_interval(*scores.per_sequence(values, count), params)
 
-    accuracy, loss = interval(scores.right), interval(scores.loss)
+    def share(values: Doubles) -> tuple[float, float, float]:
+        value, low, high = interval(values)
+        return exact_ends(value, low, high, count, params)
+
+    accuracy, loss = share(scores.right), interval(scores.loss)
     found = {"accuracy": (accuracy, "share"), "cross_entropy": (loss, "nats")}
     if probe.task == "language-model":
         found["perplexity"] = ((_exp(loss[0]), _exp(loss[1]), _exp(loss[2])), "tokens")
     else:
         most_frequent = np.bincount(scores.actual).argmax()
-        found["majority_share"] = (interval((scores.actual == most_frequent).astype(np.float64)), "share")
+        found["majority_share"] = (share((scores.actual == most_frequent).astype(np.float64)), "share")
     return {
         name: {"value": value, "low": _bound(low), "high": _bound(high), "n": int(scores.right.size), "unit": unit}
         for name, ((value, low, high), unit) in found.items()

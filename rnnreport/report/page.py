@@ -22,7 +22,7 @@ from rnnreport.report.gather import Run, available, gather, model_line, reason, 
 from rnnreport.report.packing import describe_comparison, describe_report
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Comparison, Performance, Sequences
+from rnnreport.results.schema import Comparison, Performance, Sequences, Unavailable
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -77,7 +77,7 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
 
     Parameters
     ----------
-    folders : the run folders, in the order of ``comparison.runs``
+    folders : the run folders, in the order of ``comparison.runs``; of their results only the sequences are read
     comparison : Comparison
 
     Raises
@@ -85,8 +85,8 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
     InputError
         If a run has no displayed sequences.
     """
-    runs = [gather(folder) for folder in folders]
-    sequences = [_sequences(run) for run in runs]
+    manifests = [folder.manifest() for folder in folders]
+    sequences = [_sequences(folder) for folder in folders]
     payload = Payload()
     description = describe_comparison(comparison, sequences, payload)
     curves = _comparison_history(comparison)
@@ -106,9 +106,9 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
         payload,
         figures,
         comparison=comparison,
-        models=[model_line(run.manifest) for run in runs],
-        manifests=[run.manifest for run in runs],
-        summaries=[run.summary for run in runs],
+        models=[model_line(manifest) for manifest in manifests],
+        manifests=manifests,
+        summaries=[folder.summary() for folder in folders],
         class_colours=CLASS_COLOURS,
         flips=tables.flip_rows(comparison),
         curves={name: label for name, (label, _) in curves.items()},
@@ -214,10 +214,8 @@ def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup
     return pictures
 
 
-def _sequences(run: Run) -> Sequences:
-    found = available(run.sequences)
-    if found is None:
-        raise InputError(
-            f"run {run.manifest.name!r} has no displayed sequences: {reason(run.sequences)}", "analyse it again"
-        )
+def _sequences(folder: RunFolder) -> Sequences:
+    found = folder.result(Sequences)
+    if isinstance(found, Unavailable):
+        raise InputError(f"run {folder.path} has no displayed sequences: {found.reason}", "analyse it again")
     return found

@@ -111,6 +111,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            _drop_torn_line(self.path / "metrics.jsonl")
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(json.loads(store.to_json(line))) + "\n")
                 stream.flush()
@@ -174,3 +175,13 @@ class RunFolder:
     def write_summary(self, summary: Summary) -> None:
         """Store the summary."""
         store.write_text(self.path / "summary.json", store.to_json(summary))
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut what a killed run left of its last line, so that the next line does not continue it."""
+    if not path.exists():
+        return
+    whole = path.read_bytes()
+    kept = whole.rfind(b"\n") + 1
+    if kept < len(whole):
+        os.truncate(path, kept)

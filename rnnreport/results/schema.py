@@ -397,7 +397,7 @@ class Comparison:
     metric_names : tuple of str
     metrics : float64 (R, len(metric_names), 3): value, low, high (95%)
     paired : tuple of dict, one per run after the first: "run", "baseline", "metric", "difference", "low", "high",
-        "n", "only_baseline_right", "only_run_right", "p_value" (exact McNemar; absent where it does not apply)
+        "n", "significant"; for classification also "only_baseline_right", "only_run_right", "p_value" (exact McNemar)
     sequence_ids : tuple of str, length N
     labels : int32 (N,); (0,) without labels
     predicted : int32 (R, N); (0, 0) unless classification

@@ -106,7 +106,7 @@ def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> Ru
         folder = RunFolder(path)
         recorder = start_run(
             folder,
-            name=f"{cell}, {task.title}",
+            name=f"{cell} on {task.name}",
             model=net,
             probe=make_probe(corpus, _MAX_STEPS),
             corpus_info=corpus.info(),

@@ -11,6 +11,12 @@ RR.views.push(function readings() {
   pick.addEventListener("change", () => RR.set({ sequence: Number(pick.value) }));
   const current = () => RR.selection.sequence ?? order[0];
 
+  // The name carries the line of the run in the curves below.
+  const who = (r, verdict) => {
+    const node = RR.el("div", { class: "who" }, RR.el("b", {}, runs[r]), verdict);
+    node.style.borderLeft = `4px ${["solid", "dashed", "dotted", "double"][r % 4]} ${RR.curveColour(r)}`;
+    return node;
+  };
   function draw() {
     const q = current();
     pick.value = q;
@@ -30,7 +36,7 @@ RR.views.push(function readings() {
       }
       const guess = reader.predicted(q);
       const verdict = guess >= 0 ? `${reader.classNames[guess]} ${label >= 0 ? (right(reader, q) ? "✓" : "✗") : ""} ${RR.percent(reader.array("confidence")[q])}` : "";
-      return RR.el("div", { class: "read" }, RR.el("div", { class: "who" }, RR.el("b", {}, runs[r]), verdict), line);
+      return RR.el("div", { class: "read" }, who(r, verdict), line);
     }));
     if (first.has) RR.classLegend("reading-legend", first.classNames);
     for (const row of document.querySelectorAll("#flips tr[data-id]")) row.setAttribute("aria-selected", row.dataset.id === first.ids[q]);

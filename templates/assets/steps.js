@@ -10,7 +10,7 @@ RR.views.push(function stepFigures() {
     plot.figure.x_range.setv({ start: -0.5, end: count - 0.5 });
     const every = Math.ceil(count / Math.max(4, Math.floor(plot.place.clientWidth / (reading.features ? 22 : 30))));
     axis.ticker.setv({ ticks: Array.from({ length: count }, (_, t) => t).filter((t) => t % every === 0) });
-    axis.setv({ major_label_overrides: labels(q), major_label_orientation: reading.features ? 0 : 0.9 });
+    axis.setv({ major_label_overrides: labels(q), major_label_orientation: reading.features || reading.characters ? 0 : 0.9 });
   };
   const link = (plot, source, places) => {
     RR.touch(plot, source, {

@@ -63,6 +63,7 @@ def test_two_runs_side_by_side(pair: tuple[RunFolder, RunFolder]) -> None:
     changed = only_weak + only_strong
     two_sided = min(1.0, 2 * binom.cdf(min(only_weak, only_strong), changed, 0.5))
     assert paired["p_value"] == pytest.approx(two_sided)
+    assert paired["significant"] == (two_sided < 0.05 and not paired["low"] <= 0 <= paired["high"])
     np.testing.assert_array_equal(found.predicted == labels, right)
     assert found.epochs.tolist() == [0, 1, 2]
     assert found.similarity_by_epoch[0] == pytest.approx([1, 1, 1])
@@ -76,6 +77,7 @@ def test_a_run_against_itself_shows_no_change(tmp_path: Path) -> None:
     assert len(found.paired) == 2
     for paired in found.paired:
         assert (paired["difference"], paired["low"], paired["high"], paired["p_value"]) == (0, 0, 0, 1)
+        assert paired["significant"] is False
     np.testing.assert_allclose(found.similarity, 1)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from rnnreport.analyses.bootstrap import BootstrapParams, ratio_interval
+from rnnreport.analyses.bootstrap import BootstrapParams, exact_ends, ratio_interval
 from rnnreport.analyses.performance import PerformanceParams, performance
 from tests.fabricate import fabricate_run
 
@@ -103,3 +104,12 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_one_sequence_has_no_interval() -> None:
     value, low, high = ratio_interval(np.array([3.0, 0.0]), np.array([4.0, 0.0]), BootstrapParams())
     assert value == 0.75 and np.isnan([low, high]).all()
+
+
+@pytest.mark.parametrize("sequences", [2, 30, 600])
+def test_a_share_of_one_has_the_exact_binomial_bound(sequences):
+    exact = binomtest(sequences, sequences).proportion_ci(0.95, "exact")
+    assert exact_ends(1.0, 1.0, 1.0, sequences, BootstrapParams()) == pytest.approx((1.0, exact.low, 1.0))
+    none = binomtest(0, sequences).proportion_ci(0.95, "exact")
+    assert exact_ends(0.0, 0.0, 0.0, sequences, BootstrapParams()) == pytest.approx((0.0, 0.0, none.high))
+    assert exact_ends(0.5, 0.4, 0.6, sequences, BootstrapParams()) == (0.5, 0.4, 0.6)

@@ -102,6 +102,8 @@ def test_a_torn_last_line_is_left_out(copy):
     with open(copy.path / "metrics.jsonl", "a") as stream:
         stream.write('{"epoch": 99, "lo')
     assert copy.metrics() == expected
+    copy.append_metrics({"epoch": 100, "loss": 0.5})
+    assert copy.metrics() == [*expected, {"epoch": 100, "loss": 0.5}]
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"epoch": "1"}', '{"loss": 1}'])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnreport.report.figures.base import base_figure, empty_source
 
+_LONGEST_LABEL = 22
 _DASHES = ("solid", "dashed", "dotted", "dotdash")
 
 
@@ -38,11 +39,11 @@ def epoch_curves(
     )
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
     for place, (epochs, values) in enumerate(curves.values()):
-        source = ColumnDataSource({"x": epochs.astype(np.int32), "y": values.astype(np.float32)})
+        source = ColumnDataSource({"x": epochs.tolist(), "y": values.tolist()})
         line = plot.line("x", "y", source=source, line_width=2, line_dash=_DASHES[place % len(_DASHES)])
         line.name = f"{name}.line-{place}"
         label = Label(
-            x=int(epochs[-1]), y=float(values[-1]), text=list(curves)[place], x_offset=8, text_font_size="11px",
+            x=int(epochs[-1]), y=float(values[-1]), text=_short(list(curves)[place]), x_offset=8, text_font_size="11px",
             text_baseline="middle", text_font="system-ui, sans-serif", name=f"{name}.label-{place}",
         )  # fmt: skip
         plot.add_layout(label)
@@ -50,6 +51,10 @@ def epoch_curves(
             plot.scatter("x", "y", source=source, size=7, name=f"{name}.dot-{place}")
     plot.add_layout(Span(name=f"{name}.cursor", dimension="height", location=last, line_width=1.5))
     return plot
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
 def response_curve(units: int) -> figure:
