@@ -63,7 +63,7 @@ def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
         store.write_text(out / "compare.html", render_comparison(folders, compare(folders)))
     reports = [Path(folder.path.name) / "report.html" for folder in folders]
     entries = [IndexEntry(href.as_posix(), folder.summary()) for href, folder in zip(reports, folders, strict=True)]
-    store.write_text(out / "index.html", render_index(entries))
+    store.write_text(out / "index.html", render_index(entries, comparison="compare.html"))
     return [*reports, Path("compare.html"), Path("index.html")]
 
 
