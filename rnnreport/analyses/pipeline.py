@@ -74,7 +74,7 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
     _write_units(folder, manifest, probe, last, sample, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
-    with Stage(f"MM-PHATE of {len(folder.epochs())} epochs"):
+    with Stage(f"MM-PHATE of {len(folder.epochs())} epoch{'s' if len(folder.epochs()) != 1 else ''}"):
         folder.write_result(training_dynamics(folder, scope, probe, params.dynamics))
 
 

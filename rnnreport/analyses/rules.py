@@ -19,7 +19,8 @@ from rnnreport.results.schema import (
     Words,
 )
 
-TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss")
+# The last is what capture itself measures on the corpus it is given.
+TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy")
 PROBABILITY_TOLERANCE = 1e-5
 
 

@@ -171,7 +171,7 @@ def _history(performance: object) -> dict[str, Curves]:
     for place, name in enumerate(performance.history_names):
         values = performance.history[place]
         known = np.isfinite(values)
-        if name in ("wall_s", "epoch", "n") or not known.any():
+        if name in ("wall_s", "epoch", "n") or known.sum() < 2:  # one epoch makes no curve
             continue
         is_share = bool((values[known] >= 0).all() and (values[known] <= 1).all()) and "loss" not in name
         group = groups["score" if is_share and "entropy" not in name else "loss"]

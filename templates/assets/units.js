@@ -123,7 +123,7 @@ RR.views.push(function units() {
       word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
-    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }]);
+    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }, ...(RR.arrays["words.counts"].some((count) => count < RR.ENOUGH) ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
   }
 
   // Ribbons: mean response of a chip's units to a cloud's words; weak ones (below a fifth of the strongest) are left out.
