@@ -71,16 +71,14 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
     with Stage("metrics and sequences"):
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
-    _write_units(folder, manifest, probe, last, sample, params)
+    _write_units(folder, manifest, probe, sample, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
     with Stage(f"MM-PHATE of {len(folder.epochs())} epoch{'s' if len(folder.epochs()) != 1 else ''}"):
         folder.write_result(training_dynamics(folder, scope, probe, params.dynamics))
 
 
-def _write_units(
-    folder: RunFolder, manifest: Manifest, probe: Probe, last: Checkpoint, sample: Sample, params: AnalysisParams
-) -> None:
+def _write_units(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: AnalysisParams) -> None:
     with Stage("words"):
         found = find_words(probe, sample, params.words)
     keys = list(enumerate(manifest.state_keys))
@@ -92,5 +90,5 @@ def _write_units(
     words, step_words = found
     folder.write_result(words)
     for number, key in track(keys, "responses and co-clusters", len(keys)):
-        result = analyse_units(key, last.states[key], probe, sample, step_words, params.units)
+        result = analyse_units(key, folder, probe, sample, step_words, params.units)
         folder.write_result(result, scope=number)

@@ -73,6 +73,15 @@ def word_responses(delta: Floats, step_words: Ints, words: int) -> Responses:
     return Responses(mean.astype(np.float32), bands, _explained(mean, counts, within).astype(np.float32))
 
 
+def mean_responses(delta: Floats, step_words: Ints, words: int) -> Floats:
+    """The mean responses alone, as in ``word_responses``: float32 (W, H)."""
+    order = np.argsort(step_words, kind="stable")
+    starts = np.searchsorted(step_words[order], np.arange(words))
+    counts = np.bincount(step_words[step_words >= 0], minlength=words)
+    totals = np.add.reduceat(delta[order].astype(np.float64), starts, axis=0)
+    return np.asarray(totals / counts[:, None], dtype=np.float32)
+
+
 def _occurrences(step_words: Ints, words: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each word with the places of its steps: the steps are sorted by word once."""
     order = np.argsort(step_words, kind="stable")

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
-from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, word_responses
-from rnnreport.analyses.sample import Sample
+from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, mean_responses, word_responses
+from rnnreport.analyses.sample import Sample, evenly
+from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Doubles, Floats, Ints, Probe, StateKey, Unavailable, Units
 
 _GUIDE = (
@@ -21,25 +22,29 @@ _GUIDE = (
 
 @dataclass(frozen=True)
 class UnitParams:
-    """Parameters of the co-clusters."""
+    """Parameters of the co-clusters, and how much is kept of how the responses formed."""
 
     cocluster: CoclusterParams = field(default_factory=CoclusterParams)
+    most_epochs: int = 12
+    most_numbers: int = 500_000
 
 
 def analyse_units(
-    scope: str, states: Floats, probe: Probe, sample: Sample, step_words: Ints, params: UnitParams
+    scope: str, folder: RunFolder, probe: Probe, sample: Sample, step_words: Ints, params: UnitParams
 ) -> Units | Unavailable:
     """Responses and co-clusters of one state.
 
     Parameters
     ----------
     scope : str, a StateKey
-    states : float32 (S, H)
+    folder : RunFolder
+        With at least one checkpoint; the last one is analysed, earlier ones give the responses along training.
     probe : Probe
     sample : Sample
     step_words : int32 (S,), word of each step, -1 where it is none
     params : UnitParams
     """
+    states = folder.checkpoint(folder.epochs()[-1]).states[scope]
     damaged = int((~np.isfinite(states)).any(axis=1).sum())
     if damaged:
         return Unavailable(Units.analysis, f"the state {scope} is not finite at {damaged:,} of {len(states):,} steps")
@@ -48,10 +53,13 @@ def analyse_units(
     unbounded = StateKey.parse(scope).kind == "c"
     clusters = cocluster(_scaled(responses.mean) if unbounded else responses.mean, params.cocluster)
     links, association = _strengths(responses.mean, clusters)
+    epochs, along = _along_training(scope, folder, probe, step_words, responses.mean, params)
     return Units(
         scope=scope,
         response=responses.mean,
         bands=responses.bands,
+        epochs=epochs,
+        response_by_epoch=along,
         explained=responses.explained,
         kept_rate=kept_rate_summary(kept_rates(states, probe.offsets)),
         ks=clusters.ks,
@@ -72,6 +80,20 @@ def analyse_units(
         },
         guide=_GUIDE,
     )
+
+
+def _along_training(
+    scope: str, folder: RunFolder, probe: Probe, step_words: Ints, last: Floats, params: UnitParams
+) -> tuple[Ints, Floats]:
+    """Epochs (E,) and responses (E, W, H), as many as the budget allows; the last one is that of the analysis."""
+    recorded = folder.epochs()
+    most = max(1, min(params.most_epochs, params.most_numbers // last.size))
+    epochs = [recorded[place] for place in evenly(len(recorded), most)]
+    earlier = [
+        mean_responses(changes(folder.checkpoint(epoch).states[scope], probe.offsets), step_words, len(last))
+        for epoch in epochs[:-1]
+    ]
+    return np.array(epochs, np.int32), np.stack([*earlier, last])
 
 
 def _scaled(response: Floats) -> Floats:

@@ -59,6 +59,7 @@ def _pack_words(words: Words, payload: Payload) -> dict[str, Any]:
 def _pack_units(prefix: str, units: Units, payload: Payload) -> dict[str, Any]:
     payload.add_reals(f"{prefix}.response", units.response)
     payload.add_reals(f"{prefix}.bands", units.bands)
+    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels)
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels)
     payload.add_reals(f"{prefix}.links", units.links)
@@ -71,6 +72,7 @@ def _pack_units(prefix: str, units: Units, payload: Payload) -> dict[str, Any]:
         "stability": [_rounded(value) for value in units.stability],
         "cut": [_rounded(value) for value in units.cut],
         "defaultK": units.default_k,
+        "epochs": units.epochs.tolist(),
         "clip": _rounded(np.nanquantile(np.abs(units.response), 0.98) if units.response.size else 1.0),
         "activationClip": _rounded(np.nanquantile(np.abs(units.activation), 0.98) if units.activation.size else 1.0),
     }

@@ -234,6 +234,8 @@ class Units:
     scope : str, a StateKey
     response : float32 (W, H), mean change of the unit over the word's occurrences
     bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile over the occurrences
+    epochs : int32 (E,), evenly spaced recorded epochs, the last one last
+    response_by_epoch : float32 (E, W, H), the response at each of these epochs
     explained : float32 (H,), share of the variance of a unit's change that word identity explains
     kept_rate : float32 (4,), mean, 10th, 50th and 90th percentile over steps of the kept rate of the whole layer
     ks : int32 (k,), numbers of clusters computed
@@ -254,6 +256,8 @@ class Units:
     scope: str
     response: Floats
     bands: Floats
+    epochs: Ints
+    response_by_epoch: Floats
     explained: Floats
     kept_rate: Floats
     ks: Ints

@@ -5,14 +5,15 @@ RR.views.push(function wordDetail() {
   if (!RR.description.units.length) return;
   const COLOURS = ["ink", "second", "third"];
   const draw = (plot) => {
-    const units = RR.unitsOf(), response = units.array("response"), bands = units.array("bands");
+    const bands = RR.unitsOf().array("bands"), response = RR.response();
     const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
     const first = RR.row(response, chosen[0]), order = [...first.keys()].sort((a, b) => first[a] - first[b]);
     const xs = order.map((_, rank) => rank);
     for (let place = 0; place < 3; place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
-      const pickBand = (band) => (word === undefined ? [] : order.map((unit) => RR.row(bands, band, word)[unit]));
-      plot.fill(`response.band-${place}`, { x: word === undefined ? [] : xs, outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3) });
+      const banded = word !== undefined && response.late; // the spread is kept for the last epoch alone
+      const pickBand = (band) => (!banded ? [] : order.map((unit) => RR.row(bands, band, word)[unit]));
+      plot.fill(`response.band-${place}`, { x: banded ? xs : [], outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3) });
       plot.fill(`response.line-${place}`, { x: word === undefined ? [] : xs, y: word === undefined ? [] : order.map((unit) => RR.row(response, word)[unit]) });
       for (const part of [`response.curve-${place}`, `response.area-low-${place}`, `response.area-outer_low-${place}`]) RR.lineColour(plot, part, colour);
     }
@@ -21,15 +22,15 @@ RR.views.push(function wordDetail() {
     RR.lineColour(plot, "response.mark", RR.css("ink"));
     const span = plot.figure.x_range;
     span.setv({ start: -0.5, end: order.length - 0.5 });
-    RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}`);
-    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < RR.ENOUGH ? ", few" : ""}`).join("; ")}); bands: 25–75 and 9–91%${RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
+    RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
+    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < RR.ENOUGH ? ", few" : ""}`).join("; ")})${response.late ? "; bands: 25–75 and 9–91%" : ""}${RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {
     draw(plot);
-    RR.on(["words", "state", "units", "theme"], () => draw(plot));
+    RR.on(["words", "state", "units", "epoch", "theme"], () => draw(plot));
     plot.figure.on_event("tap", (event) => {
       const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
-      const first = RR.row(RR.unitsOf().array("response"), chosen[0]);
+      const first = RR.row(RR.response(), chosen[0]);
       const order = [...first.keys()].sort((a, b) => first[a] - first[b]), unit = order[Math.round(event.x)];
       if (unit !== undefined) RR.chooseUnit(unit);
     });

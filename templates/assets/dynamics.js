@@ -16,7 +16,7 @@ RR.views.push(function dynamics() {
     const { units, cluster, words, lens } = RR.selection;
     if (units.length) return new Set(units);
     if (cluster !== null) { const labels = RR.row(RR.unitsOf().array("unitLabels"), RR.kPlace()); return new Set(found.units.filter((unit) => labels[unit] === cluster)); }
-    if (lens === "word" && words.length) { const response = RR.row(RR.unitsOf().array("response"), words.at(-1)); return new Set([...found.units].sort((a, b) => Math.abs(response[b]) - Math.abs(response[a])).slice(0, 5)); }
+    if (lens === "word" && words.length) { const response = RR.row(RR.response(), words.at(-1)); return new Set([...found.units].sort((a, b) => Math.abs(response[b]) - Math.abs(response[a])).slice(0, 5)); }
     return null;
   };
 

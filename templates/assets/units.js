@@ -10,6 +10,16 @@ RR.kPlace = () => {
   const units = RR.description.units[RR.selection.state];
   return RR.selection.k !== null && RR.selection.k < units.ks.length ? RR.selection.k : units.ks.indexOf(units.defaultK);
 };
+// The responses (W x H) at the selected epoch, or the nearest one kept; `late`: it is the last one.
+RR.response = () => {
+  const units = RR.unitsOf(), last = units.epochs.length - 1, wanted = RR.epochs()[RR.selection.epoch] ?? units.epochs[last];
+  const place = units.epochs.reduce((best, epoch, i) => (Math.abs(epoch - wanted) < Math.abs(units.epochs[best] - wanted) ? i : best), 0);
+  if (place === last) return Object.assign(units.array("response"), { epoch: units.epochs[last], late: true });
+  const all = units.array("responseByEpoch");
+  return Object.assign(RR.row(all, place), { shape: all.shape.slice(1), epoch: units.epochs[place], late: false });
+};
+RR.atEpoch = () => { const { late, epoch } = RR.response(); return late ? "" : `, at epoch ${epoch}`; };
+
 // Where nothing is selected: the word that moves the state most, so that no figure starts empty.
 RR.strongestWord = () => {
   const response = RR.unitsOf().array("response");
@@ -82,14 +92,14 @@ RR.views.push(function units() {
     const count = RR.arrays["words.counts"][word];
     const lines = [RR.visible(words.names[word]), `${count.toLocaleString("en")} occurrences${count < RR.ENOUGH ? ": few, read with care" : ""}`];
     const unit = RR.selection.units.at(-1);
-    if (unit !== undefined) lines.push(`unit ${unit} changes by ${RR.signed(RR.row(RR.unitsOf().array("response"), word)[unit])} on average`);
+    if (unit !== undefined) lines.push(`unit ${unit} changes by ${RR.signed(RR.row(RR.response(), word)[unit])} on average`);
     return lines;
   }
   function unitTip(unit) {
     const units = RR.unitsOf(), lines = [`unit ${unit}`];
     lines.push(`the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes`);
     const word = RR.selection.words.at(-1);
-    if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(units.array("response"), word)[unit])} at ${RR.quoted(words.names[word])}`);
+    if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(RR.response(), word)[unit])} at ${RR.quoted(words.names[word])}`);
     return lines;
   }
 
@@ -103,24 +113,26 @@ RR.views.push(function units() {
       title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}`;
     } else if (lens !== "unit") {
       const word = chosen.at(-1) ?? RR.strongestWord();
-      values = RR.row(units.array("response"), word);
-      title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}`;
+      values = RR.row(RR.response(), word);
+      title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}${RR.atEpoch()}`;
     }
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
-    if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}`;
+    if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`;
     RR.title("units", title);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
+    const read = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     for (const square of host.querySelectorAll(".unit")) {
       const index = Number(square.dataset.unit);
       square.style.background = values ? RR.signColour(values[index], clip) : RR.css("rule");
       square.setAttribute("aria-pressed", picked.includes(index));
     }
-    const response = units.array("response");
+    const response = RR.response();
     for (const word of host.querySelectorAll(".word")) {
       const index = Number(word.dataset.word);
       const value = unit === null ? 0 : RR.row(response, index)[unit];
       word.style.color = unit === null ? "" : RR.mix(RR.css("muted"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / clip)));
       word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
+      word.classList.toggle("read", read.has(index));
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
     RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }, ...(RR.arrays["words.counts"].some((count) => count < RR.ENOUGH) ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
@@ -149,7 +161,7 @@ RR.views.push(function units() {
 
   new ResizeObserver(() => ribbons()).observe(host);
   RR.on(["state", "k", "theme"], build);
-  RR.on(["words", "units", "lens", "cluster", "step", "sequence"], (selection, now) => {
+  RR.on(["words", "units", "lens", "cluster", "step", "sequence", "epoch"], (selection, now) => {
     if (now.has("state") || now.has("k") || now.has("theme")) return;
     colour();
     if (now.has("cluster")) ribbons();

@@ -176,13 +176,18 @@ def test_the_epoch_is_chosen_by_slider_and_by_curve(open_page, report):
     page = open_page(report)
     for name in ("classes", "curve-loss", "dynamics"):
         show_plot(page, name)
-    cells = page.evaluate("RR.plots.classes.source('classes').data.color.join()")
+    cells, units = (
+        page.evaluate("RR.plots.classes.source('classes').data.color.join()"),
+        colours(page, "#clusters .unit"),
+    )
     page.locator("#epoch").focus()
     page.keyboard.press("Home")
     settle(page)
     assert page.locator("#epoch-name").inner_text().startswith("0 of")
     assert page.evaluate("RR.plots.classes.source('classes').data.color.join()") != cells
     assert page.evaluate("RR.plots['curve-loss'].find('curve-loss.cursor').location") == 0
+    assert colours(page, "#clusters .unit") != units
+    assert page.locator("#title-units").inner_text().endswith(", at epoch 0")
     box = page.locator("#plot-curve-loss").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.4)
     settle(page)

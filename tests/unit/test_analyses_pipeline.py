@@ -85,6 +85,22 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert digest(folder) == first
 
 
+def test_responses_along_training_are_the_mean_changes_of_each_epoch(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=5, sequences=30, units=6)
+    units = replace(AnalysisParams().units, most_numbers=3 * 42 * 6)  # room for three of the five epochs
+    analyse(folder, params=replace(AnalysisParams(), units=units))
+    found, words, probe = folder.result(Units, 0), folder.result(Words), folder.probe()
+    assert isinstance(found, Units) and isinstance(words, Words)
+    assert found.epochs.tolist() == [folder.epochs()[place] for place in (0, 2, 4)]
+    np.testing.assert_array_equal(found.response_by_epoch[-1], found.response)
+    for epoch, response in zip(found.epochs, found.response_by_epoch, strict=True):
+        states = folder.checkpoint(int(epoch)).states[found.scope].astype(np.float64)
+        parts = np.split(states, probe.offsets[1:-1])
+        delta = np.concatenate([np.diff(part, axis=0, prepend=np.zeros((1, 6))) for part in parts])
+        for word, token in enumerate(words.tokens):
+            np.testing.assert_allclose(response[word], delta[probe.tokens == token].mean(axis=0), atol=1e-5)
+
+
 def test_displayed_results_share_their_steps(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", epochs=2)
     params = dataclasses.replace(SMALL, sample=dataclasses.replace(SMALL.sample, max_steps=200))

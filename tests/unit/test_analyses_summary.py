@@ -16,6 +16,7 @@ from rnnreport.analyses.rules import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words
+from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Task, Unavailable, Units
 from tests.fabricate import fabricate_run
 
@@ -107,7 +108,7 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     sample = display_sample(found.probe, SampleParams())
     words, step_words = find_words(found.probe, sample, WordParams())  # type: ignore[misc]  # tokens always give words
     units = {
-        key: analyse_units(key, found.last.states[key], found.probe, sample, step_words, UnitParams())
+        key: analyse_units(key, RunFolder(tmp_path / "run"), found.probe, sample, step_words, UnitParams())
         for key in found.manifest.state_keys
     }
     found = replace(found, words=words, units=units)
