@@ -58,9 +58,10 @@ RR.views.push(function dynamics() {
       colour = Array.from({ length: N }, (_, i) => modes[colouring.value](i));
       alpha = Float32Array.from({ length: N }, (_, i) => {
         if (only.checked && epochOf(i) !== e) return 0.03;
+        const faded = e < E - 1 && epochOf(i) !== e ? 0.3 : 1; // an earlier epoch was chosen: it stands out
         let strength = chosen ? (chosen.has(found.units[unitOf(i)]) ? 1 : 0.06) : 0.62;
         if (nearStep !== null && stepOf(i) !== nearStep) strength *= 0.3;
-        return strength;
+        return strength * faded;
       });
       const last = found.epochs.at(-1);
       if (colouring.value === "epoch") RR.legend("dynamics-legend", [{ ramp: RR.orderRamp(), low: `epoch ${found.epochs[0]}`, high: String(last) }]);
