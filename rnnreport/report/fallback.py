@@ -53,7 +53,10 @@ def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArr
     ys = np.concatenate([pair[1] for pair in finite.values()])
     span_x, span_y = max(np.ptp(xs), 1e-9), max(np.ptp(ys), 1e-9)
     parts = []
-    for place, (name, (x, y)) in enumerate(finite.items()):
+    lowest = -np.inf  # labels of curves that end together are kept a line apart, from the top down
+    order = sorted(finite, key=lambda name: -finite[name][1][-1])
+    for place, name in enumerate(order):
+        x, y = finite[name]
         a = 44 + (x - xs.min()) / span_x * (_WIDTH - 190)
         b = _HEIGHT - 28 - (y - ys.min()) / span_y * (_HEIGHT - 50)
         line = " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(a, b, strict=True))
@@ -61,7 +64,8 @@ def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArr
         parts.append(
             f'<polyline points="{line}" fill="none" stroke="#333" stroke-width="1.6" stroke-dasharray="{dash}"/>'
         )
-        parts.append(f'<text x="{a[-1] + 6:.0f}" y="{b[-1] + 4:.0f}" font-size="12">{escape(name)} {y[-1]:.3g}</text>')
+        lowest = max(b[-1] + 4, lowest + 14)
+        parts.append(f'<text x="{a[-1] + 6:.0f}" y="{lowest:.0f}" font-size="12">{escape(name)} {y[-1]:.3g}</text>')
     low, high = f"{ys.min():.3g}", f"{ys.max():.3g}"
     parts.append(
         f'<text x="0" y="{_HEIGHT - 26}" font-size="11">{low}</text><text x="0" y="24" font-size="11">{high}</text>'
