@@ -80,7 +80,7 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
 
 def _write_units(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: AnalysisParams) -> None:
     with Stage("words"):
-        found = find_words(probe, sample, params.words)
+        found = find_words(probe, sample, params.words, folder.corpus_responses(0))
     keys = list(enumerate(manifest.state_keys))
     if isinstance(found, Unavailable):
         folder.write_result(found)
@@ -90,5 +90,6 @@ def _write_units(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sa
     words, step_words = found
     folder.write_result(words)
     for number, key in track(keys, "responses and co-clusters", len(keys)):
-        result = analyse_units(key, folder, probe, sample, step_words, params.units)
+        streamed = folder.corpus_responses(number)
+        result = analyse_units(key, folder, probe, sample, step_words, params.units, streamed)
         folder.write_result(result, scope=number)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.formulas import BANDS
 from rnnreport.results.schema import Doubles, Floats, Ints
-
-BANDS = (9, 25, 75, 91)  # percentiles: the central 82 % and the central 50 %
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,6 @@ class Responses:
     mean: Floats
     bands: Floats
     explained: Floats
-
-
-def changes(states: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Change of the state at each step; the first step of a sequence starts from a zero state.
-
-    Parameters
-    ----------
-    states : float32 (S, H)
-    offsets : int64 (N + 1,)
-
-    Returns
-    -------
-    float32 (S, H)
-    """
-    delta = states.copy()
-    delta[1:] -= states[:-1]
-    delta[offsets[:-1]] = states[offsets[:-1]]
-    return delta
 
 
 def word_responses(delta: Floats, step_words: Ints, words: int) -> Responses:
@@ -74,12 +55,12 @@ def word_responses(delta: Floats, step_words: Ints, words: int) -> Responses:
 
 
 def mean_responses(delta: Floats, step_words: Ints, words: int) -> Floats:
-    """The mean responses alone, as in ``word_responses``: float32 (W, H)."""
-    order = np.argsort(step_words, kind="stable")
-    starts = np.searchsorted(step_words[order], np.arange(words))
-    counts = np.bincount(step_words[step_words >= 0], minlength=words)
-    totals = np.add.reduceat(delta[order].astype(np.float64), starts, axis=0)
-    return np.asarray(totals / counts[:, None], dtype=np.float32)
+    """The mean responses alone, as in ``word_responses``: float32 (W, H), NaN for a word that does not occur."""
+    mean = np.full((words, delta.shape[1]), np.nan, np.float32)
+    for word, places in _occurrences(step_words, words):
+        if places.size:
+            mean[word] = delta[places].mean(axis=0, dtype=np.float64)
+    return mean
 
 
 def _occurrences(step_words: Ints, words: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -96,31 +77,6 @@ def _explained(mean: Doubles, counts: Doubles, within: Doubles) -> Doubles:
     between = counts @ (mean - overall) ** 2
     total = between + within
     return np.asarray(np.divide(between, total, out=np.zeros_like(total), where=total > 0))
-
-
-def kept_rates(states: Floats, offsets: NDArray[np.int64]) -> Doubles:
-    """Share of the previous state's magnitude that each step keeps, over all units of the layer.
-
-    ``kept_t = sum of min(|h_t|, |h_(t-1)|)`` over the units that keep their sign; the rate divides it by
-    ``sum |h_(t-1)|``.
-
-    Parameters
-    ----------
-    states : float32 (S, H)
-    offsets : int64 (N + 1,)
-
-    Returns
-    -------
-    float64, one rate in [0, 1] for every step that has a predecessor; 0 where the previous state is zero
-    """
-    first = np.zeros(states.shape[0], dtype=bool)
-    first[offsets[:-1]] = True
-    later = np.flatnonzero(~first)
-    now, before = states[later], states[later - 1]
-    smaller = np.minimum(np.abs(now), np.abs(before))
-    kept = np.where(np.sign(now) == np.sign(before), smaller, 0).sum(axis=1, dtype=np.float64)
-    size = np.abs(before).sum(axis=1, dtype=np.float64)
-    return np.asarray(np.divide(kept, size, out=np.zeros_like(size), where=size > 0))
 
 
 def kept_rate_summary(rates: Doubles) -> Floats:

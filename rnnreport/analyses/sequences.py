@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.analyses.responses import changes
 from rnnreport.analyses.sample import Sample, evenly
+from rnnreport.formulas import changes
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Sequences
 

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
-from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, mean_responses, word_responses
+from rnnreport.analyses.responses import Responses, kept_rate_summary, mean_responses, word_responses
 from rnnreport.analyses.sample import Sample, evenly
+from rnnreport.formulas import changes, kept_rates
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Doubles, Floats, Ints, Probe, StateKey, Unavailable, Units
+from rnnreport.results.schema import CorpusResponses, Doubles, Floats, Ints, Probe, StateKey, Unavailable, Units
 
 _GUIDE = (
     "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves "
@@ -30,7 +31,13 @@ class UnitParams:
 
 
 def analyse_units(
-    scope: str, folder: RunFolder, probe: Probe, sample: Sample, step_words: Ints, params: UnitParams
+    scope: str,
+    folder: RunFolder,
+    probe: Probe,
+    sample: Sample,
+    step_words: Ints,
+    params: UnitParams,
+    streamed: CorpusResponses | None = None,
 ) -> Units | Unavailable:
     """Responses and co-clusters of one state.
 
@@ -43,13 +50,19 @@ def analyse_units(
     sample : Sample
     step_words : int32 (S,), word of each step, -1 where it is none
     params : UnitParams
+    streamed : CorpusResponses, optional
+        Of this state over the whole corpus; otherwise the responses are those of the probe set.
     """
     states = folder.checkpoint(folder.epochs()[-1]).states[scope]
     damaged = int((~np.isfinite(states)).any(axis=1).sum())
     if damaged:
         return Unavailable(Units.analysis, f"the state {scope} is not finite at {damaged:,} of {len(states):,} steps")
-    words = int(step_words.max()) + 1
-    responses = word_responses(changes(states, probe.offsets), step_words, words)
+    if streamed is None:
+        responses = word_responses(changes(states, probe.offsets), step_words, int(step_words.max()) + 1)
+        kept = kept_rate_summary(kept_rates(states, probe.offsets))
+    else:
+        responses = Responses(streamed.mean, streamed.bands, streamed.explained)
+        kept = streamed.kept_rate
     unbounded = StateKey.parse(scope).kind == "c"
     clusters = cocluster(_scaled(responses.mean) if unbounded else responses.mean, params.cocluster)
     links, association = _strengths(responses.mean, clusters)
@@ -61,7 +74,7 @@ def analyse_units(
         epochs=epochs,
         response_by_epoch=along,
         explained=responses.explained,
-        kept_rate=kept_rate_summary(kept_rates(states, probe.offsets)),
+        kept_rate=kept,
         ks=clusters.ks,
         word_labels=clusters.row_labels,
         unit_labels=clusters.column_labels,
@@ -76,7 +89,8 @@ def analyse_units(
             "weights": "raw: responses shifted by their minimum",
             "scaling": "each unit divided by its standard deviation over words" if unbounded else "none",
             "default_k": "the most stable k of at least 3, the larger one where equal",
-            "steps": len(states),
+            "steps": len(states) if streamed is None else streamed.steps,
+            "occurrences_behind_bands": "all" if streamed is None else f"at most {streamed.sampled}",
         },
         guide=_GUIDE,
     )

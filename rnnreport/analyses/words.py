@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnreport.analyses.sample import Sample
-from rnnreport.results.schema import Doubles, Floats, Ints, Probe, Unavailable, Words
+from rnnreport.formulas import MOST_WORDS
+from rnnreport.results.schema import CorpusResponses, Doubles, Floats, Ints, Probe, Unavailable, Words
 
 _TOKEN_GUIDE = (
     "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about "
@@ -23,15 +24,25 @@ _PROTOTYPE_GUIDE = (
 class WordParams:
     """Number of words or prototypes at most; starts, fitted steps and seed of the codebook's k-means."""
 
-    most_words: int = 300
+    most_words: int = MOST_WORDS
     prototypes: int = 24
     starts: int = 4
     fitted_steps: int = 20_000
     seed: int = 0
 
 
-def find_words(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints] | Unavailable:
+def find_words(
+    probe: Probe, sample: Sample, params: WordParams, streamed: CorpusResponses | None = None
+) -> tuple[Words, Ints] | Unavailable:
     """The words, and the word of every recorded step.
+
+    Parameters
+    ----------
+    probe : Probe
+    sample : Sample
+    params : WordParams
+    streamed : CorpusResponses, optional
+        Of any state: where capture saw more than the probe set, its words and counts are taken.
 
     Returns
     -------
@@ -40,7 +51,7 @@ def find_words(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words,
         The word of each step, -1 where it is none of the W words.
     """
     if not probe.continuous:
-        return _frequent_tokens(probe, sample, params)
+        return _frequent_tokens(probe, sample, params) if streamed is None else _streamed_tokens(probe, sample, streamed)
     if not np.isfinite(probe.values).all():
         return Unavailable(Words.analysis, "the input holds values that are not finite, so it cannot be grouped")
     return _prototypes(probe, sample, params)
@@ -50,9 +61,7 @@ def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[
     counts = np.bincount(probe.tokens, minlength=len(probe.vocabulary))
     order = np.argsort(-counts, kind="stable")[: params.most_words]
     tokens: Ints = order[counts[order] > 0].astype(np.int32)
-    word_of_token = np.full(counts.size, -1, np.int32)
-    word_of_token[tokens] = np.arange(tokens.size)
-    step_words = word_of_token[probe.tokens]
+    step_words = _words_of_steps(probe, tokens)
     words = Words(
         names=tuple(probe.vocabulary[token] for token in tokens),
         counts=counts[tokens].astype(np.int32),
@@ -63,6 +72,26 @@ def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[
         guide=_TOKEN_GUIDE,
     )
     return words, step_words
+
+
+def _streamed_tokens(probe: Probe, sample: Sample, streamed: CorpusResponses) -> tuple[Words, Ints]:
+    step_words = _words_of_steps(probe, streamed.tokens)
+    words = Words(
+        names=tuple(probe.vocabulary[token] for token in streamed.tokens),
+        counts=streamed.counts,
+        tokens=streamed.tokens,
+        shapes=np.zeros((0, 0), np.float32),
+        step_words=step_words[sample.steps],
+        unseen=streamed.distinct - streamed.tokens.size,
+        guide=_TOKEN_GUIDE.replace("the probe set", f"the whole corpus ({streamed.steps:,} steps)"),
+    )
+    return words, step_words
+
+
+def _words_of_steps(probe: Probe, tokens: Ints) -> Ints:
+    word_of_token = np.full(len(probe.vocabulary), -1, np.int32)
+    word_of_token[tokens] = np.arange(tokens.size)
+    return word_of_token[probe.tokens]
 
 
 def _prototypes(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints]:

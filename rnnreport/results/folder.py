@@ -5,6 +5,7 @@ RUN/
   probe.npz .json       Probe
   metrics.jsonl         one line per recorded epoch: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
   states/epoch-000003.npz .json       Checkpoint
+  corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
   summary.json          Summary
   summary.md report.html
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results import store
-from rnnreport.results.schema import FORMAT_VERSION, Checkpoint, Manifest, Probe, Summary, Unavailable
+from rnnreport.results.schema import FORMAT_VERSION, Checkpoint, CorpusResponses, Manifest, Probe, Summary, Unavailable
 
 Record = TypeVar("Record")
 
@@ -49,13 +50,20 @@ class RunFolder:
             If ``path`` is not one, or was written by a newer version.
         """
         folder = cls(path)
-        if not (folder.path / "run.json").is_file():
+        if not folder.exists():
             raise InputError(
                 f"{path} is not a run folder: it has no run.json",
                 "make one with `rnnreport run` or `rnnreport capture`",
             )
         folder.manifest()
         return folder
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether there is a run at this place: its manifest is written last."""
+        return (self.path / "run.json").is_file()
 
     def manifest(self) -> Manifest:
         """The manifest of the run."""
@@ -101,6 +109,15 @@ class RunFolder:
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
 
+    def corpus_responses(self, scope: int) -> CorpusResponses | None:
+        """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""
+        path = self.path / "corpus" / f"responses-{scope}"
+        return store.load(path, CorpusResponses) if path.with_name(path.name + ".json").exists() else None
+
+    def write_corpus_responses(self, responses: CorpusResponses, scope: int) -> None:
+        """Store the responses of a state over the whole corpus."""
+        store.save(self.path / "corpus" / f"responses-{scope}", responses)
+
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Append one epoch's metrics; the line is on the disk when this returns.
 
@@ -120,7 +137,9 @@ class RunFolder:
             raise RnnReportError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}") from error
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of every recorded epoch. A torn last line (a killed run) is left out.
+        """The metrics of every recorded epoch, increasing: of an epoch recorded twice those of the later line.
+
+        A torn last line (a killed run) is left out.
 
         Raises
         ------
@@ -129,7 +148,7 @@ class RunFolder:
         """
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        found = []
+        found = {}
         for number, line in enumerate(lines, start=1):
             try:
                 parsed = json.loads(line)
@@ -139,8 +158,8 @@ class RunFolder:
                 raise InputError(f"{path}:{number} is not JSON", "delete the line or record the run again") from error
             if not isinstance(parsed, dict) or not isinstance(parsed.get("epoch"), int):
                 raise InputError(f"{path}:{number} has no integer 'epoch'", "delete the line or record the run again")
-            found.append(parsed)
-        return found
+            found[parsed["epoch"]] = parsed
+        return [found[epoch] for epoch in sorted(found)]
 
     def result(self, kind: type[Record], scope: int | None = None) -> Record | Unavailable:
         """The stored result of an analysis, or the reason why there is none.

@@ -133,6 +133,36 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class CorpusResponses:
+    """Responses of one state over the whole corpus, streamed by capture where the probe set is only a part of it.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    tokens : int32 (W,), the most frequent tokens of the corpus, ids into the probe set's vocabulary
+    counts : int32 (W,), their occurrences
+    mean : float32 (W, H), mean change of the state over the occurrences
+    bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile of at most ``sampled`` occurrences
+    explained : float32 (H,), kept_rate : float32 (4,), as in ``Units``
+    distinct : int, number of different tokens that occur
+    sequences, steps : int, of the corpus
+    sampled : int
+    """
+
+    scope: str
+    tokens: Ints
+    counts: Ints
+    mean: Floats
+    bands: Floats
+    explained: Floats
+    kept_rate: Floats
+    distinct: int
+    sequences: int
+    steps: int
+    sampled: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """``run.json``: what was run, on what, with which versions.
 

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnreport.analyses.responses import changes, kept_rates, word_responses
+from rnnreport.analyses.responses import word_responses
+from rnnreport.formulas import changes, kept_rates
 
 EXAMPLES = settings(max_examples=40, deadline=None)
 

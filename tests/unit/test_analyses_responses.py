@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rnnreport.analyses.cocluster import CoclusterParams, Coclusters
-from rnnreport.analyses.responses import changes, kept_rate_summary, kept_rates, word_responses
+from rnnreport.analyses.responses import kept_rate_summary, word_responses
 from rnnreport.analyses.units import _strengths
+from rnnreport.formulas import changes, kept_rates
 
 
 def column(*values: float) -> np.ndarray:

@@ -1,0 +1,106 @@
+"""Streamed statistics against the same numbers computed at once."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnreport.analyses.responses import kept_rate_summary, word_responses
+from rnnreport.capture.streaming import KeptRates, WordStatistics, step_hashes
+from rnnreport.formulas import BANDS, kept_rates
+
+
+def numbered(steps: int) -> np.ndarray:
+    """Distinct hashes."""
+    return step_hashes(["one"], steps)[0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_any_cut_into_batches_gives_the_numbers_of_the_whole(seed: int, batches: int) -> None:
+    generator = np.random.default_rng(seed)
+    steps, words, units = 120, 4, 3
+    delta = (generator.normal(size=(steps, units)) + 5).astype(np.float32)
+    which = np.concatenate([np.arange(words), generator.integers(-1, words, steps - words)]).astype(np.int32)
+    order, hashes = generator.permutation(steps), numbered(steps)
+    statistics = WordStatistics(words, units, sampled=steps)
+    for part in np.array_split(order, batches):
+        statistics.add(delta[part], which[part], hashes[part])
+    found, expected = statistics.result(), word_responses(delta, which, words)
+    assert found.counts.tolist() == [int((which == word).sum()) for word in range(words)]
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.bands, expected.bands, rtol=1e-5)
+    np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
+
+
+def test_the_sample_does_not_depend_on_order_or_batches() -> None:
+    generator = np.random.default_rng(0)
+    steps = 3000
+    delta, hashes = generator.normal(size=(steps, 2)).astype(np.float32), numbered(steps)
+    which = generator.integers(0, 3, steps).astype(np.int32)
+    results = []
+    for batches, order in ((1, np.arange(steps)), (17, generator.permutation(steps))):
+        statistics = WordStatistics(3, 2, sampled=50)
+        for part in np.array_split(order, batches):
+            statistics.add(delta[part], which[part], hashes[part])
+        results.append(statistics.result().bands)
+    np.testing.assert_array_equal(*results)
+    smallest = np.argsort(hashes[which == 1])[:50]
+    expected = np.percentile(delta[which == 1][smallest], BANDS, axis=0)
+    np.testing.assert_allclose(results[0][:, 1], expected, rtol=1e-6)
+
+
+def test_sampled_bands_are_near_those_of_all_occurrences() -> None:
+    steps = 40_000
+    delta = np.random.default_rng(1).normal(size=(steps, 1)).astype(np.float32)
+    statistics = WordStatistics(1, 1, sampled=400)
+    statistics.add(delta, np.zeros(steps, np.int32), numbered(steps))
+    bands = statistics.result().bands[:, 0, 0]
+    np.testing.assert_allclose(bands, np.percentile(delta, BANDS), atol=0.2)
+
+
+def test_memory_does_not_grow_with_the_corpus() -> None:
+    statistics = WordStatistics(2, 3, sampled=8)
+
+    def held() -> int:
+        return sum(value.nbytes for value in vars(statistics).values())
+
+    before = held()
+    for part in range(20):
+        delta = np.full((500, 3), part, np.float32)
+        statistics.add(delta, np.zeros(500, np.int32), step_hashes([str(part)], 500)[0])
+    assert held() == before
+    assert statistics.result().counts.tolist() == [10_000, 0]
+
+
+def test_a_word_that_never_occurs_and_no_words_at_all() -> None:
+    statistics = WordStatistics(2, 3)
+    statistics.add(np.ones((4, 3), np.float32), np.full(4, -1, np.int32), numbered(4))
+    found = statistics.result()
+    assert found.counts.tolist() == [0, 0]
+    assert not found.mean.any() and not found.bands.any() and not found.explained.any()
+
+
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [1, 1]])
+def test_kept_rates_of_the_stream(lengths: list[int]) -> None:
+    states = np.random.default_rng(2).normal(size=(sum(lengths), 6)).astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    running = KeptRates()
+    for first, last in itertools.pairwise(offsets):
+        running.add(states[first:last], np.array([0, last - first]))
+    rates = kept_rates(states, offsets)
+    expected = kept_rate_summary(rates)
+    np.testing.assert_allclose(running.result()[0], expected[0], rtol=1e-6)
+    if rates.size:
+        nearest = np.percentile(rates, [10, 50, 90], method="inverted_cdf")
+        np.testing.assert_allclose(running.result()[1:], nearest, atol=0.0005)
+
+
+def test_hashes_are_the_same_everywhere_and_differ_between_steps_and_sequences() -> None:
+    hashes = step_hashes(["a", "b"], 1000)
+    assert np.unique(hashes).size == 2000
+    np.testing.assert_array_equal(step_hashes(["b"], 1000)[0], hashes[1])
