@@ -62,11 +62,13 @@ def equal_length_batches(probe: Probe, batch_size: int, max_steps: int) -> list[
 
 
 def trial_batch(probe: Probe, like: Tensor) -> Batch:
-    """A small batch of the commonest length, with different numbers of sequences and of steps.
+    """A small batch of the commonest length above one step, with different numbers of sequences and of steps.
 
     A sequence appears more than once where there are too few of that length.
     """
-    group = max(equal_length_groups(probe), key=lambda places: (len(places), probe.lengths[places[0]]))
+    groups = equal_length_groups(probe)
+    several = [places for places in groups if probe.lengths[places[0]] > 1]
+    group = max(several or groups, key=lambda places: (len(places), probe.lengths[places[0]]))
     size = 2 if probe.lengths[group[0]] == 3 else 3
     return make_batch(probe, np.resize(group, size), like)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from rnnreport.capture.batches import Batch
-from rnnreport.capture.recurrent import RecurrentCall, recorded_calls, refuse_unsupported
+from rnnreport.capture.isolation import attributes_kept
+from rnnreport.capture.layers import LayerCall, LayerReader, find_reader
+from rnnreport.capture.recurrent import RecurrentCall
+from rnnreport.capture.stitching import stitch
+from rnnreport.capture.watching import RECURRENT_MODULES, Watched, watched
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.importing import failure_of
 
 Adapter = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Call = RecurrentCall | LayerCall
 
 LENGTH_NAMES = frozenset({"lengths", "length", "seq_lens", "seq_lengths", "input_lengths"})
 _REMEDY = "say how with --adapter module:function, called with (model, inputs, lengths)"
@@ -32,11 +37,15 @@ class Convention:
     adapter : function (model, inputs, lengths) -> output, or None for ``model(inputs, ...)``
     lengths_name : str, the parameter of ``forward`` that wants the lengths; "" for none
     time_major : bool, whether the model wants (T, B) instead of (B, T)
+    layers : tuple of LayerReader, the modules whose outputs are recorded because they were named
+    backward : frozenset of str, the names of the runs that take the steps from the last to the first
     """
 
     adapter: Adapter | None
     lengths_name: str
     time_major: bool
+    layers: tuple[LayerReader, ...] = ()
+    backward: frozenset[str] = frozenset()
 
     def run(self, model: nn.Module, batch: Batch) -> Any:
         """The model's raw output for a batch.
@@ -62,27 +71,39 @@ class Convention:
             ) from error
 
 
-def observe(model: nn.Module, convention: Convention, batch: Batch) -> tuple[Any, list[RecurrentCall]]:
-    """Run a batch and watch: the raw output and the calls of the recurrent modules, checked against the batch.
+def observe(model: nn.Module, convention: Convention, batch: Batch) -> tuple[Any, list[Call]]:
+    """Run a batch and watch: the raw output and the runs of the recurrent layers, checked against the batch.
+
+    A state that the model keeps as an attribute is put back, so that every batch starts from the same one.
+
+    Returns
+    -------
+    raw : the model's output
+    list of RecurrentCall or LayerCall
+        In the order in which they ended, the named layers last.
 
     Raises
     ------
     InputError
-        If the model fails or its recurrent modules did not run once over exactly these sequences and steps.
+        If the model fails or its recurrent layers did not run over exactly these sequences and steps.
     """
-    with recorded_calls(model) as calls:
-        raw = convention.run(model, batch)
-    refuse_unsupported(model, calls)
-    for call in calls:
-        _refuse_other_shape(call, batch)
-    return raw, calls
+    raw, seen = _run(model, convention, batch, [reader.name for reader in convention.layers])
+    return raw, _calls(model, convention, batch, seen)
 
 
-def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch) -> Convention:
+def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch, layers: Sequence[str] = ()) -> Convention:
     """Find out how the model wants its input.
 
-    The signature says whether it wants lengths. The order of the axes is the one for which the recurrent modules see
+    The signature says whether it wants lengths. The order of the axes is the one for which the recurrent layers see
     the trial batch's steps along their own time axis; the trial has different numbers of sequences and steps.
+
+    Parameters
+    ----------
+    model : nn.Module
+    adapter : function, optional
+    trial : Batch
+    layers : sequence of str
+        Paths of modules whose outputs are to be recorded.
 
     Raises
     ------
@@ -94,13 +115,75 @@ def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch) -> 
     for time_major in (False, True) if adapter is None else (False,):
         convention = Convention(adapter, name, time_major)
         try:
-            _, calls = observe(model, convention, trial)
+            _, seen = _run(model, convention, trial, layers)
+            readers = tuple(find_reader(layer, seen.outputs[layer], trial) for layer in layers)
+            convention = replace(convention, layers=readers)
+            calls = _calls(model, convention, trial, seen)
         except InputError as error:
             refusals.append(error)
             continue
         _refuse_chance(model, convention, trial, calls)
-        return convention
+        return replace(convention, backward=frozenset(_backward(model, convention, trial)))
     raise refusals[0]
+
+
+def _run(model: nn.Module, convention: Convention, batch: Batch, layers: Sequence[str]) -> tuple[Any, Watched]:
+    with attributes_kept(model), watched(model, layers) as seen:
+        raw = convention.run(model, batch)
+    return raw, seen
+
+
+def _calls(model: nn.Module, convention: Convention, batch: Batch, seen: Watched) -> list[Call]:
+    """The runs over this batch; where layers are named, what else runs over other steps is left out."""
+    named = [reader.read(seen.outputs[reader.name], batch) for reader in convention.layers]
+    names = {call.name for call in named}
+    sequences, steps = batch.steps.shape
+    pieces = [one for one in seen.pieces if one.name not in names]
+    if not named:
+        found = stitch(pieces, steps)
+        _refuse_none(model, found)
+        for call in found:
+            _refuse_other_shape(call, batch)
+    else:
+        try:
+            found = stitch(pieces, steps)
+        except InputError:
+            found = []
+        found = [call for call in found if (call.sequences, call.steps) == (sequences, steps)]
+    return [*(replace(call, backward=call.name in convention.backward) for call in found), *named]
+
+
+def _backward(model: nn.Module, convention: Convention, trial: Batch) -> Iterator[str]:
+    """Names of the runs that read the sequence from its end.
+
+    A run that reads the tokens one by one sees a change of the last token at its last step, or else at its first; what
+    reads all tokens at every step (above a layer of both directions) sees it most in the one or the other. A run counts
+    as backward where the first token tells the same.
+    """
+    if trial.steps.shape[1] == 1:
+        return
+    runs = [observe(model, convention, batch)[1] for batch in (trial, _altered(trial, 0), _altered(trial, -1))]
+    for plain, first, last in zip(*runs, strict=True):
+        if isinstance(plain, RecurrentCall) and isinstance(first, RecurrentCall) and isinstance(last, RecurrentCall):
+            early, late = (_changes(plain.inputs(), other.inputs()) for other in (first, last))
+            if not plain.bidirectional and late[0] > late[-1] and early[-1] > early[0]:
+                yield plain.name
+
+
+def _altered(batch: Batch, step: int) -> Batch:
+    """The batch with another token, or other values, at one step of every sequence."""
+    inputs = batch.inputs.clone()
+    if inputs.is_floating_point():
+        inputs[:, step] += 1
+    else:
+        least, greatest = inputs.min(), inputs.max()
+        inputs[:, step] = torch.where(inputs[:, step] == least, greatest, least)
+    return replace(batch, inputs=inputs)
+
+
+def _changes(inputs: Tensor, others: Tensor) -> Tensor:
+    """How much each step differs, (T,)."""
+    return (inputs - others).abs().sum(dim=(1, 2))
 
 
 def first_tensor(raw: Any) -> Tensor:
@@ -143,31 +226,37 @@ def _lengths_name(model: nn.Module) -> str:
     return lengths
 
 
-def _axes(call: RecurrentCall) -> tuple[int, int]:
-    """Steps and sequences that a recurrent module saw."""
-    if isinstance(call.inputs, PackedSequence):
-        return len(call.inputs.batch_sizes), int(call.inputs.batch_sizes[-1])  # the last step: of the longest only
-    if call.inputs.dim() == 2:
-        return call.inputs.shape[0], 1
-    first, second = call.inputs.shape[:2]
-    return (second, first) if call.module.batch_first else (first, second)
+def _refuse_none(model: nn.Module, calls: list[RecurrentCall]) -> None:
+    """Raise unless a recurrent layer ran.
+
+    Raises
+    ------
+    InputError
+        Says what the model has instead.
+    """
+    if not calls:
+        kinds = sorted({type(module).__name__ for module in model.modules() if isinstance(module, RECURRENT_MODULES)})
+        why = f"it has {', '.join(kinds)}, but its forward does not call it" if kinds else "it has none of torch's"
+        raise InputError(
+            f"no recurrent module was called in {type(model).__name__}: {why}",
+            "name the module whose output is the state with --layer PATH",
+        )
 
 
 def _refuse_other_shape(call: RecurrentCall, batch: Batch) -> None:
     sequences, steps = batch.steps.shape
-    if _axes(call) != (steps, sequences):
-        seen_steps, seen_sequences = _axes(call)
+    if (call.steps, call.sequences) != (steps, sequences):
         raise InputError(
-            f"{call.name} saw {seen_sequences} sequences of {seen_steps} steps in a batch of {sequences} of {steps}",
+            f"{call.name} saw {call.sequences} sequences of {call.steps} steps in a batch of {sequences} of {steps}",
             f"states are shown for models that take one step per token; or {_REMEDY}",
         )
 
 
-def _refuse_chance(model: nn.Module, convention: Convention, trial: Batch, calls: list[RecurrentCall]) -> None:
+def _refuse_chance(model: nn.Module, convention: Convention, trial: Batch, calls: list[Call]) -> None:
     """A second call must give the same states, or no number of the report would mean anything."""
     _, again = observe(model, convention, trial)
     for call, repeated in zip(calls, again, strict=True):
-        first, second = _data(call), _data(repeated)
+        first, second = _states(call), _states(repeated)
         if first.shape != second.shape or not torch.allclose(first, second, 0.0, _SAME_TWICE, equal_nan=True):
             raise InputError(
                 f"{call.name} gives other states when the same batch comes twice",
@@ -175,5 +264,5 @@ def _refuse_chance(model: nn.Module, convention: Convention, trial: Batch, calls
             )
 
 
-def _data(call: RecurrentCall) -> Tensor:
-    return call.output.data if isinstance(call.output, PackedSequence) else call.output
+def _states(call: Call) -> Tensor:
+    return call.states if isinstance(call, LayerCall) else call.outputs()

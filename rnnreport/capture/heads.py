@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnreport.capture.outputs import Form
+from rnnreport.capture.watching import RECURRENT_MODULES
 from rnnreport.errors import InputError
 
 TOLERANCE = 1e-5
@@ -71,9 +72,17 @@ class Head:
 
 
 @contextmanager
-def calls_after_recurrence(model: nn.Module) -> Iterator[list[ModuleCall]]:
-    """Collect the modules that run after the last recurrent one, while the model runs inside the ``with`` block."""
-    recurrent = {module for module in model.modules() if isinstance(module, nn.RNNBase)}
+def calls_after_recurrence(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[list[ModuleCall]]:
+    """Collect the modules that run after the last recurrent one, while the model runs inside the ``with`` block.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layers : sequence of str
+        Paths of modules that count as recurrent beside torch's own.
+    """
+    named = {model.get_submodule(layer) for layer in layers}
+    recurrent = named | {module for module in model.modules() if isinstance(module, RECURRENT_MODULES)}
     containers = {module for module in model.modules() if recurrent & set(module.modules())} - recurrent
     calls: list[ModuleCall] = []
     open_calls: list[nn.Module] = []

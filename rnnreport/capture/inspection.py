@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from rnnreport.capture.batches import Batch, equal_length_batches, make_batch, trial_batch
-from rnnreport.capture.calling import Adapter, Convention, find_convention, first_tensor, observe
+from rnnreport.capture.calling import Adapter, Call, Convention, find_convention, first_tensor, observe
 from rnnreport.capture.heads import (
     TOLERANCE,
     Head,
@@ -20,6 +22,7 @@ from rnnreport.capture.heads import (
     last_linear_output,
     reading_of,
 )
+from rnnreport.capture.layers import LayerCall, refuse_unknown
 from rnnreport.capture.outputs import (
     OutputReader,
     find_layout,
@@ -49,7 +52,8 @@ class Inspection:
     reader : OutputReader, or None where the corpus has no labels
     head : Head, or None where there is none that holds
     sentence : str, how the expected prediction is obtained, or why there is none
-    module : nn.RNNBase, the one of the default state
+    architecture : dict with "cell" (str), "layers", "units", "parameters" (int) and "bidirectional" (bool); all but
+        "parameters", which is of the whole model, are those of the default state
     """
 
     convention: Convention
@@ -57,7 +61,7 @@ class Inspection:
     reader: OutputReader | None
     head: Head | None
     sentence: str
-    module: nn.RNNBase
+    architecture: dict[str, Any]
 
 
 def a_parameter(model: nn.Module) -> Tensor:
@@ -80,7 +84,12 @@ def step_budget(probe: Probe) -> int:
 
 
 def inspect_model(
-    model: nn.Module, probe: Probe, head: str | None, adapter: Adapter | None, batch_size: int
+    model: nn.Module,
+    probe: Probe,
+    head: str | None,
+    adapter: Adapter | None,
+    batch_size: int,
+    layers: Sequence[str] = (),
 ) -> Inspection:
     """Inspect a model; to be called inside ``untouched``.
 
@@ -92,37 +101,55 @@ def inspect_model(
         Path of the module that maps a state to the prediction.
     adapter : function, optional
     batch_size : int
+    layers : sequence of str
+        Paths of modules whose outputs are recorded as states; the last one's is the default state.
 
     Raises
     ------
     InputError
         If the model cannot be run on the probe set, its output does not fit the corpus, or ``head`` does not hold.
     """
+    refuse_unknown(model, layers)
     trial = trial_batch(probe, a_parameter(model))
-    convention = find_convention(model, adapter, trial)
-    with calls_after_recurrence(model) as later:
+    convention = find_convention(model, adapter, trial, layers)
+    with calls_after_recurrence(model, layers) as later:
         raw, calls = observe(model, convention, trial)
     widths = _widths(calls)
-    module = calls[-1].module
+    architecture = _architecture(model, calls)
     if probe.task == "unlabelled":
         sentence = "There is no expected prediction: the corpus has no labels."
-        return Inspection(convention, widths, None, None, sentence, module)
+        return Inspection(convention, widths, None, None, sentence, architecture)
     output = first_tensor(raw)
     if probe.task != "classification":
         reader = _step_reader(model, convention, output, probe, trial)
-        return Inspection(convention, widths, reader, None, _step_sentence(calls), module)
+        return Inspection(convention, widths, reader, None, _step_sentence(widths), architecture)
     reader = _sequence_reader(output, probe, trial, later)
     chains = candidate_chains(model, later, head)
     found, reason = _find_sequence_head(chains, reader.predictions(raw, trial), calls, reader)
-    unconfirmed = Inspection(convention, widths, reader, found, reason, module)
+    unconfirmed = Inspection(convention, widths, reader, found, reason, architecture)
     if found is not None:
         found, reason = _confirm(model, probe, unconfirmed, batch_size)
     if head is not None and found is None:
         raise InputError(f"head {head!r} does not hold: {reason}", "name the module that reads the last state")
-    return Inspection(convention, widths, reader, found, reason, module)
+    return Inspection(convention, widths, reader, found, reason, architecture)
 
 
-def _widths(calls: list[RecurrentCall]) -> dict[StateKey, int]:
+def default_call(calls: list[Call]) -> Call:
+    """The run whose last layer's states are shown first: the last one that reads forward."""
+    return next((call for call in reversed(calls) if isinstance(call, LayerCall) or not call.backward), calls[-1])
+
+
+def _architecture(model: nn.Module, calls: list[Call]) -> dict[str, Any]:
+    call = default_call(calls)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if isinstance(call, LayerCall):
+        cell, layers, units, both = type(model.get_submodule(call.name)).__name__, 1, call.states.shape[2], False
+    else:
+        cell, layers, units, both = call.mode.partition("_")[0], call.layers, call.units, call.bidirectional
+    return {"cell": cell, "layers": layers, "units": units, "bidirectional": both, "parameters": parameters}
+
+
+def _widths(calls: list[Call]) -> dict[StateKey, int]:
     """Recorded states and their units; the last layer's forward states first."""
     found = {
         key: states.shape[2]
@@ -130,10 +157,16 @@ def _widths(calls: list[RecurrentCall]) -> dict[StateKey, int]:
         for key, states in replay(call).states.items()
         if key.kind in RECORDED_KINDS
     }
-    last = calls[-1]
-    default = [StateKey(last.name, last.module.num_layers - 1, "fwd", kind) for kind in RECORDED_KINDS]
+    default = [_last_layer_key(calls, kind) for kind in RECORDED_KINDS]
     ordered = [key for key in default if key in found] + [key for key in found if key not in default]
     return {key: found[key] for key in ordered}
+
+
+def _last_layer_key(calls: list[Call], kind: str) -> StateKey:
+    call = default_call(calls)
+    if isinstance(call, LayerCall):
+        return StateKey(call.name, 0, "fwd", kind)
+    return StateKey(call.name, call.layers - 1, "rev" if call.backward else "fwd", kind)
 
 
 def _step_reader(model: nn.Module, convention: Convention, output: Tensor, probe: Probe, trial: Batch) -> OutputReader:
@@ -145,8 +178,8 @@ def _step_reader(model: nn.Module, convention: Convention, output: Tensor, probe
     return OutputReader(layout, outputs, form_of(output.reshape(-1, outputs), None))
 
 
-def _step_sentence(calls: list[RecurrentCall]) -> str:
-    both = any(call.module.bidirectional for call in calls)
+def _step_sentence(widths: dict[StateKey, int]) -> str:
+    both = any(key.direction == "rev" for key in widths)
     caution = " It has read the sequence in both directions, so it knows what follows." if both else ""
     return f"The prediction of each step is the model's own output at that step.{caution}"
 
@@ -159,10 +192,10 @@ def _sequence_reader(output: Tensor, probe: Probe, trial: Batch, later: list[Mod
 
 
 def _find_sequence_head(
-    chains: list[list[ModuleCall]], predictions: Tensor, calls: list[RecurrentCall], reader: OutputReader
+    chains: list[list[ModuleCall]], predictions: Tensor, calls: list[Call], reader: OutputReader
 ) -> tuple[Head | None, str]:
     """The head that holds on the trial batch, or the reason why there is none."""
-    if any(call.module.bidirectional for call in calls):
+    if any(isinstance(call, RecurrentCall) and (call.bidirectional or call.backward) for call in calls):
         return None, (
             "There is no expected prediction: the model reads in both directions, so the state of a step already knows "
             "what follows."
@@ -184,10 +217,9 @@ def _find_sequence_head(
     )
 
 
-def last_layer(calls: list[RecurrentCall]) -> Tensor:
-    """States (B, T, H) of the last layer of the recurrent module that ran last."""
-    last = calls[-1]
-    return replay(last).states[StateKey(last.name, last.module.num_layers - 1, "fwd", "h")]
+def last_layer(calls: list[Call]) -> Tensor:
+    """States (B, T, H) of the last layer of the recurrent layers that ran last."""
+    return replay(default_call(calls)).states[_last_layer_key(calls, "h")]
 
 
 def _confirm(model: nn.Module, probe: Probe, found: Inspection, batch_size: int) -> tuple[Head | None, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnreport.capture.batches import Batch, equal_length_batches, make_batch
-from rnnreport.capture.calling import Adapter, observe
+from rnnreport.capture.calling import Adapter, Call, observe
 from rnnreport.capture.heads import TOLERANCE, Head, largest_error
 from rnnreport.capture.inspection import Inspection, a_parameter, inspect_model, step_budget
-from rnnreport.capture.isolation import untouched
+from rnnreport.capture.isolation import untouched, unwrapped
 from rnnreport.capture.outputs import OutputReader
-from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import replay
 from rnnreport.progress import note, track
 from rnnreport.results.folder import RunFolder
@@ -43,6 +42,9 @@ class Recorder:
         Path of the module that maps a state to the prediction; found by itself where there is one.
     adapter : function (model, inputs, lengths) -> output, optional
         For models that are not called as ``model(inputs)`` or ``model(inputs, lengths)``.
+    layers : sequence of str
+        Paths of further modules whose outputs are states, for cells of other kinds than torch's; they need one vector
+        per step. The last one's states are shown first.
     batch_size : int
         Most sequences in one forward pass.
     """
@@ -55,13 +57,15 @@ class Recorder:
         *,
         head: str | None = None,
         adapter: Adapter | None = None,
+        layers: Sequence[str] = (),
         batch_size: int = 64,
     ) -> None:
-        self.model = model
+        self.model = unwrapped(model)
         self.probe = probe
         self.folder = folder
         self._head_path = head
         self._adapter = adapter
+        self._layers = tuple(layers)
         self._batch_size = batch_size
         self._start = time.monotonic()
 
@@ -75,7 +79,7 @@ class Recorder:
             If the model cannot be recorded on this probe set.
         """
         with untouched(self.model):
-            return inspect_model(self.model, self.probe, self._head_path, self._adapter, self._batch_size)
+            return inspect_model(self.model, self.probe, self._head_path, self._adapter, self._batch_size, self._layers)
 
     @property
     def head(self) -> str:
@@ -147,7 +151,7 @@ class _Pages:
         self._top_probabilities = np.zeros((words, TOP), np.float32)
         self._head_error = 0.0
 
-    def fill(self, batch: Batch, raw: Any, calls: list[RecurrentCall]) -> None:
+    def fill(self, batch: Batch, raw: Any, calls: list[Call]) -> None:
         rows = batch.steps.reshape(-1)
         states = {key: values for call in calls for key, values in replay(call).states.items()}
         for key, table in self._states.items():

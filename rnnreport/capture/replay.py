@@ -19,14 +19,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnnreport.capture.recurrent import Initial, RecurrentCall, Sequences
+from rnnreport.capture.layers import LayerCall
+from rnnreport.capture.recurrent import Piece, RecurrentCall, Weights, padded
 from rnnreport.errors import InputError
 from rnnreport.results.schema import StateKey
 
 _BLOCK_STEPS = 8
 Direction = Literal["fwd", "rev"]
+_Found = dict[tuple[int, Direction, str], Tensor]  # by layer, direction and kind; (T, B, H)
 
 
 @dataclass(frozen=True)
@@ -44,98 +45,115 @@ class Replayed:
     lengths: Tensor
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """One layer and direction; biases and the projection may be absent."""
-
-    input: Tensor
-    hidden: Tensor
-    input_bias: Tensor | None
-    hidden_bias: Tensor | None
-    projection: Tensor | None
-
-    def flat(self) -> list[Tensor]:
-        tensors = (self.input, self.hidden, self.input_bias, self.hidden_bias, self.projection)
-        return [tensor for tensor in tensors if tensor is not None]
-
-
 @torch.no_grad()
-def replay(call: RecurrentCall, *, gates: bool = False) -> Replayed:
-    """All states of all layers and directions of one observed call.
+def replay(call: RecurrentCall | LayerCall, *, gates: bool = False) -> Replayed:
+    """All states of all layers and directions of one observed call, in the order of the sequence.
 
     Parameters
     ----------
-    call : RecurrentCall
+    call : RecurrentCall or LayerCall
     gates : bool
-        Also give the gates: LSTM "i", "f", "g", "o", GRU "r", "z", "n". An ``nn.RNN`` has none.
+        Also give the gates: LSTM "i", "f", "g", "o", GRU "r", "z", "n". A plain RNN or a named layer has none.
 
     Raises
     ------
     InputError
         If dropout between the layers was active, so that the call cannot be repeated.
     """
-    module = call.module
-    if module.training and module.dropout > 0 and module.num_layers > 1:
+    if isinstance(call, LayerCall):
+        found: _Found = {(0, "fwd", "h"): call.states}
+        lengths = padded(call.states)[1]
+    else:
+        found, lengths = _run(call, gates)
+    backward = isinstance(call, RecurrentCall) and call.backward
+    states = {}
+    for (layer, direction, kind), values in found.items():
+        ordered = values.flip(0) if backward else values
+        key = StateKey(call.name, layer, "rev" if backward else direction, kind)
+        states[key] = ordered.transpose(0, 1)
+    return Replayed(states, lengths)
+
+
+def _run(call: RecurrentCall, gates: bool) -> tuple[_Found, Tensor]:
+    """States in the order of the calls, and the lengths."""
+    if any(piece.dropping for piece in call.pieces):
         raise InputError(f"{call.name} ran with dropout between its layers", "capture in eval mode")
-    inputs, lengths = _time_major(call.inputs, module.batch_first)
-    output, _ = _time_major(call.output, module.batch_first)
-    hidden, cell = _initial_states(call.initial, module, inputs)
-    states: dict[StateKey, Tensor] = {}
-    layer_input = inputs
-    for layer in range(module.num_layers):
-        last = layer == module.num_layers - 1
-        outputs = output.chunk(_directions(module), dim=2) if last else None
+    if len(call.pieces) == 1:
+        return _piece(call.pieces[0], gates)
+    if _is_loop(call.pieces):
+        return _loop(call.pieces, gates), torch.full((call.sequences,), call.steps, dtype=torch.int64)
+    parts = [_piece(piece, gates) for piece in call.pieces]
+    together = {key: torch.cat([found[key] for found, _ in parts]) for key in parts[0][0]}
+    return together, torch.stack([lengths for _, lengths in parts]).sum(0)
+
+
+def _is_loop(pieces: tuple[Piece, ...]) -> bool:
+    """Whether these are single steps with the same weights, so that every state was seen as it passed."""
+    first = pieces[0]
+    return not first.bidirectional and all(
+        piece.steps == 1 and all(mine.equals(own) for mine, own in zip(first.weights, piece.weights, strict=True))
+        for piece in pieces
+    )
+
+
+def _loop(pieces: tuple[Piece, ...], gates: bool) -> _Found:
+    """States of single steps: all were given back, only the gates are computed."""
+    found: _Found = {}
+    layer_input = torch.cat([padded(piece.inputs)[0] for piece in pieces])
+    for layer, weights in enumerate(pieces[0].weights):
+        h, *cells = (torch.stack(states) for states in zip(*[_of_layer(p.final, layer) for p in pieces], strict=True))
+        previous = torch.stack([piece.initial[0][layer] for piece in pieces])
+        found[layer, "fwd", "h"] = h
+        if cells:
+            found[layer, "fwd", "c"] = cells[0]
+        if gates:
+            computed = _gates(pieces[0], weights, layer_input, previous)
+            found |= {(layer, "fwd", kind): values for kind, values in computed.items()}
+        layer_input = h
+    return found
+
+
+def _of_layer(states: tuple[Tensor, ...], layer: int) -> list[Tensor]:
+    return [state[layer] for state in states]
+
+
+def _gates(piece: Piece, weights: Weights, inputs: Tensor, previous: Tensor) -> dict[str, Tensor]:
+    """Gates (T, B, H) where the state before every step is known."""
+    if piece.mode == "LSTM":
+        out = previous.new_empty(*previous.shape[:2], weights.hidden.shape[0])
+        _activations(weights, inputs, previous, out)
+        return dict(zip("ifgo", out.chunk(4, dim=2), strict=True))
+    return dict(zip("rzn", _gru_gates(weights, inputs, previous), strict=True)) if piece.mode == "GRU" else {}
+
+
+def _piece(piece: Piece, gates: bool) -> tuple[_Found, Tensor]:
+    """States of one call over whole sequences, and the lengths."""
+    layer_input, lengths = padded(piece.inputs)
+    output = padded(piece.output)[0]
+    directions = _direction_names(piece)
+    found: _Found = {}
+    for layer in range(piece.layers):
+        outputs = output.chunk(len(directions), dim=2) if layer == piece.layers - 1 else None
         produced = []
-        for side, direction in enumerate(_direction_names(module)):
-            weights = _weights(module, layer, side)
-            index = layer * _directions(module) + side
+        for side, direction in enumerate(directions):
+            index = layer * len(directions) + side
+            weights, initial = piece.weights[index], _of_layer(piece.initial, index)
             aligned = _aligned(layer_input, lengths, direction)
             h = (
                 _aligned(outputs[side], lengths, direction)
                 if outputs is not None
-                else _fused(module, weights, aligned, hidden[index], cell[index])
+                else _fused(piece, weights, aligned, initial)
             )
-            for kind, values in _kinds(module, weights, aligned, h, hidden[index], cell[index], gates):
+            for kind, values in _kinds(piece, weights, aligned, h, initial, gates):
                 restored = _aligned(values, lengths, direction)
-                states[StateKey(call.name, layer, direction, kind)] = restored.transpose(0, 1)
+                found[layer, direction, kind] = restored
                 produced += [restored] if kind == "h" else []
         layer_input = torch.cat(produced, dim=2)
-    return Replayed(states, lengths)
+    return found, lengths
 
 
-def _directions(module: nn.RNNBase) -> int:
-    return 2 if module.bidirectional else 1
-
-
-def _direction_names(module: nn.RNNBase) -> tuple[Direction, ...]:
-    return ("fwd", "rev") if module.bidirectional else ("fwd",)
-
-
-def _weights(module: nn.RNNBase, layer: int, side: int) -> _Weights:
-    tensors = list(module.all_weights[layer * _directions(module) + side])
-    projection = tensors.pop() if module.proj_size > 0 else None
-    biases = tensors[2:] if module.bias else [None, None]
-    return _Weights(tensors[0], tensors[1], biases[0], biases[1], projection)
-
-
-def _time_major(sequences: Sequences, batch_first: bool) -> tuple[Tensor, Tensor]:
-    """(T, B, D) in the order of the batch, padded on the right, and the lengths (B,)."""
-    if isinstance(sequences, PackedSequence):
-        padded, lengths = pad_packed_sequence(sequences)
-        return padded, lengths
-    batched = sequences if sequences.dim() == 3 else sequences.unsqueeze(0 if batch_first else 1)
-    padded = batched.transpose(0, 1) if batch_first else batched
-    return padded, torch.full((padded.shape[1],), padded.shape[0], dtype=torch.int64)
-
-
-def _initial_states(initial: Initial, module: nn.RNNBase, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """h0 and c0, each (layers x directions, B, its width); zeros where not given."""
-    count, batch = module.num_layers * _directions(module), inputs.shape[1]
-    if initial is None:
-        width = module.proj_size or module.hidden_size
-        return inputs.new_zeros(count, batch, width), inputs.new_zeros(count, batch, module.hidden_size)
-    hidden, cell = (initial, initial) if isinstance(initial, Tensor) else initial
-    return (hidden, cell) if hidden.dim() == 3 else (hidden.unsqueeze(1), cell.unsqueeze(1))
+def _direction_names(piece: Piece) -> tuple[Direction, ...]:
+    return ("fwd", "rev") if piece.bidirectional else ("fwd",)
 
 
 def _aligned(values: Tensor, lengths: Tensor, direction: Direction) -> Tensor:
@@ -147,26 +165,26 @@ def _aligned(values: Tensor, lengths: Tensor, direction: Direction) -> Tensor:
     return values.gather(0, order.unsqueeze(2).expand_as(values))
 
 
-def _fused(module: nn.RNNBase, weights: _Weights, inputs: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+def _fused(piece: Piece, weights: Weights, inputs: Tensor, initial: list[Tensor]) -> Tensor:
     """States (T, B, H) of one layer and direction, by torch's own fused operation."""
-    options = (weights.flat(), module.bias, 1, 0.0, False, False, False)
-    h0 = hidden.unsqueeze(0).contiguous()
-    if module.mode == "LSTM":
-        return torch.lstm(inputs, (h0, cell.unsqueeze(0).contiguous()), *options)[0]
-    operation = {"GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[module.mode]
-    return operation(inputs, h0, *options)[0]
+    options = (weights.flat(), weights.input_bias is not None, 1, 0.0, False, False, False)
+    start = [state.unsqueeze(0).contiguous() for state in initial]
+    if piece.mode == "LSTM":
+        return torch.lstm(inputs, start, *options)[0]
+    operation = {"GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[piece.mode]
+    return operation(inputs, start[0], *options)[0]
 
 
 def _kinds(
-    module: nn.RNNBase, weights: _Weights, inputs: Tensor, h: Tensor, hidden: Tensor, cell: Tensor, gates: bool
+    piece: Piece, weights: Weights, inputs: Tensor, h: Tensor, initial: list[Tensor], gates: bool
 ) -> Iterator[tuple[str, Tensor]]:
     yield "h", h
-    if module.mode == "LSTM":
-        cells, activations = _lstm(weights, inputs, h, hidden, cell, gates)
+    if piece.mode == "LSTM":
+        cells, activations = _lstm(weights, inputs, h, initial, gates)
         yield "c", cells
         yield from zip("ifgo", activations, strict=True) if activations else ()
-    elif module.mode == "GRU" and gates:
-        yield from zip("rzn", _gru_gates(weights, inputs, h, hidden), strict=True)
+    elif gates:
+        yield from _gates(piece, weights, inputs, _previous(h, initial[0])).items()
 
 
 def _previous(h: Tensor, hidden: Tensor) -> Tensor:
@@ -174,23 +192,20 @@ def _previous(h: Tensor, hidden: Tensor) -> Tensor:
 
 
 def _lstm(
-    weights: _Weights, inputs: Tensor, h: Tensor, hidden: Tensor, cell: Tensor, gates: bool
+    weights: Weights, inputs: Tensor, h: Tensor, initial: list[Tensor], gates: bool
 ) -> tuple[Tensor, list[Tensor]]:
     """Cells (T, B, H) and, where asked for, the four gates. Blocks of steps keep the gates in the cache."""
     steps, batch, _ = inputs.shape
     units = weights.hidden.shape[0] // 4
+    hidden, current = initial
     previous = _previous(h, hidden)
     cells = h.new_empty(steps, batch, units)
     kept = h.new_empty(steps, batch, 4 * units) if gates else None
     buffer = h.new_empty(min(steps, _BLOCK_STEPS), batch, 4 * units)
-    current = cell
     for start in range(0, steps, _BLOCK_STEPS):
         stop = min(start + _BLOCK_STEPS, steps)
         block = kept[start:stop] if kept is not None else buffer[: stop - start]
-        _preactivation(weights, inputs[start:stop], previous[start:stop], block)
-        block[..., : 2 * units].sigmoid_()
-        block[..., 2 * units : 3 * units].tanh_()
-        block[..., 3 * units :].sigmoid_()
+        _activations(weights, inputs[start:stop], previous[start:stop], block)
         for step in range(start, stop):
             i, f, g, _ = block[step - start].chunk(4, dim=1)
             torch.mul(i, g, out=cells[step])
@@ -198,18 +213,22 @@ def _lstm(
     return cells, [] if kept is None else list(kept.chunk(4, dim=2))
 
 
-def _preactivation(weights: _Weights, inputs: Tensor, previous: Tensor, out: Tensor) -> None:
-    """W_ih x_t + b_ih + W_hh h_(t-1) + b_hh of a block of steps, into ``out``."""
+def _activations(weights: Weights, inputs: Tensor, previous: Tensor, out: Tensor) -> None:
+    """The gates i, f, g, o of a block of steps, of W_ih x_t + b_ih + W_hh h_(t-1) + b_hh, into ``out``."""
     flat = out.view(-1, out.shape[-1])
     torch.mm(inputs.reshape(-1, inputs.shape[-1]), weights.input.t(), out=flat)
     flat.addmm_(previous.reshape(-1, previous.shape[-1]), weights.hidden.t())
     if weights.input_bias is not None and weights.hidden_bias is not None:
         flat.add_(weights.input_bias + weights.hidden_bias)
+    units = out.shape[-1] // 4
+    out[..., : 2 * units].sigmoid_()
+    out[..., 2 * units : 3 * units].tanh_()
+    out[..., 3 * units :].sigmoid_()
 
 
-def _gru_gates(weights: _Weights, inputs: Tensor, h: Tensor, hidden: Tensor) -> list[Tensor]:
+def _gru_gates(weights: Weights, inputs: Tensor, previous: Tensor) -> list[Tensor]:
     """The three gates, each (T, B, H)."""
     from_input = nn.functional.linear(inputs, weights.input, weights.input_bias).chunk(3, dim=2)
-    from_state = nn.functional.linear(_previous(h, hidden), weights.hidden, weights.hidden_bias).chunk(3, dim=2)
+    from_state = nn.functional.linear(previous, weights.hidden, weights.hidden_bias).chunk(3, dim=2)
     r, z = (torch.sigmoid(x + s) for x, s in zip(from_input[:2], from_state[:2], strict=True))
     return [r, z, torch.tanh(from_input[2] + r * from_state[2])]

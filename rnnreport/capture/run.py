@@ -40,6 +40,7 @@ def start_run(
     command: str,
     head: str | None = None,
     adapter: Adapter | None = None,
+    layers: Sequence[str] = (),
 ) -> Recorder:
     """Write the probe set and the manifest, and give the recorder for the epochs.
 
@@ -59,18 +60,18 @@ def start_run(
         "" where there is no file.
     seed : int
     command : str
-    head, adapter : see ``Recorder``
+    head, adapter, layers : see ``Recorder``
 
     Raises
     ------
     InputError
         If the model cannot be recorded on this probe set; nothing is written then.
     """
-    recorder = Recorder(model, probe, folder, head=head, adapter=adapter)
+    recorder = Recorder(model, probe, folder, head=head, adapter=adapter, layers=layers)
     manifest = Manifest(
         name=name,
         task=probe.task,
-        model=_describe(model, recorder.inspection.module) | {"source": source, "weights_sha256": weights_sha256},
+        model=recorder.inspection.architecture | {"source": source, "weights_sha256": weights_sha256},
         corpus=corpus_info,
         probe_sha256=probe_sha256(probe),
         state_keys=tuple(str(key) for key in recorder.state_keys),
@@ -100,6 +101,7 @@ def capture_run(
     checkpoints: Sequence[Path] = (),
     head: str | None = None,
     adapter: Adapter | None = None,
+    layers: Sequence[str] = (),
     max_steps: int = 50_000,
     seed: int = 0,
     command: str = "",
@@ -118,7 +120,7 @@ def capture_run(
         Files of weights, one per epoch: the last integer in the file's name, or its position where a name has none.
     max_steps : int
         Budget of the probe set.
-    name, source, seed, command, head, adapter : see ``start_run``
+    name, source, seed, command, head, adapter, layers : see ``start_run``
 
     Raises
     ------
@@ -141,6 +143,7 @@ def capture_run(
         command=command,
         head=head,
         adapter=adapter,
+        layers=layers,
     )
     epochs: list[tuple[int, Path | None]] = [*ordered] or [(0, None)]
     for epoch, path in epochs:
@@ -167,13 +170,3 @@ def epochs_of(checkpoints: Sequence[Path]) -> list[tuple[int, Path]]:
         if first == second:
             raise InputError(f"{path} and {other} are both of epoch {first}", "end the names with different numbers")
     return pairs
-
-
-def _describe(model: nn.Module, module: nn.RNNBase) -> dict[str, Any]:
-    return {
-        "cell": module.mode.partition("_")[0],
-        "layers": module.num_layers,
-        "units": module.hidden_size,
-        "bidirectional": module.bidirectional,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from rnnreport.capture.recurrent import RecurrentCall, recorded_calls
+from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import Replayed, replay
+from rnnreport.capture.stitching import stitch
+from rnnreport.capture.watching import watched
 from rnnreport.results.schema import StateKey
 
 # torch says once per process that projections take its plain path on a CPU
@@ -101,11 +103,12 @@ def observe(configuration: Configuration) -> Observed:
         lengths.sort(reverse=True)
     inputs = [torch.randn(length, D) for length in lengths]
     given_initial, initial = initial_states(module, len(lengths), configuration)
-    with torch.no_grad(), recorded_calls(nn.ModuleDict({"inner": module})) as calls:
+    with torch.no_grad(), watched(nn.ModuleDict({"inner": module})) as seen:
         result = module(arranged(inputs, configuration), given_initial)
-    replayed = replay(calls[0], gates=True)
+    (call,) = stitch(seen.pieces, max(lengths))
+    replayed = replay(call, gates=True)
     assert replayed.lengths.tolist() == lengths
-    return Observed(module, calls[0], replayed, inputs, initial, result)
+    return Observed(module, call, replayed, inputs, initial, result)
 
 
 def initial_states(module: nn.RNNBase, batch: int, configuration: Configuration) -> tuple[Any, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -85,13 +86,63 @@ class Packed(Tagger):
         return self.fc(pad_packed_sequence(self.rnn(packed)[0], batch_first=True)[0])
 
 
+class Dispatched(Tagger):
+    """Calls ``forward``, past all hooks."""
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.fc.forward(self.rnn.forward(self.emb.forward(inputs))[0])
+
+
+class Stepping(Tagger):
+    """Calls the recurrent layer once per token, as generators of text do."""
+
+    def forward(self, inputs: Tensor) -> Any:
+        hidden, scores = None, []
+        for token in inputs.split(1, dim=1):
+            output, hidden = self.rnn(self.emb(token), hidden)
+            scores.append(self.fc(output))
+        return torch.cat(scores, 1)
+
+
+class Lightning(nn.Module):
+    """A wrapper with the net as an attribute and habits of its own, as LightningModules are."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.history: list[float] = []
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.net(*inputs)
+
+
 class PackedTimeMajor(TimeMajor):
     def forward(self, inputs: Tensor, seq_lens: Tensor) -> Any:
         packed = pack_padded_sequence(self.emb(inputs), seq_lens)
         return self.fc(pad_packed_sequence(self.rnn(packed)[0])[0])
 
 
-HABITS = [TimeMajor, TimeMajorFlat, BatchFirstFlat, TransposesInside, Packed, PackedTimeMajor]
+class Carrying(Tagger):
+    """Keeps its state for the next batch, as language models do."""
+
+    hidden: Tensor | None = None
+
+    def forward(self, inputs: Tensor) -> Any:
+        output, self.hidden = self.rnn(self.emb(inputs), self.hidden)
+        return self.fc(output)
+
+
+HABITS = [
+    Carrying,
+    Dispatched,
+    Stepping,
+    TimeMajor,
+    TimeMajorFlat,
+    BatchFirstFlat,
+    TransposesInside,
+    Packed,
+    PackedTimeMajor,
+]
 
 
 @pytest.mark.parametrize("habit", HABITS)
@@ -113,6 +164,52 @@ def test_every_habit_gives_what_a_plain_model_gives_alone(
             outputs.append(plain.fc(states[-1]).softmax(-1))
     np.testing.assert_allclose(checkpoint.states["rnn.0.fwd.h"], torch.cat(states).numpy(), atol=1e-6)
     np.testing.assert_allclose(checkpoint.step_output, torch.cat(outputs).numpy(), atol=1e-6)
+
+
+WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "compile": lambda model: cast(nn.Module, torch.compile(model)),
+    "parallel": nn.DataParallel,
+    "both": lambda model: nn.DataParallel(cast(nn.Module, torch.compile(model))),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrapped_models_are_recorded_as_what_they_wrap(wrapper: str, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model, probe = Tagger(), make_token_probe([3, 5, 3])
+    plain = Recorder(model, probe, RunFolder(tmp_path)).capture(0)
+    wrapped = Recorder(WRAPPERS[wrapper](model), probe, RunFolder(tmp_path)).capture(0)
+    assert list(plain.states) == list(wrapped.states) == ["rnn.0.fwd.h"]
+    np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], wrapped.states["rnn.0.fwd.h"])
+    np.testing.assert_array_equal(plain.step_output, wrapped.step_output)
+
+
+def test_a_compiled_part_runs_as_python(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model, probe = Tagger(), make_token_probe([3, 5, 3])
+    plain = Recorder(model, probe, RunFolder(tmp_path)).capture(0)
+    model.rnn = torch.compile(model.rnn)  # type: ignore[assignment]
+    model.fc.compile()
+    compiled = Recorder(model, probe, RunFolder(tmp_path)).capture(0)
+    assert list(compiled.states) == ["rnn.0.fwd.h"]
+    np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], compiled.states["rnn.0.fwd.h"])
+
+
+def test_a_module_around_the_net_is_called_like_any_other(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model, probe = Tagger(), make_token_probe([3, 5, 3])
+    plain = Recorder(model, probe, RunFolder(tmp_path)).capture(0)
+    around = Recorder(Lightning(model), probe, RunFolder(tmp_path)).capture(0)
+    np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], around.states["net.rnn.0.fwd.h"])
+
+
+def test_torchscript_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model = Tagger()
+    model.rnn = torch.jit.script(model.rnn)
+    with pytest.raises(
+        InputError, match=r"rnn in the model is compiled by TorchScript .* the Python module it was made from"
+    ):
+        Recorder(model, make_token_probe([3]), RunFolder(tmp_path)).capture(0)
 
 
 def test_batches_hold_one_length_and_every_sequence_once() -> None:
@@ -154,12 +251,16 @@ class Random(Tagger):
         return self.rnn(nn.functional.dropout(self.emb(inputs), 0.5, training=True))[0]
 
 
-class Carrying(Tagger):
-    hidden: Tensor | None = None
+class Hoarding(Tagger):
+    """Keeps its state where it cannot be put back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = [None]
 
     def forward(self, inputs: Tensor) -> Any:
-        output, self.hidden = self.rnn(self.emb(inputs), self.hidden)
-        return output
+        output, self.kept[0] = self.rnn(self.emb(inputs), self.kept[0])
+        return self.fc(output)
 
 
 class TooFew(Tagger):
@@ -179,7 +280,7 @@ class TooFew(Tagger):
         (TooFew(), "index out of range"),
         (Skipping(), "rnn saw 3 sequences of 3 steps in a batch of 3 of 5"),
         (Random(), "rnn gives other states when the same batch comes twice"),
-        (Carrying(), "rnn gives other states when the same batch comes twice"),
+        (Hoarding(), "rnn gives other states when the same batch comes twice"),
     ],
 )
 def test_models_that_cannot_be_called(model: nn.Module, complaint: str) -> None:

@@ -1,0 +1,178 @@
+"""Watching a model run: every recurrent operation with the numbers it used, and the outputs of named modules.
+
+The numbers come from one place, a function mode that sees every call of torch's recurrent operations, however it came
+about: through a module, through its ``forward`` alone, from a loop over cells, with weights that a wrapper or a
+parametrisation computes anew. The modules say what belongs to whom: while a model is watched, the ``forward`` of each
+of its modules also keeps a list of the modules that are running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
+
+from rnnreport.capture.recurrent import CELL_OPERATIONS, SEQUENCE_OPERATIONS, Piece, PieceMaker, is_packed
+from rnnreport.errors import InputError
+
+ROOT_NAME = "model"
+RECURRENT_MODULES = (nn.RNNBase, nn.RNNCellBase)
+
+_COMPILED = "_orig_mod"  # what torch.compile puts into the names of a part of the model
+
+
+@dataclass(frozen=True)
+class OwnedPiece:
+    """A piece and what it belongs to: pieces of one ``owner`` may be steps of one run, and are called ``name``."""
+
+    name: str
+    owner: tuple[str, int]
+    piece: Piece
+
+
+@dataclass
+class Watched:
+    """What was seen, in the order in which it ended.
+
+    Attributes
+    ----------
+    pieces : list of OwnedPiece
+    outputs : dict of module path to its outputs, for the modules asked for
+    """
+
+    pieces: list[OwnedPiece] = field(default_factory=list)
+    outputs: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@contextmanager
+def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
+    """Watch a model while it runs inside the ``with`` block; nothing of this is left on it afterwards.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layers : sequence of str
+        Paths of modules whose outputs are kept.
+    """
+    seen = Watched(outputs={name: [] for name in layers})
+    awaited = dict(seen.outputs)
+    running: list[_Frame] = []
+    replaced: list[tuple[nn.Module, Any]] = []
+    try:
+        for path, module in model.named_modules():
+            name = _title(path)
+            replaced.append((module, module.__dict__.get("forward")))
+            kept = awaited.pop(name, None)
+            module.__dict__["forward"] = _followed(module.forward, _Frame(name, module), running, kept)
+        with _Watch(model, seen.pieces, running):
+            yield seen
+    finally:
+        for module, own in replaced:
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = own
+
+
+def _title(path: str) -> str:
+    return ".".join(part for part in path.split(".") if part != _COMPILED)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A module that is running, and the packed input that it was given, which alone knows the order of the batch."""
+
+    name: str
+    module: nn.Module
+    packed: PackedSequence | None = None
+
+    @property
+    def recurrent(self) -> bool:
+        return isinstance(self.module, RECURRENT_MODULES)
+
+
+def _followed(
+    forward: Callable[..., Any], frame: _Frame, running: list[_Frame], kept: list[Any] | None
+) -> Callable[..., Any]:
+    @wraps(forward)
+    def following(*arguments: Any, **named: Any) -> Any:
+        given = arguments[0] if arguments else named.get("input")
+        packed = given if isinstance(given, PackedSequence) else None
+        running.append(_Frame(frame.name, frame.module, packed))
+        try:
+            output = forward(*arguments, **named)
+        finally:
+            running.pop()
+        if kept is not None:
+            kept.append(_copied(output))
+        return output
+
+    return following
+
+
+def _copied(output: Any) -> Tensor | PackedSequence | None:
+    """The first tensor of an output, which is where modules put the state: (output, state), (h, c) or h itself."""
+    while isinstance(output, (tuple, list)) and not isinstance(output, PackedSequence) and output:
+        output = output[0]
+    if isinstance(output, PackedSequence):
+        return output._replace(data=output.data.detach().clone())
+    return output.detach().clone() if isinstance(output, Tensor) else None
+
+
+class _Watch(TorchFunctionMode):
+    def __init__(self, model: nn.Module, pieces: list[OwnedPiece], running: list[_Frame]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._running = running
+        self._holders = {
+            id(parameter): _Frame(_title(name), module)
+            for name, module in model.named_modules()
+            for parameter in module._parameters.values()
+            if parameter is not None
+        }
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if func not in SEQUENCE_OPERATIONS and func not in CELL_OPERATIONS:
+            return func(*args, **named)
+        innermost = self._running[-1] if self._running else None
+        frame = innermost if innermost is not None and innermost.recurrent else None
+        packed = frame.packed if frame else None
+        if packed is None and func in SEQUENCE_OPERATIONS and is_packed(args, named):
+            where = (innermost and innermost.name) or ROOT_NAME
+            raise InputError(
+                f"{where} runs torch.{func.__name__} on a packed batch that it did not receive as a PackedSequence, so "
+                "the order of the sequences is not known",
+                "give the PackedSequence to an nn.RNN, nn.GRU or nn.LSTM that is a part of the model",
+            )
+        maker = PieceMaker(func, args, named, packed.unsorted_indices if packed else None)
+        result = func(*args, **named)
+        self._pieces.append(self._owned(maker.made(result), innermost, _tensors(args, named)))
+        return result
+
+    def _owned(self, piece: Piece, innermost: _Frame | None, given: list[Tensor]) -> OwnedPiece:
+        """Whose operation it was: the running recurrent module's, else the weights' holder's, else who runs it."""
+        held = 0
+        holder = innermost
+        if innermost is None or not innermost.recurrent:
+            held = next((id(tensor) for tensor in given if id(tensor) in self._holders), 0)
+            holder = self._holders.get(held, innermost)
+        name = (holder.name if holder else "") or ROOT_NAME
+        # a module that holds the weights of several layers itself is told apart by the weights
+        return OwnedPiece(name, (name, 0 if holder and holder.recurrent else held), piece)
+
+
+def _tensors(arguments: Sequence[Any], named: dict[str, Any]) -> list[Tensor]:
+    flat: list[Tensor] = []
+    for value in [*arguments, *named.values()]:
+        flat += [value] if isinstance(value, Tensor) else []
+        flat += [item for item in value if isinstance(item, Tensor)] if isinstance(value, (tuple, list)) else []
+    return flat
