@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from rnnreport.analyses import analyse, compare
     from rnnreport.capture.probe import make_probe
     from rnnreport.capture.recorder import Recorder
-    from rnnreport.capture.run import start_run
-    from rnnreport.errors import InputError, RnnReportError
+    from rnnreport.errors import InputError, RecordingWarning, RnnReportError
     from rnnreport.load.corpus import load_corpus
     from rnnreport.report import render_comparison, render_report
     from rnnreport.results.folder import RunFolder
@@ -23,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "InputError",
     "Recorder",
+    "RecordingWarning",
     "RnnReportError",
     "RunFolder",
     "__version__",
@@ -32,12 +32,12 @@ __all__ = [
     "make_probe",
     "render_comparison",
     "render_report",
-    "start_run",
 ]
 
 _HOMES = {
     "InputError": "rnnreport.errors",
     "Recorder": "rnnreport.capture.recorder",
+    "RecordingWarning": "rnnreport.errors",
     "RnnReportError": "rnnreport.errors",
     "RunFolder": "rnnreport.results.folder",
     "analyse": "rnnreport.analyses",
@@ -46,7 +46,6 @@ _HOMES = {
     "make_probe": "rnnreport.capture.probe",
     "render_comparison": "rnnreport.report",
     "render_report": "rnnreport.report",
-    "start_run": "rnnreport.capture.run",
 }
 
 

@@ -38,3 +38,7 @@ class ThresholdError(RnnReportError):
     """A check of the report failed its threshold."""
 
     exit_code = 3
+
+
+class RecordingWarning(UserWarning):
+    """An epoch of a training that could not be recorded; the training goes on."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+import os
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 import torch
@@ -17,8 +21,13 @@ from rnnreport.capture.calling import Adapter, Call, observe
 from rnnreport.capture.heads import TOLERANCE, Head, largest_error
 from rnnreport.capture.inspection import Inspection, a_parameter, inspect_model, step_budget
 from rnnreport.capture.isolation import untouched, unwrapped
+from rnnreport.capture.manifest import info_of, make_manifest, refuse_other_run
 from rnnreport.capture.outputs import OutputReader
+from rnnreport.capture.probe import make_probe
 from rnnreport.capture.replay import replay
+from rnnreport.errors import InputError, RecordingWarning, RnnReportError
+from rnnreport.load.corpus import Corpus
+from rnnreport.load.importing import failure_of
 from rnnreport.progress import note, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Checkpoint, Floats, Probe, StateKey
@@ -29,15 +38,36 @@ _SHOW_PROGRESS_FROM = 8  # batches
 
 
 class Recorder:
-    """Writes a checkpoint of a model's states whenever asked, and leaves the model as it was.
+    """Records a model's states on a probe set at every epoch of its training, and leaves the model as it was.
+
+    Two lines in any training loop::
+
+        recorder = rnnreport.Recorder(model, corpus, run="runs/a")
+        ...
+        recorder.epoch(epoch, loss=loss)
+
+    What can be wrong with the set-up is an error here, before training; what goes wrong later is a warning. In a folder
+    that holds a run of the same probe set and kind of model the recording goes on: epochs are added, and an epoch
+    recorded again replaces the earlier one. Under ``torch.distributed`` only rank 0 records.
 
     Parameters
     ----------
     model : nn.Module
         Trained elsewhere; run here in eval mode, without gradients. Mode, buffers and random generators are restored.
-    probe : Probe
-    folder : RunFolder
-        Nothing is written before the first ``record``.
+    probe : Probe or Corpus
+        The sequences that are recorded; of a corpus, its probe set (see ``make_probe``).
+    run : path
+        The run folder. It is made when the first epoch is written.
+    name : str, optional
+        The run's title; by default the folder's name.
+    source, command : str, optional
+        Where the model comes from and what was run; by default the model's class and the name of the script.
+    weights_sha256 : str, optional
+        Hash of the file of weights, where there is one.
+    seed : int
+        Of the analyses that draw random numbers.
+    max_steps : int
+        Budget of the probe set that is made of a corpus.
     head : str, optional
         Path of the module that maps a state to the prediction; found by itself where there is one.
     adapter : function (model, inputs, lengths) -> output, optional
@@ -47,38 +77,59 @@ class Recorder:
         per step. The last one's states are shown first.
     batch_size : int
         Most sequences in one forward pass.
+
+    Raises
+    ------
+    InputError
+        If the model cannot be recorded on this probe set, or the folder holds a run of another probe set or model.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        probe: Probe,
-        folder: RunFolder,
+        probe: Probe | Corpus,
+        run: str | os.PathLike[str],
         *,
+        name: str = "",
+        source: str = "",
+        command: str = "",
+        weights_sha256: str = "",
+        seed: int = 0,
+        max_steps: int = 50_000,
         head: str | None = None,
         adapter: Adapter | None = None,
         layers: Sequence[str] = (),
         batch_size: int = 64,
     ) -> None:
         self.model = unwrapped(model)
-        self.probe = probe
-        self.folder = folder
+        self.probe = make_probe(probe, max_steps) if isinstance(probe, Corpus) else probe
+        self.folder = RunFolder(Path(run))
         self._head_path = head
         self._adapter = adapter
         self._layers = tuple(layers)
         self._batch_size = batch_size
         self._start = time.monotonic()
+        if _rank() > 0:
+            return
+        self._manifest = make_manifest(
+            self.model,
+            self.probe,
+            self.inspection,
+            name=name or self.folder.path.resolve().name,
+            corpus_info=probe.info() if isinstance(probe, Corpus) else info_of(probe),
+            source=source,
+            weights_sha256=weights_sha256,
+            seed=seed,
+            command=command,
+        )
+        if self.folder.exists():
+            refuse_other_run(self.folder, self._manifest)
+        self.folder.discard_leftovers()
 
     @cached_property
     def inspection(self) -> Inspection:
-        """What is known about the model; found out at first use.
-
-        Raises
-        ------
-        InputError
-            If the model cannot be recorded on this probe set.
-        """
-        with untouched(self.model):
+        """What is known about the model."""
+        with torch.inference_mode(False), untouched(self.model):
             return inspect_model(self.model, self.probe, self._head_path, self._adapter, self._batch_size, self._layers)
 
     @property
@@ -91,22 +142,49 @@ class Recorder:
         """Every recorded state, the default one (last layer, forward) first."""
         return tuple(self.inspection.widths)
 
-    def record(self, epoch: int, **metrics: float) -> None:
-        """Capture and write one epoch.
+    def epoch(self, epoch: int, /, **metrics: SupportsFloat) -> None:
+        """Record an epoch; whatever goes wrong becomes a ``RecordingWarning`` and the training goes on.
+
+        Only a warnings filter that makes errors of warnings lets it stop the training.
 
         Parameters
         ----------
         epoch : int
-        **metrics : float
-            Written to ``metrics.jsonl`` beside the epoch and the seconds since the recorder was made.
+            0 (before training) or more.
+        **metrics : numbers, tensors of one element
+            Stored beside the epoch. Without any, accuracy and cross-entropy on the probe set are.
         """
-        self.write(self.capture(epoch), metrics)
+        if _rank() > 0:
+            return
+        try:
+            self.record(epoch, **metrics)
+        except Exception as error:
+            reason = str(error) if isinstance(error, RnnReportError) else failure_of(error)
+            warnings.warn(f"epoch {epoch} is not recorded: {reason}", RecordingWarning, stacklevel=2)
 
-    def write(self, checkpoint: Checkpoint, metrics: dict[str, float]) -> None:
-        """Write a checkpoint, then its line of metrics."""
-        self.folder.write_checkpoint(checkpoint)
+    def record(self, epoch: int, /, **metrics: SupportsFloat) -> None:
+        """Like ``epoch``, but raises what goes wrong.
+
+        Raises
+        ------
+        RnnReportError
+            If the epoch or a metric is no number, the model fails, or the disk refuses.
+        """
+        given = {name: _number(name, value) for name, value in metrics.items()}
+        checkpoint = self.capture(_epoch(epoch))
+        line = given or evaluate(checkpoint, self.probe)
         wall = round(time.monotonic() - self._start, 3)
-        self.folder.append_metrics({"epoch": checkpoint.epoch, "wall_s": wall, **metrics})
+        self._open()
+        # metrics first: an epoch counts as recorded by its states, so none that is recorded ever lacks them
+        self.folder.append_metrics(line | {"epoch": checkpoint.epoch, "wall_s": wall})
+        self.folder.write_checkpoint(checkpoint)
+
+    def _open(self) -> None:
+        """Make the run folder where there is none; the manifest comes last and marks it complete."""
+        if self.folder.exists():
+            return
+        self.folder.write_probe(self.probe)
+        self.folder.write_manifest(self._manifest)
 
     def capture(self, epoch: int) -> Checkpoint:
         """States and predictions of the model as it is now, on the whole probe set.
@@ -119,7 +197,8 @@ class Recorder:
         found = self.inspection
         pages = _Pages(self.probe, found)
         like = a_parameter(self.model)
-        with untouched(self.model):
+        # a training framework may call in inference mode, whose tensors could not be trained on with
+        with torch.inference_mode(False), untouched(self.model):
             for places in self._batches(epoch):
                 batch = make_batch(self.probe, places, like)
                 raw, calls = observe(self.model, found.convention, batch)
@@ -202,6 +281,31 @@ class _Pages:
             top_tokens=self._top_tokens,
             top_probabilities=self._top_probabilities,
         )
+
+
+def _rank() -> int:
+    """This process's rank under ``torch.distributed``; 0 without it."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_rank() if distributed else 0
+
+
+def _epoch(epoch: SupportsIndex) -> int:
+    try:
+        number = operator.index(epoch)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InputError(f"epoch {epoch!r} is not a number from 0 up", "count epochs by whole numbers")
+    return number
+
+
+def _number(name: str, value: SupportsFloat) -> float:
+    try:
+        return float(value.detach() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the metric {name!r} is no number: {error}", "give numbers or tensors of one element"
+        ) from error
 
 
 def _numpy(values: Tensor) -> Floats:

@@ -3,7 +3,7 @@
 RUN/
   run.json              Manifest
   probe.npz .json       Probe
-  metrics.jsonl         one line per recorded epoch: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
+  metrics.jsonl         one line per epoch, written before its states: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
   states/epoch-000003.npz .json       Checkpoint
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
@@ -79,6 +79,11 @@ class RunFolder:
     def write_manifest(self, manifest: Manifest) -> None:
         """Store the manifest; with it the folder counts as a run."""
         store.write_text(self.path / "run.json", store.to_json(manifest))
+
+    def discard_leftovers(self) -> None:
+        """Remove what a killed recording left of files it was writing. No other process may be recording here."""
+        for folder in (self.path, self.path / "states"):
+            store.discard_leftovers(folder)
 
     def probe(self) -> Probe:
         """The probe set."""

@@ -55,6 +55,12 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.unlink(temporary)
 
 
+def discard_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed. No other process may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically. Lone surrogates of hostile input become "?"."""
     write_bytes(path, text.encode("utf-8", errors="replace"))

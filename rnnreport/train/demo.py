@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from rnnreport.analyses import analyse, compare
-from rnnreport.capture.probe import make_probe
-from rnnreport.capture.run import start_run
+from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import NO_LABELS, Corpus
 from rnnreport.progress import Stage, note, track
 from rnnreport.report import (
@@ -103,20 +102,18 @@ def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> Ru
     torch.set_num_threads(1)  # nets this small only wait for each other's threads
     try:
         net = build(task, cell, seed)
-        folder = RunFolder(path)
-        recorder = start_run(
-            folder,
+        recorder = Recorder(
+            net,
+            corpus,
+            path,
             name=f"{cell} on {task.name}",
-            model=net,
-            probe=make_probe(corpus, _MAX_STEPS),
-            corpus_info=corpus.info(),
             source="rnnreport demo",
-            weights_sha256="",
-            seed=seed,
             command=f"rnnreport demo --task {task.name}",
+            seed=seed,
+            max_steps=_MAX_STEPS,
         )
         for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
             recorder.record(scores.epoch, **scores.metrics())
     finally:
         torch.set_num_threads(threads)
-    return folder
+    return recorder.folder

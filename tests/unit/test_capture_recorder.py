@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rnnreport.capture.probe import make_probe, probe_sha256
 from rnnreport.capture.recorder import Recorder, evaluate
-from rnnreport.capture.run import capture_run, epochs_of, start_run
+from rnnreport.capture.run import capture_run, epochs_of
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus, load_corpus
 from rnnreport.load.files import sha256_of
@@ -73,18 +73,7 @@ def language_corpus(folder: Path) -> Corpus:
 
 
 def start(model: nn.Module, corpus: Corpus, folder: Path, **options: Any) -> Recorder:
-    return start_run(
-        RunFolder(folder),
-        name="run",
-        model=model,
-        probe=make_probe(corpus),
-        corpus_info=corpus.info(),
-        source="here:Net",
-        weights_sha256="",
-        seed=3,
-        command="test",
-        **options,
-    )
+    return Recorder(model, corpus, folder, name="run", source="here:Net", seed=3, command="test", **options)
 
 
 def picture(model: nn.Module) -> list[Any]:
@@ -139,7 +128,7 @@ def test_states_follow_the_probe_set_whatever_the_batches(batch_size: int, tmp_p
     torch.manual_seed(0)
     corpus = text_corpus(tmp_path)
     model, probe = Classifier(len(corpus.vocabulary), 2, nn.GRU, num_layers=2), make_probe(corpus)
-    recorder = Recorder(model, probe, RunFolder(tmp_path), batch_size=batch_size)
+    recorder = Recorder(model, probe, tmp_path, batch_size=batch_size)
     assert [str(key) for key in recorder.state_keys] == ["rnn.1.fwd.h", "rnn.0.fwd.h"]
     states = recorder.capture(0).states["rnn.1.fwd.h"]
     model.eval()
@@ -154,7 +143,7 @@ def test_default_state_of_a_bidirectional_lstm_comes_first(tmp_path: Path) -> No
     corpus = text_corpus(tmp_path)
     model = Classifier(len(corpus.vocabulary), 2, bidirectional=True, num_layers=2)
     model.norm, model.fc = nn.BatchNorm1d(18), nn.Linear(18, 2)
-    keys = [str(key) for key in Recorder(model, make_probe(corpus), RunFolder(tmp_path)).state_keys]
+    keys = [str(key) for key in Recorder(model, make_probe(corpus), tmp_path).state_keys]
     assert keys[:2] == ["rnn.1.fwd.h", "rnn.1.fwd.c"]
     assert len(keys) == len(set(keys)) == 8
 
@@ -195,7 +184,7 @@ def test_language_model_surprisal_and_top_tokens(link: Any, tmp_path: Path) -> N
     torch.manual_seed(0)
     corpus = language_corpus(tmp_path)
     model, probe = Language(len(corpus.vocabulary), link), make_probe(corpus)
-    checkpoint = Recorder(model, probe, RunFolder(tmp_path)).capture(0)
+    checkpoint = Recorder(model, probe, tmp_path).capture(0)
     model.link = None
     stream = torch.from_numpy(np.concatenate(corpus.inputs).astype(np.int64))
     surprisal, best = [], []
@@ -221,11 +210,11 @@ def test_language_model_surprisal_and_top_tokens(link: Any, tmp_path: Path) -> N
 def test_fewer_than_five_tokens_leave_places_empty(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a b a a b")
     corpus = load_corpus(tmp_path / "a.txt")
-    checkpoint = Recorder(Language(4), make_probe(corpus), RunFolder(tmp_path)).capture(0)
+    checkpoint = Recorder(Language(4), make_probe(corpus), tmp_path).capture(0)
     assert (checkpoint.top_tokens[:, 4] == -1).all()
     assert (checkpoint.top_probabilities[:, 4] == 0).all()
     with pytest.raises(InputError, match="the model has 9 outputs, the vocabulary 4 tokens"):
-        Recorder(Language(9), make_probe(corpus), RunFolder(tmp_path)).capture(0)
+        Recorder(Language(9), make_probe(corpus), tmp_path).capture(0)
 
 
 def test_unlabelled_series_have_states_only(tmp_path: Path) -> None:
@@ -248,9 +237,8 @@ def test_diverged_states_are_recorded_as_they_are(tmp_path: Path) -> None:
     model.rnn.weight_hh_l0.data.fill_(torch.nan)
     checkpoint = recorder.capture(1)
     assert np.isnan(checkpoint.states["rnn.0.fwd.h"]).any()
-    measured = evaluate(checkpoint, recorder.probe)
-    assert measured["accuracy"] == 0
-    recorder.write(checkpoint, measured)
+    assert evaluate(checkpoint, recorder.probe)["accuracy"] == 0
+    recorder.record(1)
     assert RunFolder.open(tmp_path / "run").metrics()[0]["cross_entropy"] is None
 
 
@@ -258,7 +246,7 @@ def test_evaluation_against_scikit_learn(tmp_path: Path) -> None:
     torch.manual_seed(0)
     corpus = text_corpus(tmp_path)
     probe = make_probe(corpus)
-    checkpoint = Recorder(Classifier(len(corpus.vocabulary), 2), probe, RunFolder(tmp_path)).capture(0)
+    checkpoint = Recorder(Classifier(len(corpus.vocabulary), 2), probe, tmp_path).capture(0)
     measured = evaluate(checkpoint, probe)
     assert measured["accuracy"] == accuracy_score(probe.labels, checkpoint.model_output.argmax(1))
     assert measured["cross_entropy"] == pytest.approx(log_loss(probe.labels, checkpoint.model_output))
@@ -279,7 +267,7 @@ def test_checkpoints_become_epochs(tmp_path: Path) -> None:
     for line in folder.metrics():
         fresh = Classifier(len(corpus.vocabulary), 2)
         load_weights(fresh, tmp_path / f"gru2_epoch{line['epoch']}.pt")
-        expected = evaluate(Recorder(fresh, folder.probe(), RunFolder(tmp_path)).capture(0), folder.probe())
+        expected = evaluate(Recorder(fresh, folder.probe(), tmp_path).capture(0), folder.probe())
         assert line["accuracy"] == expected["accuracy"]
         assert line["cross_entropy"] == pytest.approx(expected["cross_entropy"])
 
