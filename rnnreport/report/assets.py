@@ -22,6 +22,7 @@ REPORT_SCRIPTS = (
     "details.js",
     "sequences.js",
     "steps.js",
+    "labels.js",
     "map.js",
     "training.js",
     "rotate3d.js",

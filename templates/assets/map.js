@@ -28,6 +28,11 @@ RR.views.push(function stateMap() {
     else RR.legend("map-legend", RR.selection.units.length ? [{ ramp: RR.signRamp(), low: RR.signed(-units.activationClip), high: `${RR.signed(units.activationClip)} state of unit ${RR.selection.units.at(-1)}` }] : [{ colour: RR.css("muted"), label: "select a unit first" }]);
   }
 
+  const MOST_LABELS = 400;
+  const fades = ["right", "wrong"].map((kind) => [kind, RR.byId(`fade-${kind}`)]).filter(([, box]) => box);
+  const ends = RR.byId("ends"), width = RR.byId("path-width");
+  const faded = (q) => fades.some(([kind, box]) => box.checked && (reading.predicted(q, RR.selection.epoch) === reading.label(q)) === (kind === "right"));
+
   RR.plot("map", (plot) => {
     const xy = () => RR.arrays[`map.${method.value}`];
     const at = (p) => RR.row(xy(), p);
@@ -41,7 +46,7 @@ RR.views.push(function stateMap() {
         data.y[p] = coordinates[2 * p + 1];
         data.color.push(colours[colouring.value](p));
         const picked = chosen(p);
-        data.alpha[p] = picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08;
+        data.alpha[p] = (picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08) * (faded(owners[p]) ? 0.15 : 1);
       }
       plot.fill("map.points", data);
       legend();
@@ -54,17 +59,22 @@ RR.views.push(function stateMap() {
     const path = () => {
       const { sequence: q } = RR.selection, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
       const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [] };
+      const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); };
+      const ring = (p, colour) => { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(RR.css(colour)); };
+      if (ends.checked) for (let s = 0; s < reading.ids.length; s++) { ring(reading.starts[s], "muted"); ring(reading.starts[s + 1] - 1, "ink"); }
+      const asked = RR.labelled(reading, rules(), q === null ? 0 : reading.starts[q], q === null ? P : reading.starts[q + 1]);
+      [...asked].slice(0, MOST_LABELS).forEach(([p, side]) => label(p, reading.features ? String(p - reading.starts[owners[p]] + 1) : RR.visible(reading.token(p)).slice(0, 18), side === "after" ? "second" : "third"));
+      RR.byId("map-labelled").textContent = asked.size ? `${asked.size} labelled${asked.size > MOST_LABELS ? `, the first ${MOST_LABELS} shown` : ""}` : "";
       if (q !== null) {
         const first = reading.starts[q], last = reading.starts[q + 1] - 1;
         let jump = first;
         for (let p = first; p < last; p++) {
           const a = at(p), b = at(p + 1), share = (p - first) / Math.max(1, last - first - 1);
           data.x0.push(a[0]); data.y0.push(a[1]); data.x1.push(b[0]); data.y1.push(b[1]);
-          data.color.push(RR.mix(RR.css("rule"), RR.css("ink"), 0.25 + 0.75 * share)); data.width.push(1.2 + 2.2 * share);
+          data.color.push(RR.mix(RR.css("rule"), RR.css("ink"), 0.25 + 0.75 * share)); data.width.push({ time: 1.2 + 2.2 * share, distance: 0.8 + 6 * (reading.array("distance")[p] / reading.largestDistance), even: 2 }[width.value]);
           if (reading.array("distance")[p] > reading.array("distance")[jump]) jump = p;
         }
-        for (const [p, colour] of [[first, RR.css("muted")], [last, RR.css("ink")]]) { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(colour); }
-        const label = (p, text) => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css("ink")); };
+        if (!ends.checked) for (const [p, colour] of [[first, "muted"], [last, "ink"]]) ring(p, colour);
         label(first, reading.features ? "start" : `start: ${RR.visible(reading.token(first)).slice(0, 18)}`);
         if (last > first) label(last, reading.features ? "end" : `end: ${RR.visible(reading.token(last)).slice(0, 18)}`);
         if (!reading.features && jump + 1 < last && jump > first) label(jump + 1, RR.visible(reading.token(jump + 1)).slice(0, 18));
@@ -97,6 +107,9 @@ RR.views.push(function stateMap() {
       });
       RR.byId("region").replaceChildren(RR.el("p", { class: "note" }, `${indices.length} states in the region; most frequent: ${frequent}`), RR.el("ul", {}, ...lines));
     };
+    const rules = RR.labelControls(RR.byId("map-labels"), reading, () => path());
+    RR.byId("map-labels").append(RR.el("span", { id: "map-labelled", class: "note" }));
+    [...fades.map(([, box]) => box), ends, width].forEach((control) => control.addEventListener("change", draw));
     method.addEventListener("change", draw);
     colouring.addEventListener("change", draw);
     RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });

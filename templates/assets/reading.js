@@ -14,6 +14,7 @@ RR.reader = function (description) {
       while (high - low > 1) { const middle = (low + high) >> 1; if (starts[middle] <= p) low = middle; else high = middle; }
       return low;
     },
+    last: (p) => starts[reader.owner(p) + 1] - 1,
     probabilities: (p, epoch) => (output.length ? RR.row(output, Math.min(epoch ?? epochs - 1, epochs - 1), p) : null),
     winner(p, epoch) {
       const found = reader.probabilities(p, epoch);

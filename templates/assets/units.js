@@ -37,6 +37,10 @@ RR.views.push(function units() {
   const choice = RR.byId("k");
   const MOST = 34; // words per cloud before "more"
   const open = new Set();
+  // Both sliders are the reader's own view of the figure, not part of the shared selection.
+  const filter = RR.byId("link-filter"), clipping = RR.byId("clip");
+  filter.addEventListener("input", () => ribbons());
+  clipping.addEventListener("input", () => colour());
   choice.addEventListener("change", () => RR.set({ k: Number(choice.value), cluster: null }));
 
   function build() {
@@ -116,6 +120,8 @@ RR.views.push(function units() {
       values = RR.row(RR.response(), word);
       title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}${RR.atEpoch()}`;
     }
+    clip *= 2 ** Number(clipping.value);
+    RR.byId("clip-name").textContent = `±${clip.toFixed(2)}`;
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
     if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`;
     RR.title("units", title);
@@ -138,18 +144,19 @@ RR.views.push(function units() {
     RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }, ...(RR.arrays["words.counts"].some((count) => count < RR.ENOUGH) ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
   }
 
-  // Ribbons: mean response of a chip's units to a cloud's words; weak ones (below a fifth of the strongest) are left out.
+  // Ribbons: mean response of a chip's units to a cloud's words; those below a share of the strongest are left out.
   function ribbons() {
     const svg = host.querySelector("svg.ribbons"), units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[place];
     const side = units.array("links").shape[1], links = RR.row(units.array("links"), place), frame = host.getBoundingClientRect();
     const box = (kind, label) => host.querySelector(`.${kind}[data-label="${label}"]`).getBoundingClientRect();
     let largest = 1e-9;
     for (let r = 0; r < k; r++) for (let c = 0; c < k; c++) largest = Math.max(largest, Math.abs(links[r * side + c]) || 0);
+    RR.byId("link-filter-name").textContent = `${Math.round(100 * Number(filter.value))}% of the strongest`;
     const paths = [];
     for (let r = 0; r < k; r++) {
       for (let c = 0; c < k; c++) {
         const strength = links[r * side + c];
-        if (!(Math.abs(strength) > 0.2 * largest)) continue;
+        if (!(Math.abs(strength) >= Number(filter.value) * largest) || !strength) continue;
         const from = box("chip", c), to = box("cloud", r);
         const x0 = from.right - frame.left, x1 = to.left - frame.left, y0 = from.top + from.height / 2 - frame.top, y1 = to.top + to.height / 2 - frame.top;
         const middle = (x0 + x1) / 2, focused = RR.selection.cluster === null || RR.selection.cluster === r || RR.selection.cluster === c;

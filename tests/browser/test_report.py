@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -99,6 +100,22 @@ def test_clicking_a_word_changes_every_view(open_page, report, run):
     assert same and set(same) == {name}
 
 
+def test_sliders_of_the_units_figure(open_page, report, run):
+    page = open_page(report)
+    units = run.result(Units, 0)
+    links = np.abs(units.links[list(units.ks).index(units.default_k)])
+    for share in (0.2, 0.6, 1.0):
+        page.locator("#link-filter").evaluate(
+            "(node, share) => { node.value = share; node.dispatchEvent(new Event('input')); }", share
+        )
+        expected = int((links >= share * np.nanmax(links) * 0.9999).sum())  # links travel as 16-bit codes
+        assert page.locator("#clusters svg.ribbons path").count() == expected > 0
+    before = colours(page, "#clusters .unit")
+    page.locator("#clip").focus()
+    page.keyboard.press("ArrowLeft")
+    assert colours(page, "#clusters .unit") != before
+
+
 def test_clicking_a_unit_changes_every_view(open_page, report, run):
     page = open_page(report)
     for name in ("boxes", "map", "dynamics"):
@@ -158,6 +175,50 @@ def test_clicking_a_dot_of_the_map_selects_its_step(open_page, report, run):
     assert page.evaluate(apart, [7, step]) < 40  # another dot may lie on top of it
     assert picks(page)[-1] == f"step {page.evaluate('RR.selection.step') + 1}"
     assert page.locator("#text .token").count() == sequences.lengths[page.evaluate("RR.selection.sequence")]
+
+
+def test_the_six_label_rules(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "map")
+    page.locator("#figure-map .options summary").click()
+    found = run.result(Sequences)
+    starts = np.concatenate([[0], np.cumsum(found.lengths)])
+    inside = np.setdiff1d(np.arange(starts[-1]), starts[1:] - 1)  # steps that have a next one
+    output, now = found.step_output[-1], inside
+    jumps = {
+        "distance": now[found.distance[now] >= 0.4 * found.largest_distance],
+        "confidence": now[np.abs(output[now] - output[now + 1]).max(axis=1) >= 0.3],
+        "change": now[output[now].argmax(axis=1) != output[now + 1].argmax(axis=1)],
+    }
+    assert all(steps.size for steps in jumps.values())
+    for rule, steps in jumps.items():
+        for side, expected in (("after", steps + 1), ("before", steps)):
+            box = page.locator(f"[data-rule={rule}][data-side={side}]")
+            box.check()
+            asked = f"RR.labelled(RR.reading, [{{ rule: '{rule}', side: '{side}', threshold: %s }}], 0, {starts[-1]})"
+            threshold = {"distance": 0.4, "confidence": 0.3, "change": 0}[rule]
+            labelled = page.evaluate(f"[...({asked % threshold}).keys()]")
+            assert (
+                abs(len(labelled) - expected.size) <= 1 and len(set(labelled) ^ set(expected.tolist())) <= 2
+            )  # 8-bit codes
+            assert page.locator("#map-labelled").inner_text().startswith(f"{len(labelled)} labelled")
+            box.uncheck()
+    assert page.locator("#map-labelled").inner_text() == ""
+
+
+def test_fading_and_rings(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "map")
+    page.locator("#figure-map .options summary").click()
+    found = run.result(Sequences)
+    page.locator("#fade-right").check()
+    settle(page)
+    alpha = np.array(page.evaluate("Array.from(RR.plots.map.source('map.points').data.alpha)"))
+    right = np.repeat(found.predicted == found.labels, found.lengths)
+    assert set(np.round(alpha[right], 3)) == {0.12} and set(np.round(alpha[~right], 3)) == {0.8}
+    page.locator("#ends").check()
+    settle(page)
+    assert page.evaluate("RR.plots.map.source('map.rings').data.x.length") == 2 * len(found.lengths)
 
 
 def test_pointing_at_a_token_marks_it_on_the_map(open_page, report):
