@@ -10,7 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from rnnreport.capture.calling import Adapter
+from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.streaming import stream_responses
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.files import sha256_of
@@ -49,7 +51,8 @@ def capture_run(
     checkpoints : sequence of Path
         Files of weights, one per epoch: the last integer in the file's name, or its position where a name has none.
     max_steps : int
-        Budget of the probe set.
+        Budget of the probe set. Where a corpus of tokens is larger, the responses of the units are streamed over all of
+        it with the last weights.
     name, source, seed, command, head, adapter, layers : see ``Recorder``
 
     Raises
@@ -80,6 +83,11 @@ def capture_run(
         if path is not None:
             load_weights(model, path)
         recorder.record(epoch)
+    probe = recorder.probe
+    if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
+        whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
+        for scope, responses in enumerate(stream_responses(model, whole, recorder.inspection)):
+            folder.write_corpus_responses(responses, scope)
 
 
 def epochs_of(checkpoints: Sequence[Path]) -> list[tuple[int, Path]]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from rnnreport.analyses import analyse
 from rnnreport.analyses.responses import kept_rate_summary, word_responses
-from rnnreport.capture.streaming import KeptRates, WordStatistics, step_hashes
+from rnnreport.capture.run import capture_run
+from rnnreport.capture.streaming import SAMPLED, KeptRates, WordStatistics, step_hashes
 from rnnreport.formulas import BANDS, kept_rates
+from rnnreport.load.corpus import Corpus
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Units, Words
 
 
 def numbered(steps: int) -> np.ndarray:
@@ -104,3 +112,53 @@ def test_hashes_are_the_same_everywhere_and_differ_between_steps_and_sequences()
     hashes = step_hashes(["a", "b"], 1000)
     assert np.unique(hashes).size == 2000
     np.testing.assert_array_equal(step_hashes(["b"], 1000)[0], hashes[1])
+
+
+class Reader(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.rnn = nn.Embedding(9, 4), nn.LSTM(4, 5, num_layers=2, batch_first=True)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.rnn(self.embedding(tokens))[0][:, -1])
+        return scores
+
+
+def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, generator = Reader(), np.random.default_rng(0)
+    inputs = tuple(generator.integers(0, 8, length).astype(np.int32) for length in generator.integers(1, 12, 60))
+    corpus = Corpus(
+        name="drawn",
+        task="classification",
+        sequence_ids=tuple(f"s{number}" for number in range(60)),
+        inputs=inputs,
+        labels=generator.integers(0, 2, 60).astype(np.int32),
+        step_targets=(),
+        vocabulary=tuple("abcdefghi"),
+        class_names=("no", "yes"),
+        feature_names=(),
+        skipped={},
+        unknown_tokens=0,
+        sha256="",
+    )
+    for name, budget in (("all", 10_000), ("some", 100)):
+        folder = RunFolder(tmp_path / name)
+        capture_run(model, corpus, folder, name=name, source="test", weights=None, max_steps=budget)
+        analyse(folder)
+    whole, sampled = RunFolder(tmp_path / "all"), RunFolder(tmp_path / "some")
+    assert whole.corpus_responses(0) is None
+    assert sampled.probe().lengths.sum() <= 100 < whole.probe().lengths.sum()
+    for scope in range(len(whole.manifest().state_keys)):
+        expected, found = whole.result(Units, scope), sampled.result(Units, scope)
+        assert isinstance(expected, Units) and isinstance(found, Units)
+        np.testing.assert_allclose(found.response, expected.response, atol=1e-6)
+        np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
+        np.testing.assert_allclose(found.kept_rate, expected.kept_rate, atol=0.01)
+        few = whole.result(Words).counts <= SAMPLED  # type: ignore[union-attr]
+        assert few.any()
+        np.testing.assert_allclose(found.bands[:, few], expected.bands[:, few], atol=1e-5)
+    words, all_words = sampled.result(Words), whole.result(Words)
+    assert isinstance(words, Words) and isinstance(all_words, Words)
+    assert (words.names, words.counts.tolist()) == (all_words.names, all_words.counts.tolist())
