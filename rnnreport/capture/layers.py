@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from rnnreport.capture.batches import Batch
 from rnnreport.capture.recurrent import padded
+from rnnreport.capture.watching import title_of
 from rnnreport.errors import InputError
 
 Arrangement = Literal["batch-first", "time-first", "steps"]
@@ -67,7 +68,7 @@ def refuse_unknown(model: nn.Module, layers: Sequence[str]) -> None:
     InputError
         Names those it has.
     """
-    names = [name for name, _ in model.named_modules() if name]
+    names = list(dict.fromkeys(title_of(name) for name, _ in model.named_modules() if name))
     for layer in layers:
         if layer not in names:
             raise InputError(

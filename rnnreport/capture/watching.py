@@ -66,7 +66,7 @@ def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
     replaced: list[tuple[nn.Module, Any]] = []
     try:
         for path, module in model.named_modules():
-            name = _title(path)
+            name = title_of(path)
             replaced.append((module, module.__dict__.get("forward")))
             kept = awaited.pop(name, None)
             module.__dict__["forward"] = _followed(module.forward, _Frame(name, module), running, kept)
@@ -80,7 +80,8 @@ def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
                 module.__dict__["forward"] = own
 
 
-def _title(path: str) -> str:
+def title_of(path: str) -> str:
+    """A module's path as the user wrote it, without the parts that torch.compile put in."""
     return ".".join(part for part in path.split(".") if part != _COMPILED)
 
 
@@ -131,7 +132,7 @@ class _Watch(TorchFunctionMode):
         self._pieces = pieces
         self._running = running
         self._holders = {
-            id(parameter): _Frame(_title(name), module)
+            id(parameter): _Frame(title_of(name), module)
             for name, module in model.named_modules()
             for parameter in module._parameters.values()
             if parameter is not None

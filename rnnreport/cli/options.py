@@ -84,6 +84,13 @@ _CAPTURE = [
     ),
     click.option("--head", metavar="NAME", help="Module that maps a state to class scores, if not found."),
     click.option("--adapter", metavar="MOD:FUNC", help="Function that calls a model of unusual signature."),
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="PATH",
+        help="Module whose output is a state, one vector per step, for cells of your own. Repeatable.",
+    ),
     click.option("--name", help="Title of the run; the folder's name where it is not given."),
     click.option(
         "--max-steps",

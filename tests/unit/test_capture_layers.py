@@ -1,0 +1,288 @@
+"""Cells that torch does not have, layers named by path, and layers that read a sequence from its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnreport.capture.probe import make_probe
+from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.run import capture_run
+from rnnreport.cli import main
+from rnnreport.errors import InputError
+from rnnreport.load.corpus import Corpus
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Checkpoint
+
+torch.set_num_threads(1)
+
+D, H, K = 3, 5, 2
+LENGTHS = [4, 7, 4, 1, 7, 2]
+
+
+class MinimalGatedUnit(nn.Module):
+    """Zhou et al., "Minimal gated unit for recurrent neural networks", 2016; one step (B, D), (B, H) -> (B, H)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.candidate = nn.Linear(D + H, H), nn.Linear(D + H, H)
+
+    def forward(self, inputs: Tensor, h: Tensor) -> Tensor:
+        f = self.gate(torch.cat([inputs, h], 1)).sigmoid()
+        return (1 - f) * h + f * self.candidate(torch.cat([inputs, f * h], 1)).tanh()
+
+
+class DiagonalStateSpace(nn.Module):
+    """x_t = a x_(t-1) + B u_t with a diagonal a, computed for all steps at once: (B, T, D) -> (B, T, H)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decay, self.input = nn.Parameter(torch.linspace(0.1, 0.95, H)), nn.Linear(D, H, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        steps = torch.arange(inputs.shape[1])
+        ages = (steps[:, None] - steps).clamp(min=0)
+        kernel = (self.decay ** ages[..., None]) * (steps[:, None] >= steps)[..., None]
+        return torch.einsum("tsh,bsh->bth", kernel, self.input(inputs))
+
+
+class Gated(nn.Module):
+    """Steps its own cell; the head reads the last state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = MinimalGatedUnit(), nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        h = inputs.new_zeros(len(inputs), H)
+        for values in inputs.unbind(1):
+            h = self.cell(values, h)
+        return self.head(h)  # type: ignore[no-any-return]
+
+
+class StateSpace(nn.Module):
+    def __init__(self, time_major: bool = False) -> None:
+        super().__init__()
+        self.ssm, self.head, self.turn = DiagonalStateSpace(), nn.Linear(H, K), nn.Identity()
+        self.time_major = time_major
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        states = self.ssm(inputs)
+        if self.time_major:
+            return self.head(self.turn(states.transpose(0, 1))[-1])  # type: ignore[no-any-return]
+        return self.head(states[:, -1])  # type: ignore[no-any-return]
+
+
+class Embedded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.project, self.rnn, self.head = nn.Linear(D, 4), nn.LSTM(4, H, batch_first=True), nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.rnn(self.project(inputs))[0][:, -1])  # type: ignore[no-any-return]
+
+
+def corpus() -> Corpus:
+    rng = np.random.default_rng(0)
+    return Corpus(
+        name="series",
+        task="classification",
+        sequence_ids=tuple(f"s{number}" for number in range(len(LENGTHS))),
+        inputs=tuple(rng.normal(size=(length, D)).astype(np.float32) for length in LENGTHS),
+        labels=np.arange(len(LENGTHS), dtype=np.int32) % K,
+        step_targets=(),
+        vocabulary=(),
+        class_names=("k0", "k1"),
+        feature_names=("x", "y", "z"),
+        skipped={},
+        unknown_tokens=0,
+        sha256="",
+    )
+
+
+def captured(model: nn.Module, folder: Path, *layers: str) -> tuple[RunFolder, Checkpoint]:
+    run = RunFolder(folder / "run")
+    capture_run(model, corpus(), run, name="run", source="here:Net", weights=None, layers=layers)
+    return run, run.checkpoint(0)
+
+
+def doubles(module: nn.Linear) -> tuple[NDArray[np.float64], Any]:
+    bias = 0.0 if module.bias is None else module.bias.detach().double().numpy()
+    return module.weight.detach().double().numpy(), bias
+
+
+def gated_alone(cell: MinimalGatedUnit, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    (gate, gate_bias), (candidate, candidate_bias) = doubles(cell.gate), doubles(cell.candidate)
+    h, states = np.zeros(H), []
+    for row in values.astype(np.float64):
+        f = 1 / (1 + np.exp(-(gate @ np.concatenate([row, h]) + gate_bias)))
+        h = (1 - f) * h + f * np.tanh(candidate @ np.concatenate([row, f * h]) + candidate_bias)
+        states.append(h)
+    return np.array(states)
+
+
+def state_space_alone(layer: DiagonalStateSpace, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    decay, (weight, _) = layer.decay.detach().double().numpy(), doubles(layer.input)
+    x, states = np.zeros(H), []
+    for row in values.astype(np.float64):
+        x = decay * x + weight @ row
+        states.append(x)
+    return np.array(states)
+
+
+def test_a_minimal_gated_unit_is_recorded_step_by_step(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Gated()
+    run, checkpoint = captured(model, tmp_path, "cell")
+    expected = np.concatenate([gated_alone(model.cell, values) for values in corpus().inputs])
+    np.testing.assert_allclose(checkpoint.states["cell.0.fwd.h"], expected, atol=1e-6)
+    manifest = run.manifest()
+    assert manifest.state_keys == ("cell.0.fwd.h",)
+    assert {name: manifest.model[name] for name in ("cell", "layers", "units", "bidirectional")} == {
+        "cell": "MinimalGatedUnit",
+        "layers": 1,
+        "units": H,
+        "bidirectional": False,
+    }
+    assert "`head`" in manifest.head
+    last = checkpoint.step_output[np.cumsum(LENGTHS) - 1]
+    np.testing.assert_allclose(last, checkpoint.model_output, atol=1e-5)
+
+
+@pytest.mark.parametrize(("time_major", "layer"), [(False, "ssm"), (True, "ssm"), (True, "turn")])
+def test_a_diagonal_state_space_is_recorded_in_either_order(time_major: bool, layer: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = StateSpace(time_major)
+    run, checkpoint = captured(model, tmp_path, layer)
+    expected = np.concatenate([state_space_alone(model.ssm, values) for values in corpus().inputs])
+    np.testing.assert_allclose(checkpoint.states[f"{layer}.0.fwd.h"], expected, atol=1e-6)
+    assert "`head`" in run.manifest().head
+
+
+def test_layers_stand_beside_the_recurrent_ones_and_come_first(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Embedded()
+    run, checkpoint = captured(model, tmp_path, "project")
+    assert run.manifest().state_keys == ("project.0.fwd.h", "rnn.0.fwd.h", "rnn.0.fwd.c")
+    with torch.no_grad():
+        projected = model.project(torch.from_numpy(np.concatenate(corpus().inputs)))
+    np.testing.assert_allclose(checkpoint.states["project.0.fwd.h"], projected.numpy(), atol=1e-6)
+    _, plain = captured(model, tmp_path / "plain")
+    np.testing.assert_array_equal(plain.states["rnn.0.fwd.c"], checkpoint.states["rnn.0.fwd.c"])
+
+
+@pytest.mark.parametrize(
+    ("layers", "complaint"),
+    [
+        (["nose"], "the model has no module 'nose' (its modules are: cell, cell.gate, cell.candidate, head)"),
+        (["head"], "the layer head gave (3, 2) in 1 calls in a batch of 3 sequences of 7 steps"),
+        ([], "no recurrent module was called in Gated: it has none of torch's (name the module whose output"),
+    ],
+)
+def test_layers_that_cannot_be_read_are_refused(layers: list[str], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        captured(Gated(), tmp_path, *layers)
+    assert complaint in str(caught.value)
+
+
+def test_recurrent_layers_that_are_not_called_are_named(tmp_path: Path) -> None:
+    model = StateSpace()
+    model.add_module("spare", nn.GRUCell(2, 2))
+    with pytest.raises(InputError, match="it has GRUCell, but its forward does not call it"):
+        captured(model, tmp_path)
+
+
+def test_layer_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    (tmp_path / "own_cell.py").write_text(
+        "import torch\nfrom torch import nn\n\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embed, self.mix, self.head = nn.Embedding(5, 4), nn.Linear(8, 4), nn.Linear(4, 2)\n\n"
+        "    def forward(self, tokens):\n"
+        "        h = torch.zeros(len(tokens), 4)\n"
+        "        for x in self.embed(tokens).unbind(1):\n"
+        "            h = self.mix(torch.cat([x, h], 1)).tanh()\n"
+        "        return self.head(h)\n"
+    )
+    (tmp_path / "a.tsv").write_text("text\tlabel\n" + "a b c\tx\nb a\ty\nc c a\tx\n" * 4)
+    (tmp_path / "words.json").write_text(json.dumps(list("abcde")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    files = ["--corpus", "a.tsv", "--vocabulary", "words.json", "--out", "run"]
+    assert main(["capture", "--model", "own_cell:Net", "--layer", "mix", "--layer", "embed", *files]) == 0
+    assert RunFolder.open(tmp_path / "run").manifest().state_keys == ("embed.0.fwd.h", "mix.0.fwd.h")
+
+
+class BothWays(nn.Module):
+    """Reads in both directions by hand, with cells or with whole layers, over two layers."""
+
+    def __init__(self, cells: bool) -> None:
+        super().__init__()
+        self.cells = cells
+        if cells:
+            self.there, self.back, self.top = nn.GRUCell(D, H), nn.GRUCell(D, H), nn.GRUCell(2 * H, H)
+        else:
+            self.there, self.back, self.top = nn.GRU(D, H), nn.GRU(D, H), nn.GRU(2 * H, H)  # type: ignore[assignment]
+
+    def run(self, module: nn.Module, values: Tensor) -> Tensor:
+        if not self.cells:
+            return module(values)[0]  # type: ignore[no-any-return]
+        h, states = None, []
+        for row in values:
+            h = module(row, h)
+            states.append(h)
+        return torch.stack(states)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        values = inputs.transpose(0, 1)
+        both = torch.cat([self.run(self.there, values), self.run(self.back, values.flip(0)).flip(0)], 2)
+        return self.run(self.top, both)[-1, :, :K]
+
+
+@pytest.mark.parametrize("cells", [False, True])
+def test_a_layer_that_reads_from_the_end_is_recorded_in_the_order_of_the_sequence(cells: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = BothWays(cells)
+    run, checkpoint = captured(model, tmp_path)
+    assert run.manifest().state_keys == ("top.0.fwd.h", "there.0.fwd.h", "back.0.rev.h")
+    assert "in both directions" in run.manifest().head
+    expected: dict[str, list[Tensor]] = {key: [] for key in run.manifest().state_keys}
+    with torch.no_grad():
+        for values in corpus().inputs:
+            row = torch.from_numpy(values)[:, None]
+            there, back = model.run(model.there, row), model.run(model.back, row.flip(0)).flip(0)
+            top = model.run(model.top, torch.cat([there, back], 2))
+            for key, states in zip(expected, (top, there, back), strict=True):
+                expected[key].append(states[:, 0])
+    for key, parts in expected.items():
+        np.testing.assert_allclose(checkpoint.states[key], torch.cat(parts).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_batches_change_no_number(batch_size: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Gated()
+    _, whole = captured(model, tmp_path, "cell")
+    given = corpus()
+    turned = replace(
+        given, sequence_ids=given.sequence_ids[::-1], inputs=given.inputs[::-1], labels=given.labels[::-1].copy()
+    )
+    probe = make_probe(turned)
+    recorder = Recorder(model, probe, RunFolder(tmp_path / "other"), layers=["cell"], batch_size=batch_size)
+    other = recorder.capture(0)
+    ids = [probe.sequence_ids.index(name) for name in make_probe(corpus()).sequence_ids]
+    rows = np.concatenate([np.arange(*probe.offsets[n : n + 2]) for n in ids])
+    np.testing.assert_allclose(other.states["cell.0.fwd.h"][rows], whole.states["cell.0.fwd.h"], atol=1e-6)
+    np.testing.assert_allclose(other.model_output[ids], whole.model_output, atol=1e-6)
+    np.testing.assert_allclose(other.step_output[rows], whole.step_output, atol=1e-6)
