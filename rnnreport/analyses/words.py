@@ -51,7 +51,9 @@ def find_words(
         The word of each step, -1 where it is none of the W words.
     """
     if not probe.continuous:
-        return _frequent_tokens(probe, sample, params) if streamed is None else _streamed_tokens(probe, sample, streamed)
+        return (
+            _frequent_tokens(probe, sample, params) if streamed is None else _streamed_tokens(probe, sample, streamed)
+        )
     if not np.isfinite(probe.values).all():
         return Unavailable(Words.analysis, "the input holds values that are not finite, so it cannot be grouped")
     return _prototypes(probe, sample, params)
