@@ -25,6 +25,9 @@ RR.reader = function (description) {
     },
     token: (p) => (array("tokens").length ? description.tokenNames[array("tokens")[p]] : `step ${p - starts[reader.owner(p)] + 1}`),
     label: (q) => (array("labels").length ? array("labels")[q] : -1),
+    // Tagging: the true tag of a step, -1 elsewhere; and whether it was missed.
+    target: (p) => (array("targets").length ? array("targets")[p] : -1),
+    missed: (p, epoch) => reader.target(p) >= 0 && reader.winner(p, epoch) !== reader.target(p),
     // The model's own prediction; for an earlier epoch, the expected prediction at the last step.
     predicted: (q, epoch) => {
       const last = epoch === undefined || epoch === null || epoch >= epochs - 1;
@@ -53,5 +56,7 @@ RR.predictionTint = function (reader, p, epoch) {
   return winner < 0 ? null : RR.classTint(winner, reader.probabilities(p, epoch)[winner], reader.classes);
 };
 RR.classLegend = function (id, names) {
-  RR.legend(id, names.slice(0, 14).map((label, k) => ({ colour: RR.classColour(k), label })));
+  const MOST = 30;
+  const keys = names.slice(0, MOST).map((label, k) => ({ colour: RR.classColour(k), label }));
+  RR.legend(id, names.length > MOST ? [...keys, { colour: "transparent", label: `and ${names.length - MOST} more` }] : keys);
 };

@@ -22,6 +22,7 @@ RR.views.push(function table() {
     return text.trim().slice(0, 60);
   });
   const loss = (q) => { let sum = 0, n = 0; for (let p = reading.starts[q]; p < reading.starts[q + 1]; p++) { const s = reading.array("surprisal")[p]; if (Number.isFinite(s)) { sum += s; n++; } } return n ? sum / n : NaN; };
+  const steps = (q) => Array.from({ length: reading.lengths[q] }, (_, t) => reading.starts[q] + t);
   const hits = (q) => { let n = 0; for (let p = reading.starts[q]; p < reading.starts[q + 1]; p++) if (RR.selection.words.includes(RR.arrays["words.steps"]?.[p])) n++; return n; };
   const columns = [
     { key: "id", name: "sequence", value: (q) => q, text: (q) => reading.ids[q] },
@@ -47,7 +48,9 @@ RR.views.push(function table() {
 
   function draw() {
     const keep = { all: () => true, wrong: (q) => !right(q), right, word: (q) => hits(q) > 0 }[filter.value];
-    const inCell = (q) => !cell || (reading.label(q) === cell.actual && reading.predicted(q, RR.selection.epoch) === cell.predicted);
+    const inCell = (q) => !cell || (labelled
+      ? reading.label(q) === cell.actual && reading.predicted(q, RR.selection.epoch) === cell.predicted
+      : steps(q).some((p) => reading.target(p) === cell.actual && reading.winner(p, RR.selection.epoch) === cell.predicted));
     const column = columns.find(({ key }) => key === order.key);
     shown = [...Array(reading.ids.length).keys()].filter((q) => keep(q) && inCell(q));
     shown.sort((a, b) => { const x = column.value(a), y = column.value(b); return (x < y ? -1 : x > y ? 1 : a - b) * (order.up ? 1 : -1); });
@@ -135,7 +138,8 @@ RR.views.push(function runningText() {
     RR.note("text", facts.join(" · "));
     const unit = RR.selection.lens === "unit" ? RR.selection.units.at(-1) : undefined;
     RR.byId("text-colour").textContent = unit !== undefined ? `Coloured by the state of unit ${unit}: orange positive, blue negative.`
-      : reading.has ? "Coloured by the class expected if the sequence ended there; the stronger, the more certain."
+      : reading.target(0) >= 0 ? "Coloured by the predicted tag; the stronger, the more certain. A red line marks a wrong tag."
+        : reading.has ? "Coloured by the class expected if the sequence ended there; the stronger, the more certain."
         : reading.array("surprisal").length ? "Coloured by the surprisal of the token that came next." : "";
     mark();
   }
@@ -146,6 +150,7 @@ RR.views.push(function runningText() {
       const p = Number(token.dataset.p);
       token.classList.toggle("here", p === here);
       token.classList.toggle("pointed", p === RR.pointed && p !== here);
+      token.classList.toggle("missed", reading.missed(p, RR.selection.epoch));
       token.classList.toggle("same", words.length > 0 && words.includes(steps?.[p]));
     }
   }
@@ -153,6 +158,7 @@ RR.views.push(function runningText() {
     const q = reading.owner(p), lines = [reading.features ? `step ${p - reading.starts[q] + 1}` : RR.visible(reading.token(p)), `step ${p - reading.starts[q] + 1} of ${reading.lengths[q]}, ${reading.ids[q]}`];
     const winner = reading.winner(p, RR.selection.epoch);
     if (winner >= 0) lines.push(`expects ${reading.classNames[winner]} (${RR.percent(reading.probabilities(p, RR.selection.epoch)[winner])})`);
+    if (reading.target(p) >= 0) lines.push(`true tag ${reading.classNames[reading.target(p)]}`);
     if (reading.label(q) >= 0) lines.push(`true class ${reading.classNames[reading.label(q)]}`);
     const distance = reading.array("distance")[p];
     if (Number.isFinite(distance)) lines.push(`the state moves by ${distance.toFixed(2)} to the next step`);

@@ -126,7 +126,7 @@ RR.views.push(function units() {
     if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`;
     RR.title("units", title);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
-    const read = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
+    const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     for (const square of host.querySelectorAll(".unit")) {
       const index = Number(square.dataset.unit);
       square.style.background = values ? RR.signColour(values[index], clip) : RR.css("rule");
@@ -138,7 +138,7 @@ RR.views.push(function units() {
       const value = unit === null ? 0 : RR.row(response, index)[unit];
       word.style.color = unit === null ? "" : RR.mix(RR.css("muted"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / clip)));
       word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
-      word.classList.toggle("read", read.has(index));
+      word.classList.toggle("met", met.has(index));
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
     RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }, ...(RR.arrays["words.counts"].some((count) => count < RR.ENOUGH) ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);

@@ -1,5 +1,6 @@
 """The report in a real Chromium, from disk, offline, with real mouse and keyboard input."""
 
+import itertools
 import re
 import shutil
 
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Sequences, Units, Words
 from tests.browser.conftest import show_plot
-from tests.fabricate import HOSTILE
+from tests.fabricate import HOSTILE, fabricate_run
 
 pytestmark = pytest.mark.browser
 
@@ -324,6 +326,24 @@ def test_a_cell_of_the_confusion_matrix_lists_its_sequences(open_page, report, r
     settle(page)
     expected = ((sequences.labels == actual) & (sequences.predicted == predicted)).sum()
     assert page.locator("#table tr[data-q]").count() == expected
+
+
+def test_tags_that_were_missed_are_marked_and_found(open_page, tmp_path):
+    run = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=30, units=6, gain=0.3)
+    analyse(run)
+    (tmp_path / "report.html").write_text(render_report(run), encoding="utf-8")
+    page = open_page(tmp_path / "report.html")
+    found = run.result(Sequences)
+    missed = found.step_output[-1].argmax(axis=1) != found.targets
+    starts = np.concatenate([[0], np.cumsum(found.lengths)])
+    assert page.locator("#text .token.missed").count() == missed[: starts[1]].sum()
+    button = page.locator("#confusion td:not(.hit) button").first
+    actual, predicted = int(button.get_attribute("data-actual")), int(button.get_attribute("data-predicted"))
+    here = (found.targets == actual) & (found.step_output[-1].argmax(axis=1) == predicted)
+    button.click()
+    settle(page)
+    expected = sum(here[a:b].any() for a, b in itertools.pairwise(starts))
+    assert page.locator("#table tr[data-q]").count() == expected > 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
