@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -50,4 +51,5 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _href(report: Path, site: Path) -> str:
-    return Path(os.path.relpath(report.absolute(), site.absolute())).as_posix()
+    """A relative link; quoted, because a folder's name may hold "#", "?" or a colon."""
+    return quote(Path(os.path.relpath(report.absolute(), site.absolute())).as_posix())

@@ -157,6 +157,14 @@ def test_index_links_every_rendered_run(rnnreport, runs):
     assert ".hidden.partial" not in page
 
 
+def test_index_links_folders_of_any_name(rnnreport, runs):
+    rnnreport("render", runs[0])
+    Path("site").mkdir()
+    shutil.copytree(runs[0], "site/javascript:alert(1)#?%41")
+    rnnreport("index", "site", "--out", "site")
+    assert 'href="javascript%3Aalert%281%29%23%3F%2541/report.html"' in Path("site/index.html").read_text()
+
+
 def test_an_index_of_nothing_is_refused(rnnreport):
     Path("empty").mkdir()
     assert rnnreport("index", "empty", "--out", "site").code == 2
