@@ -7,7 +7,7 @@ means something only where head(last state) is the model's own output, so that i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnreport.capture.outputs import Form
-from rnnreport.capture.watching import RECURRENT_MODULES
+from rnnreport.capture.watching import RECURRENT_MODULES, followed
 from rnnreport.errors import InputError
 
 TOLERANCE = 1e-5
@@ -87,20 +87,18 @@ def calls_after_recurrence(model: nn.Module, layers: Sequence[str] = ()) -> Iter
     calls: list[ModuleCall] = []
     open_calls: list[nn.Module] = []
 
-    def enter(module: nn.Module, arguments: Any) -> None:
-        open_calls.append(module)
+    def enter(name: str, module: nn.Module, given: Any) -> None:
+        if module not in recurrent and module not in containers:
+            open_calls.append(module)
 
-    def leave(name: str, module: nn.Module, arguments: Any, output: Any) -> None:
-        open_calls.pop()
-        calls.append(ModuleCall(name, module, output, not open_calls))
+    def leave(name: str, module: nn.Module, output: Any) -> None:
+        if module in recurrent:
+            calls.clear()
+        elif module not in containers:
+            open_calls.pop()
+            calls.append(ModuleCall(name, module, output, not open_calls))
 
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if module in recurrent:
-                stack.callback(module.register_forward_hook(lambda *_: calls.clear()).remove)
-            elif module not in containers:
-                stack.callback(module.register_forward_pre_hook(enter).remove)
-                stack.callback(module.register_forward_hook(partial(leave, name)).remove)
+    with followed(model, enter, leave):
         yield calls
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from torch import Tensor, nn
@@ -61,23 +61,63 @@ def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
         Paths of modules whose outputs are kept.
     """
     seen = Watched(outputs={name: [] for name in layers})
-    awaited = dict(seen.outputs)
     running: list[_Frame] = []
+    first = {title_of(path): module for path, module in reversed(list(model.named_modules()))}
+
+    def enter(name: str, module: nn.Module, given: Any) -> None:
+        running.append(_Frame(name, module, given if isinstance(given, PackedSequence) else None))
+
+    def leave(name: str, module: nn.Module, output: Any) -> None:
+        running.pop()
+        if name in seen.outputs and module is first[name]:
+            seen.outputs[name].append(_copied(output))
+
+    with followed(model, enter, leave), _Watch(model, seen.pieces, running):
+        yield seen
+
+
+@contextmanager
+def followed(
+    model: nn.Module, enter: Callable[[str, nn.Module, Any], None], leave: Callable[[str, nn.Module, Any], None]
+) -> Iterator[None]:
+    """Be told whenever a module of the model runs inside the ``with`` block, also when ``forward`` is called alone.
+
+    Parameters
+    ----------
+    model : nn.Module
+    enter : function (path, module, first argument), called before a module runs
+    leave : function (path, module, output), called after it; the output is None where it failed
+    """
     replaced: list[tuple[nn.Module, Any]] = []
     try:
         for path, module in model.named_modules():
-            name = title_of(path)
             replaced.append((module, module.__dict__.get("forward")))
-            kept = awaited.pop(name, None)
-            module.__dict__["forward"] = _followed(module.forward, _Frame(name, module), running, kept)
-        with _Watch(model, seen.pieces, running):
-            yield seen
+            module.__dict__["forward"] = _following(
+                module.forward, partial(enter, title_of(path), module), partial(leave, title_of(path), module)
+            )
+        yield
     finally:
         for module, own in replaced:
             if own is None:
                 del module.__dict__["forward"]
             else:
                 module.__dict__["forward"] = own
+
+
+def _following(
+    forward: Callable[..., Any], enter: Callable[[Any], None], leave: Callable[[Any], None]
+) -> Callable[..., Any]:
+    @wraps(forward)
+    def following(*arguments: Any, **named: Any) -> Any:
+        output = None
+        enter(arguments[0] if arguments else named.get("input"))
+        try:
+            output = forward(*arguments, **named)
+        finally:
+            leave(output)
+        return output
+
+    return following
 
 
 def title_of(path: str) -> str:
@@ -96,25 +136,6 @@ class _Frame:
     @property
     def recurrent(self) -> bool:
         return isinstance(self.module, RECURRENT_MODULES)
-
-
-def _followed(
-    forward: Callable[..., Any], frame: _Frame, running: list[_Frame], kept: list[Any] | None
-) -> Callable[..., Any]:
-    @wraps(forward)
-    def following(*arguments: Any, **named: Any) -> Any:
-        given = arguments[0] if arguments else named.get("input")
-        packed = given if isinstance(given, PackedSequence) else None
-        running.append(_Frame(frame.name, frame.module, packed))
-        try:
-            output = forward(*arguments, **named)
-        finally:
-            running.pop()
-        if kept is not None:
-            kept.append(_copied(output))
-        return output
-
-    return following
 
 
 def _copied(output: Any) -> Tensor | PackedSequence | None:

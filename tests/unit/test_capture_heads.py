@@ -247,3 +247,38 @@ def test_head_that_stops_holding_is_left_out_of_the_epoch(tmp_path: Path, capsys
     model.pooled = True
     assert np.isnan(recorder.capture(1).step_output).all()
     assert "epoch 1: the head no longer gives the model's own output" in capsys.readouterr().err
+
+
+class Dispatched(Net):
+    """Calls ``forward`` of its parts, past all hooks."""
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.tail.forward(self.drop.forward(self.rnn.forward(inputs)[0][:, -1]))
+
+
+class Looped(Net):
+    """Steps cells; the head reads the last state of the upper one."""
+
+    def __init__(self, tail: nn.Module) -> None:
+        super().__init__(tail)
+        self.rnn = nn.ModuleList([nn.LSTMCell(D, H), nn.LSTMCell(H, H)])
+
+    def forward(self, inputs: Tensor) -> Any:
+        states: list[Any] = [None, None]
+        for values in inputs.unbind(1):
+            states[0] = self.rnn[0](values, states[0])
+            states[1] = self.rnn[1](states[0][0], states[1])
+        return self.tail(states[1][0])
+
+
+@pytest.mark.parametrize("kind", [Dispatched, Looped])
+def test_head_of_models_that_hooks_do_not_see(kind: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, probe = kind(nn.Linear(H, 3)).eval(), series_probe()
+    checkpoint, sentence = record(model, probe, tmp_path)
+    assert "`tail`" in sentence and "all 6 sequences" in sentence
+    np.testing.assert_allclose(checkpoint.step_output[probe.offsets[1:] - 1], checkpoint.model_output, atol=1e-5)
+    for number, values in enumerate(np.split(probe.values, probe.offsets[1:-1])):
+        with torch.no_grad():
+            output = model(torch.from_numpy(values)[None]).softmax(-1)[0]
+        np.testing.assert_allclose(checkpoint.model_output[number], output.numpy(), atol=1e-6)
