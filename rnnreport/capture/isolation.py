@@ -10,9 +10,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
-
-from rnnreport.errors import InputError
 
 
 @contextmanager
@@ -49,47 +46,19 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
 
     What is changed within an attribute, such as a list, stays changed.
     """
-    before = [(module.__dict__, dict(module.__dict__)) for module in model.modules()]
+    tables = [
+        table
+        for module in model.modules()
+        for table in (module.__dict__, module._parameters, module._buffers, module._modules)
+    ]
+    before = [(table, dict(table)) for table in tables]
     try:
         yield
     finally:
-        for attributes, kept in before:
-            for name in attributes.keys() - kept.keys():
-                del attributes[name]
-            attributes.update(kept)
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside ``torch.compile``, ``DataParallel`` and ``DistributedDataParallel``, which shares its weights.
-
-    Raises
-    ------
-    InputError
-        If the model is compiled by TorchScript, or its weights are spread over several processes.
-    """
-    while True:
-        if isinstance(model, (DataParallel, DistributedDataParallel)):
-            model = model.module
-        elif isinstance(inner := model._modules.get("_orig_mod"), nn.Module):
-            model = inner
-        else:
-            break
-    for name, module in model.named_modules():
-        kind, where = type(module).__name__, f"{name} in the model" if name else "the model"
-        if isinstance(module, torch.jit.ScriptModule):
-            raise InputError(
-                f"{where} is compiled by TorchScript ({kind}), which hides its states",
-                "give the Python module it was made from, with the same weights",
-            )
-        if kind in _SHARDED:
-            raise InputError(
-                f"{where} is {kind}: its weights are spread over several processes",
-                "gather them into a state dict and load it into the plain model",
-            )
-    return model
-
-
-_SHARDED = ("FullyShardedDataParallel", "DeepSpeedEngine", "PipelineStage")
+        for table, kept in before:
+            for name in table.keys() - kept.keys():
+                del table[name]
+            table.update(kept)
 
 
 def _uncompiled() -> AbstractContextManager[object]:

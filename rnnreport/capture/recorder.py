@@ -20,7 +20,7 @@ from rnnreport.capture.batches import Batch, equal_length_batches, make_batch
 from rnnreport.capture.calling import Adapter, Call, observe
 from rnnreport.capture.heads import TOLERANCE, Head, largest_error
 from rnnreport.capture.inspection import Inspection, a_parameter, inspect_model, step_budget
-from rnnreport.capture.isolation import untouched, unwrapped
+from rnnreport.capture.isolation import untouched
 from rnnreport.capture.manifest import info_of, make_manifest, refuse_other_run
 from rnnreport.capture.outputs import OutputReader
 from rnnreport.capture.probe import make_probe
@@ -28,6 +28,7 @@ from rnnreport.capture.replay import replay
 from rnnreport.errors import InputError, RecordingWarning, RnnReportError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.importing import failure_of
+from rnnreport.load.wrappers import unwrapped
 from rnnreport.progress import note, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Checkpoint, Floats, Probe, StateKey

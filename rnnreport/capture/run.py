@@ -17,6 +17,7 @@ from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.files import sha256_of
 from rnnreport.load.weights import load_weights
+from rnnreport.load.wrappers import unwrapped
 from rnnreport.results.folder import RunFolder
 
 _INTEGER = re.compile(r"\d+")
@@ -60,6 +61,7 @@ def capture_run(
     InputError
         If the model or a checkpoint cannot be used.
     """
+    model = unwrapped(model)
     ordered = epochs_of(checkpoints)
     final = ordered[-1][1] if ordered else weights
     if ordered:

@@ -11,6 +11,7 @@ from torch import nn
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.importing import failure_of, import_callable
 from rnnreport.load.weights import load_weights, refuse_non_finite
+from rnnreport.load.wrappers import unwrapped
 
 
 def load_model(spec: str, arguments: Mapping[str, Any], weights: Path | None) -> nn.Module:
@@ -28,7 +29,7 @@ def load_model(spec: str, arguments: Mapping[str, Any], weights: Path | None) ->
     Returns
     -------
     torch.nn.Module
-        In eval mode, with float32 parameters.
+        In eval mode, with float32 parameters; what ``torch.compile`` or ``DataParallel`` put around it is taken off.
 
     Raises
     ------
@@ -46,6 +47,7 @@ def load_model(spec: str, arguments: Mapping[str, Any], weights: Path | None) ->
         raise InputError(f"model {spec!r} fails: {failure_of(error)}", "check its arguments") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model {spec!r} returns {type(model).__name__}, not a torch.nn.Module", "return the model")
+    model = unwrapped(model)
     model.float().eval()
     if weights is not None:
         load_weights(model, weights)

@@ -1,4 +1,4 @@
-"""Replay equals torch for any configuration of nn.RNN, nn.GRU and nn.LSTM.
+"""Replay equals torch for any configuration of nn.RNN, nn.GRU and nn.LSTM, however they are called.
 
 The independent side is one single-layer torch module per layer and direction, fed by the one below and run sequence by
 sequence (reversed by hand for the backward direction), and torch's stepwise cells for the cell states and gates.
@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import Replayed, replay
@@ -25,7 +25,6 @@ from rnnreport.results.schema import StateKey
 # torch says once per process that projections take its plain path on a CPU
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
 
-TOLERANCE = 1e-6
 D, H, P = 3, 5, 2
 KINDS: dict[str, Any] = {"rnn": nn.RNN, "relu": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -42,7 +41,17 @@ class Configuration:
     packing: str  # "none", "sorted", "unsorted", "unbatched"
     with_initial: bool
     lengths: tuple[int, ...]
+    way: str  # "module", "forward", "steps", "chunks"
+    double: bool
     seed: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float64 if self.double else torch.float32
+
+    @property
+    def tolerance(self) -> float:
+        return 1e-12 if self.double else 1e-6
 
     def module(self) -> nn.RNNBase:
         options: dict[str, Any] = {"nonlinearity": "relu"} if self.kind == "relu" else {}
@@ -58,7 +67,7 @@ class Configuration:
             bidirectional=self.bidirectional,
             **options,
         )
-        return module.eval()  # type: ignore[no-any-return]
+        return module.to(self.dtype).eval()  # type: ignore[no-any-return]
 
 
 def configurations() -> st.SearchStrategy[Configuration]:
@@ -74,6 +83,8 @@ def configurations() -> st.SearchStrategy[Configuration]:
         packing=st.sampled_from(["none", "sorted", "unsorted", "unbatched"]),
         with_initial=st.booleans(),
         lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4).map(tuple),
+        way=st.sampled_from(["module", "forward", "steps", "chunks"]),
+        double=st.booleans(),
         seed=st.integers(0, 10_000),
     )
 
@@ -101,10 +112,10 @@ def observe(configuration: Configuration) -> Observed:
         lengths = lengths[:1] * len(lengths)
     elif configuration.packing == "sorted":
         lengths.sort(reverse=True)
-    inputs = [torch.randn(length, D) for length in lengths]
+    inputs = [torch.randn(length, D, dtype=configuration.dtype) for length in lengths]
     given_initial, initial = initial_states(module, len(lengths), configuration)
     with torch.no_grad(), watched(nn.ModuleDict({"inner": module})) as seen:
-        result = module(arranged(inputs, configuration), given_initial)
+        result = run(module, arranged(inputs, configuration), given_initial, configuration)
     (call,) = stitch(seen.pieces, max(lengths))
     replayed = replay(call, gates=True)
     assert replayed.lengths.tolist() == lengths
@@ -115,10 +126,22 @@ def initial_states(module: nn.RNNBase, batch: int, configuration: Configuration)
     if not configuration.with_initial:
         return None, None
     count = module.num_layers * (2 if module.bidirectional else 1)
-    h0 = torch.randn(count, batch, module.proj_size or H)
-    c0 = torch.randn(count, batch, H)
+    h0 = torch.randn(count, batch, module.proj_size or H, dtype=configuration.dtype)
+    c0 = torch.randn(count, batch, H, dtype=configuration.dtype)
     h, c = (h0[:, 0], c0[:, 0]) if configuration.packing == "unbatched" else (h0, c0)
     return ((h, c) if module.mode == "LSTM" else h), (h0, c0)
+
+
+def run(module: nn.RNNBase, inputs: Any, hx: Any, configuration: Configuration) -> Any:
+    """The module's result, whole or in pieces that hand on the state."""
+    if configuration.way in ("module", "forward") or isinstance(inputs, PackedSequence) or module.bidirectional:
+        return (module.forward if configuration.way == "forward" else module)(inputs, hx)
+    time = 1 if inputs.dim() == 3 and module.batch_first else 0
+    outputs = []
+    for piece in inputs.split(1 if configuration.way == "steps" else 3, dim=time):
+        output, hx = module(piece, hx)
+        outputs.append(output)
+    return torch.cat(outputs, time), hx
 
 
 def arranged(inputs: list[Tensor], configuration: Configuration) -> Any:
@@ -145,7 +168,7 @@ def single_layer(module: nn.RNNBase, layer: int, side: int, inputs: int) -> nn.R
     suffix = f"_l{layer}" + "_reverse" * side
     for name, parameter in single.named_parameters():
         parameter.data.copy_(getattr(module, name.removesuffix("_l0") + suffix))
-    return single  # type: ignore[no-any-return]
+    return single.to(module.weight_ih_l0.dtype)  # type: ignore[no-any-return]
 
 
 def layerwise(observed: Observed, sequence: int) -> dict[tuple[int, int], Tensor]:
@@ -177,7 +200,7 @@ def test_states_of_every_layer_equal_single_layer_modules(configuration: Configu
         for (layer, side), expected in layerwise(observed, sequence).items():
             key = StateKey("inner", layer, "rev" if side else "fwd", "h")
             found = observed.replayed.states[key][sequence, : len(values)]
-            torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE)
+            torch.testing.assert_close(found, expected, rtol=0, atol=configuration.tolerance)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -193,7 +216,7 @@ def test_last_states_and_cells_equal_what_torch_returns(configuration: Configura
             states = observed.replayed.states[StateKey("inner", layer, "rev" if side else "fwd", kind)]
             for sequence, values in enumerate(observed.inputs):
                 last = states[sequence, 0 if side else len(values) - 1]
-                torch.testing.assert_close(last, final[index, sequence], rtol=0, atol=TOLERANCE)
+                torch.testing.assert_close(last, final[index, sequence], rtol=0, atol=configuration.tolerance)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -216,12 +239,20 @@ def test_gates_reproduce_the_states(configuration: Configuration) -> None:
             own = {kind: gate[kind][sequence, : len(values)] for kind in kinds}
             own = {kind: value.flip(0) if key.direction == "rev" else value for kind, value in own.items()}
             width = own["h"].shape[1]
-            h0 = torch.zeros(width) if observed.initial is None else observed.initial[0][index, sequence]
+            h0 = (
+                torch.zeros(width, dtype=configuration.dtype)
+                if observed.initial is None
+                else observed.initial[0][index, sequence]
+            )
             if module.mode == "GRU":
                 previous = torch.cat([h0[None], own["h"][:-1]])
                 recomputed = (1 - own["z"]) * own["n"] + own["z"] * previous
             else:
-                c = torch.zeros(H) if observed.initial is None else observed.initial[1][index, sequence]
+                c = (
+                    torch.zeros(H, dtype=configuration.dtype)
+                    if observed.initial is None
+                    else observed.initial[1][index, sequence]
+                )
                 rows = []
                 for step in range(len(values)):
                     c = own["f"][step] * c + own["i"][step] * own["g"][step]
@@ -230,4 +261,4 @@ def test_gates_reproduce_the_states(configuration: Configuration) -> None:
                 if module.proj_size:
                     suffix = f"_l{key.layer}" + "_reverse" * (key.direction == "rev")
                     recomputed = recomputed @ getattr(module, f"weight_hr{suffix}").detach().t()
-            torch.testing.assert_close(recomputed, own["h"], rtol=0, atol=TOLERANCE)
+            torch.testing.assert_close(recomputed, own["h"], rtol=0, atol=configuration.tolerance)

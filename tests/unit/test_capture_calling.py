@@ -203,13 +203,40 @@ def test_a_module_around_the_net_is_called_like_any_other(tmp_path: Path) -> Non
     np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], around.states["net.rnn.0.fwd.h"])
 
 
-def test_torchscript_is_refused_with_the_way_out(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (torch.jit.script, "rnn in the model is compiled by TorchScript"),
+        (
+            lambda rnn: torch.ao.nn.quantized.dynamic.GRU(5, H, batch_first=True),
+            "rnn in the model is a quantised GRU, whose operations hide its states",
+        ),
+        (
+            lambda rnn: type("FullyShardedDataParallel", (nn.Identity,), {})(),
+            "rnn in the model (FullyShardedDataParallel) has weights that are spread over several processes",
+        ),
+    ],
+)
+def test_models_that_hide_their_states_are_refused(change: Any, complaint: str, tmp_path: Path) -> None:
     model = Tagger()
-    model.rnn = torch.jit.script(model.rnn)
-    with pytest.raises(
-        InputError, match=r"rnn in the model is compiled by TorchScript .* the Python module it was made from"
-    ):
-        Recorder(model, make_token_probe([3]), RunFolder(tmp_path)).capture(0)
+    model.rnn = change(model.rnn)
+    with pytest.raises(InputError) as caught:
+        Recorder(model, make_token_probe([3]), tmp_path)
+    assert complaint in str(caught.value)
+
+
+def test_a_distributed_model_is_recorded_without_the_others(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model, probe = Tagger(), make_token_probe([3, 5, 3])
+    plain = Recorder(model, probe, tmp_path).capture(0)
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        parallel = Recorder(nn.parallel.DistributedDataParallel(model), probe, tmp_path).capture(0)
+    finally:
+        torch.distributed.destroy_process_group()
+    np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], parallel.states["rnn.0.fwd.h"])
 
 
 def test_batches_hold_one_length_and_every_sequence_once() -> None:
