@@ -134,23 +134,27 @@ def _run(model: nn.Module, convention: Convention, batch: Batch, layers: Sequenc
 
 
 def _calls(model: nn.Module, convention: Convention, batch: Batch, seen: Watched) -> list[Call]:
-    """The runs over this batch; where layers are named, what else runs over other steps is left out."""
-    named = [reader.read(seen.outputs[reader.name], batch) for reader in convention.layers]
-    names = {call.name for call in named}
+    """The runs over this batch; where layers are named, recurrent ones that run over other steps are left out.
+
+    A named layer that is a recurrent one of torch's is recorded as such, with its cells.
+    """
     sequences, steps = batch.steps.shape
-    pieces = [one for one in seen.pieces if one.name not in names]
-    if not named:
-        found = stitch(pieces, steps)
+    if not convention.layers:
+        found = stitch(seen.pieces, steps)
         _refuse_none(model, found)
         for call in found:
             _refuse_other_shape(call, batch)
     else:
         try:
-            found = stitch(pieces, steps)
+            found = stitch(seen.pieces, steps)
         except InputError:
             found = []
         found = [call for call in found if (call.sequences, call.steps) == (sequences, steps)]
-    return [*(replace(call, backward=call.name in convention.backward) for call in found), *named]
+    calls: dict[str, Call] = {call.name: replace(call, backward=call.name in convention.backward) for call in found}
+    for reader in convention.layers:
+        own = calls.pop(reader.name, None)
+        calls[reader.name] = own or reader.read(seen.outputs[reader.name], batch)
+    return list(calls.values())
 
 
 def _backward(model: nn.Module, convention: Convention, trial: Batch) -> Iterator[str]:
@@ -248,7 +252,7 @@ def _refuse_other_shape(call: RecurrentCall, batch: Batch) -> None:
     if (call.steps, call.sequences) != (steps, sequences):
         raise InputError(
             f"{call.name} saw {call.sequences} sequences of {call.steps} steps in a batch of {sequences} of {steps}",
-            f"states are shown for models that take one step per token; or {_REMEDY}",
+            f"states are shown of layers that take one step per token: name those with --layer PATH, or {_REMEDY}",
         )
 
 

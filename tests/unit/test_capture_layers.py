@@ -180,6 +180,38 @@ def test_layers_stand_beside_the_recurrent_ones_and_come_first(tmp_path: Path) -
     np.testing.assert_array_equal(plain.states["rnn.0.fwd.c"], checkpoint.states["rnn.0.fwd.c"])
 
 
+class Translator(nn.Module):
+    """An encoder of all steps, and a decoder that takes three steps whatever the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project, self.encoder, self.decoder = nn.Linear(D, 4), nn.LSTM(4, H, 2), nn.LSTMCell(H, H)
+        self.head = nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        output, _ = self.encoder(self.project(inputs).transpose(0, 1))
+        state = None
+        for _ in range(3):
+            state = self.decoder(output[-1], state)
+        return self.head(output[-1])  # type: ignore[no-any-return]
+
+
+def test_a_recurrent_layer_that_is_named_is_recorded_alone_with_its_cells(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Translator()
+    with pytest.raises(InputError, match=r"decoder saw 3 sequences of 3 steps .* name those with --layer PATH"):
+        captured(model, tmp_path)
+    run, checkpoint = captured(model, tmp_path, "encoder")
+    assert run.manifest().state_keys == tuple(f"encoder.{key}" for key in ("1.fwd.h", "1.fwd.c", "0.fwd.h", "0.fwd.c"))
+    with torch.no_grad():
+        alone = [model.encoder(model.project(torch.from_numpy(values))) for values in corpus().inputs]
+    np.testing.assert_allclose(checkpoint.states["encoder.1.fwd.h"], torch.cat([out for out, _ in alone]), atol=1e-6)
+    cells = torch.cat([c_n[:, None] for _, (_, c_n) in alone], 1)
+    for layer in range(2):
+        found = checkpoint.states[f"encoder.{layer}.fwd.c"][np.cumsum(LENGTHS) - 1]
+        np.testing.assert_allclose(found, cells[layer], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("layers", "complaint"),
     [
