@@ -17,7 +17,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     Raises
     ------
     InputError
-        If a part of the model is compiled by TorchScript, quantised, or spread over several processes.
+        If a part of the model is compiled by TorchScript, quantised, or spread over several devices or processes.
     """
     while True:
         if isinstance(model, (DataParallel, DistributedDataParallel)):
@@ -42,6 +42,11 @@ def _refuse_hidden(module: nn.Module, where: str) -> None:
         raise InputError(
             f"{where} is a quantised {kind}, whose operations hide its states",
             "give the model as it was before quantisation",
+        )
+    if isinstance(module, DataParallel) and len(module.device_ids) > 1:
+        raise InputError(
+            f"{where} is copied to several devices by DataParallel",
+            "put DataParallel around the whole model, or leave it out",
         )
     if kind in _SHARDED or any(type(parameter).__name__ == "DTensor" for parameter in module._parameters.values()):
         raise InputError(

@@ -203,6 +203,11 @@ def test_a_module_around_the_net_is_called_like_any_other(tmp_path: Path) -> Non
     np.testing.assert_array_equal(plain.states["rnn.0.fwd.h"], around.states["net.rnn.0.fwd.h"])
 
 
+def several_devices(parallel: nn.DataParallel[nn.Module]) -> nn.Module:
+    parallel.device_ids = [0, 1]
+    return parallel
+
+
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 @pytest.mark.parametrize(
     ("change", "complaint"),
@@ -211,6 +216,10 @@ def test_a_module_around_the_net_is_called_like_any_other(tmp_path: Path) -> Non
         (
             lambda rnn: torch.ao.nn.quantized.dynamic.GRU(5, H, batch_first=True),
             "rnn in the model is a quantised GRU, whose operations hide its states",
+        ),
+        (
+            lambda rnn: several_devices(nn.DataParallel(rnn)),
+            "rnn in the model is copied to several devices by DataParallel",
         ),
         (
             lambda rnn: type("FullyShardedDataParallel", (nn.Identity,), {})(),
@@ -290,6 +299,29 @@ class Hoarding(Tagger):
         return self.fc(output)
 
 
+class Wavering(Tagger):
+    """Runs one layer or two, as it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moods = [1, 2]
+        self.more = nn.GRU(5, H, batch_first=True)
+
+    def forward(self, inputs: Tensor) -> Any:
+        self.moods.reverse()
+        output = self.rnn(self.emb(inputs))[0]
+        return self.fc(output if self.moods[0] == 1 else self.more(self.emb(inputs))[0])
+
+
+class Reading(Tagger):
+    """What it does depends on the last token; that tells nothing about the order of its steps."""
+
+    def forward(self, inputs: Tensor) -> Any:
+        if (inputs[:, -1] == inputs[0, -1]).all() and len(inputs) > 1 and inputs[0, -1] == inputs.min():
+            return self.fc(self.rnn(self.emb(inputs[:, 1:]))[0])
+        return self.fc(self.rnn(self.emb(inputs))[0])
+
+
 class TooFew(Tagger):
     def __init__(self) -> None:
         super().__init__()
@@ -307,6 +339,7 @@ class TooFew(Tagger):
         (TooFew(), "index out of range"),
         (Skipping(), "rnn saw 3 sequences of 3 steps in a batch of 3 of 5"),
         (Random(), "rnn gives other states when the same batch comes twice"),
+        (Wavering(), "Wavering runs other layers when the same batch comes twice"),
         (Hoarding(), "rnn gives other states when the same batch comes twice"),
     ],
 )
@@ -315,6 +348,11 @@ def test_models_that_cannot_be_called(model: nn.Module, complaint: str) -> None:
     with pytest.raises(InputError) as caught:
         find_convention(model, None, batch)
     assert complaint in str(caught.value)
+
+
+def test_a_model_that_reads_ahead_is_taken_to_read_forward() -> None:
+    batch = trial_batch(make_token_probe([5, 5, 5]), torch.zeros(1))
+    assert find_convention(Reading(), None, batch) == Convention(None, "", False)
 
 
 def test_adapter_decides(tmp_path: Path) -> None:
