@@ -100,7 +100,7 @@ class Recorder:
         head: str | None = None,
         adapter: Adapter | None = None,
         layers: Sequence[str] = (),
-        batch_size: int = 64,
+        batch_size: int = 256,
     ) -> None:
         self.model = unwrapped(model)
         self.probe = make_probe(probe, max_steps) if isinstance(probe, Corpus) else probe

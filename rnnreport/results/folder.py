@@ -94,10 +94,14 @@ class RunFolder:
         store.save(self.path / "probe", probe)
 
     def epochs(self) -> list[int]:
-        """Recorded epochs, increasing. A checkpoint counts once its .json is there (it is written last)."""
+        """Recorded epochs, increasing. A checkpoint counts once its .json is there (it is written last).
+
+        An empty one, which a power failure may leave, does not count.
+        """
         folder = self.path / "states"
-        names = (_EPOCH_FILE.fullmatch(entry.name) for entry in folder.iterdir()) if folder.is_dir() else iter(())
-        return sorted(int(match.group(1)) for match in names if match)
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        found = [match for match in map(_EPOCH_FILE.fullmatch, names) if match]
+        return sorted(int(match.group(1)) for match in found if (folder / match.string).stat().st_size)
 
     def checkpoint(self, epoch: int) -> Checkpoint:
         """What was recorded at an epoch."""
@@ -124,7 +128,7 @@ class RunFolder:
         store.save(self.path / "corpus" / f"responses-{scope}", responses)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        """Append one epoch's metrics; the line is on the disk when this returns.
+        """Append one epoch's metrics.
 
         Raises
         ------
@@ -136,8 +140,6 @@ class RunFolder:
             _drop_torn_line(self.path / "metrics.jsonl")
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(json.loads(store.to_json(line))) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
         except OSError as error:
             raise RnnReportError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}") from error
 

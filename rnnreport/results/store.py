@@ -1,7 +1,8 @@
 """Reading and writing frozen dataclasses as ``NAME.npz`` (arrays) and ``NAME.json`` (the rest), atomically.
 
-A file is written under a temporary name in the same folder, flushed to the disk and renamed, so that a reader never
-sees half of it and a crash or a full disk leaves the old one as it was.
+A file is written under a temporary name in the same folder and renamed, so that a reader never sees half of it and a
+killed process or a full disk leaves the old one as it was. Nothing waits for the disk itself (fsync), which would take
+longer than a small epoch: only a power failure can cost what was written in the seconds before it.
 """
 
 from __future__ import annotations
@@ -42,8 +43,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:

@@ -134,7 +134,7 @@ def test_a_failing_recording_does_not_stop_the_trainer(corpus: Corpus, tmp_path:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rnnreport.results.store.os.fsync", full)
+    monkeypatch.setattr("rnnreport.results.store.os.replace", full)
     with pytest.warns(RecordingWarning, match="No space left"):
         trainer = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run")])
     assert trainer.state.epoch == 2
