@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.results.schema import Doubles, Floats
+from rnnreport.results.recorded import Doubles, Floats
 
 BANDS = (9, 25, 75, 91)  # percentiles of a response: the central 82% and the central 50%
 MOST_WORDS = 300  # most frequent tokens whose responses are kept

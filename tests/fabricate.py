@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Task
+from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Task
 
 K = 4  # classes, tags and groups of words
 D = 3  # features of continuous input

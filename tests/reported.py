@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Floats, Sequences
+from rnnreport.results.recorded import Checkpoint, Floats
+from rnnreport.results.schema import Sequences
 from tests import nets
 
 EPOCHS = 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.results.schema import Doubles
+from rnnreport.results.recorded import Doubles
 
 _BLOCK = 2_000_000  # drawn indices held in memory at a time
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.results.schema import Doubles, Floats, Ints
+from rnnreport.results.recorded import Doubles, Floats, Ints
 
 UNASSIGNED = -1
 _SILENT = 1e-8  # a row or column whose responses are all smaller has no say

@@ -14,7 +14,8 @@ from rnnreport.analyses.performance import PerformanceParams, Scores, performanc
 from rnnreport.analyses.sample import evenly
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Comparison, Doubles, Manifest, Performance, Probe
+from rnnreport.results.recorded import Checkpoint, Doubles, Manifest, Probe
+from rnnreport.results.schema import Comparison, Performance
 
 _GUIDE = (
     "All runs were scored on the same sequences, so differences are paired: an interval that excludes zero is unlikely "

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnreport.analyses.rules import Evidence, loss_curve
-from rnnreport.results.schema import StateKey, Units, Words
+from rnnreport.results.recorded import StateKey
+from rnnreport.results.schema import Units, Words
 
 MOST_FINDINGS = 5
 _FEWEST_OCCURRENCES = 10  # below this a mean response says little

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.analyses.bootstrap import BootstrapParams, exact_ends, ratio_interval
-from rnnreport.results.schema import Checkpoint, Doubles, Ints, Performance, Probe
+from rnnreport.results.recorded import Checkpoint, Doubles, Ints, Probe
+from rnnreport.results.schema import Performance
 
 _NOT_METRICS = ("epoch", "wall_s")
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability stored as 0 costs this much, not infinity

@@ -18,7 +18,8 @@ from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Manifest, Probe, Unavailable, Units
+from rnnreport.results.recorded import Checkpoint, Manifest, Probe
+from rnnreport.results.schema import Unavailable, Units
 
 
 @dataclass(frozen=True)

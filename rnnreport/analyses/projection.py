@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnnreport.analyses.sample import Sample, hash_order
-from rnnreport.results.schema import Doubles, Floats, Probe, Projection, Unavailable
+from rnnreport.results.recorded import Doubles, Floats, Probe
+from rnnreport.results.schema import Projection, Unavailable
 
 _GUIDE = (
     "Every dot is the state after one step; dots that lie close together are similar states, as far as the trust "

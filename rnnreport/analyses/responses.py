@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.formulas import BANDS
-from rnnreport.results.schema import Doubles, Floats, Ints
+from rnnreport.results.recorded import Doubles, Floats, Ints
 
 
 @dataclass(frozen=True)

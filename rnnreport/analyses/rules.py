@@ -7,17 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnreport.results.schema import (
-    Check,
-    Checkpoint,
-    Manifest,
-    Performance,
-    Probe,
-    StateKey,
-    Unavailable,
-    Units,
-    Words,
-)
+from rnnreport.results.recorded import Checkpoint, Manifest, Probe, StateKey
+from rnnreport.results.schema import Check, Performance, Unavailable, Units, Words
 
 # The last is what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy")

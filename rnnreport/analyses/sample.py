@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.results.schema import Ints, Probe
+from rnnreport.results.recorded import Ints, Probe
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.formulas import changes
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Sequences
+from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Manifest, Probe
+from rnnreport.results.schema import Sequences
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

@@ -11,7 +11,8 @@ from rnnreport.analyses.responses import Responses, kept_rate_summary, mean_resp
 from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.formulas import changes, kept_rates
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import CorpusResponses, Doubles, Floats, Ints, Probe, StateKey, Unavailable, Units
+from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, Probe, StateKey
+from rnnreport.results.schema import Unavailable, Units
 
 _GUIDE = (
     "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves "

@@ -8,7 +8,8 @@ import numpy as np
 
 from rnnreport.analyses.sample import Sample
 from rnnreport.formulas import MOST_WORDS
-from rnnreport.results.schema import CorpusResponses, Doubles, Floats, Ints, Probe, Unavailable, Words
+from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, Probe
+from rnnreport.results.schema import Unavailable, Words
 
 _TOKEN_GUIDE = (
     "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about "

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from rnnreport.capture.outputs import (
 from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import replay
 from rnnreport.errors import InputError
-from rnnreport.results.schema import Probe, StateKey
+from rnnreport.results.recorded import Probe, StateKey
 
 RECORDED_KINDS = ("h", "c")
 

@@ -16,7 +16,7 @@ from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.probe import probe_sha256
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Manifest, Probe
+from rnnreport.results.recorded import Manifest, Probe
 
 _SHAPE = ("cell", "layers", "units", "bidirectional", "parameters")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from rnnreport.capture.batches import Batch
 from rnnreport.capture.calling import first_tensor
 from rnnreport.errors import InputError
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 Layout = Literal["sequences", "batch-first", "time-first"]
 Form = Literal["logits", "log-probabilities", "probabilities"]

@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from rnnreport.load.corpus import Corpus
-from rnnreport.results.schema import Ints, Probe
+from rnnreport.results.recorded import Ints, Probe
 
 
 def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:

@@ -31,7 +31,7 @@ from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import unwrapped
 from rnnreport.progress import note, track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Floats, Probe, StateKey
+from rnnreport.results.recorded import Checkpoint, Floats, Probe, StateKey
 
 TOP = 5
 

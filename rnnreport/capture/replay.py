@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rnnreport.capture.layers import LayerCall
 from rnnreport.capture.recurrent import Piece, RecurrentCall, Weights, padded
 from rnnreport.errors import InputError
-from rnnreport.results.schema import StateKey
+from rnnreport.results.recorded import StateKey
 
 _BLOCK_STEPS = 8
 Direction = Literal["fwd", "rev"]

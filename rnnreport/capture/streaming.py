@@ -22,7 +22,7 @@ from rnnreport.capture.isolation import untouched
 from rnnreport.capture.replay import replay
 from rnnreport.formulas import BANDS, MOST_WORDS, changes, kept_rates
 from rnnreport.progress import track
-from rnnreport.results.schema import CorpusResponses, Floats, Ints, Probe
+from rnnreport.results.recorded import CorpusResponses, Floats, Ints, Probe
 
 SAMPLED = 64  # occurrences kept per word: bands are exact up to this many, and estimated from them beyond
 

@@ -10,7 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import Corpus
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 _SPEED = ("_runtime", "_per_second", "_preparation_time", "_compilation_time")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import Corpus
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 if TYPE_CHECKING or find_spec("lightning") is not None:
     from lightning.pytorch import Callback, LightningModule, Trainer

@@ -16,7 +16,7 @@ from rnnreport.load.records import Row, Table, read_table
 from rnnreport.load.series import Series, read_series
 from rnnreport.load.tokenizers import Tokenizer, make_tokenizer, tokenize
 from rnnreport.load.vocabulary import Vocabulary, count_tokens, read_vocabulary
-from rnnreport.results.schema import Floats, Ints, Task
+from rnnreport.results.recorded import Floats, Ints, Task
 
 NO_LABELS: Ints = np.zeros(0, np.int32)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rnnreport.errors import InputError
-from rnnreport.results.schema import Ints
+from rnnreport.results.recorded import Ints
 
 _INTEGER = re.compile(r"-?\d{1,18}")
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile
 from rnnreport.load.labels import ClassIndex, sorted_classes
-from rnnreport.results.schema import Floats, Ints
+from rnnreport.results.recorded import Floats, Ints
 
 Arrays = dict[str, NDArray[Any]]
 

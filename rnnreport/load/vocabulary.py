@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile, read_source
-from rnnreport.results.schema import Ints
+from rnnreport.results.recorded import Ints
 
 UNKNOWN = ("<unk>", "<UNK>", "[UNK]", "unk")
 MAX_TOKENS = 10_000_000

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
     Comparison,
     Dynamics,
-    Manifest,
     Performance,
     Projection,
     Sequences,
-    StateKey,
     Summary,
     Unavailable,
     Units,

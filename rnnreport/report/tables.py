@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.gather import Run, available
-from rnnreport.results.schema import Comparison, Ints, Unavailable
+from rnnreport.results.recorded import Ints
+from rnnreport.results.schema import Comparison, Unavailable
 
 _WORDS_PER_CLUSTER = 12
 _STATIC_SEQUENCES = 20

@@ -1,4 +1,4 @@
-"""The run folder: where each record of ``schema.py`` lies.
+"""The run folder: where each record of ``recorded.py`` and ``schema.py`` lies.
 
 RUN/
   run.json              Manifest
@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results import store
-from rnnreport.results.schema import FORMAT_VERSION, Checkpoint, CorpusResponses, Manifest, Probe, Summary, Unavailable
+from rnnreport.results.recorded import FORMAT_VERSION, Checkpoint, CorpusResponses, Manifest, Probe
+from rnnreport.results.schema import Summary, Unavailable
 
 Record = TypeVar("Record")
 

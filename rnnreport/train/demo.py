@@ -22,7 +22,7 @@ from rnnreport.report import (
 )
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Floats, Ints
+from rnnreport.results.recorded import Floats, Ints
 from rnnreport.train.loop import build, train
 from rnnreport.train.nets import Cell
 from rnnreport.train.tasks import Task, TaskName, load_task

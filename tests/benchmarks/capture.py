@@ -20,7 +20,7 @@ from rnnreport.capture.calling import observe
 from rnnreport.capture.inspection import a_parameter, inspect_model
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.replay import replay
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 SHAPES = ((128, 64, 50), (256, 64, 100), (650, 32, 35), (1500, 20, 35))  # units, sequences, steps
 REPEATS = 9

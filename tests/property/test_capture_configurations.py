@@ -20,7 +20,7 @@ from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import Replayed, replay
 from rnnreport.capture.stitching import stitch
 from rnnreport.capture.watching import watched
-from rnnreport.results.schema import StateKey
+from rnnreport.results.recorded import StateKey
 
 # torch says once per process that projections take its plain path on a CPU
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")

@@ -15,18 +15,8 @@ from rnnreport.analyses import AnalysisParams, analyse
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import (
-    Checkpoint,
-    Comparison,
-    Dynamics,
-    Performance,
-    Projection,
-    Sequences,
-    Task,
-    Unavailable,
-    Units,
-    Words,
-)
+from rnnreport.results.recorded import Checkpoint, Task
+from rnnreport.results.schema import Comparison, Dynamics, Performance, Projection, Sequences, Unavailable, Units, Words
 from tests.fabricate import fabricate_run
 
 SMALL = AnalysisParams(dynamics=DynamicsParams(epochs=3, steps=3, units=8))

@@ -17,7 +17,8 @@ from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Task, Unavailable, Units
+from rnnreport.results.recorded import Task
+from rnnreport.results.schema import Unavailable, Units
 from tests.fabricate import fabricate_run
 
 

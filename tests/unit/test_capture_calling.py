@@ -18,7 +18,7 @@ from rnnreport.capture.outputs import OutputReader, find_layout, form_of
 from rnnreport.capture.recorder import Recorder
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Probe, Task
+from rnnreport.results.recorded import Probe, Task
 
 torch.set_num_threads(1)
 

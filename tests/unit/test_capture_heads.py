@@ -15,7 +15,7 @@ from rnnreport.capture.recorder import Recorder
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, Probe
+from rnnreport.results.recorded import Checkpoint, Probe
 
 torch.set_num_threads(1)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnreport.capture.recorder import Recorder
-from rnnreport.results.schema import Probe
+from rnnreport.results.recorded import Probe
 
 torch.set_num_threads(1)
 

@@ -21,7 +21,7 @@ from rnnreport.cli import main
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint
+from rnnreport.results.recorded import Checkpoint
 
 torch.set_num_threads(1)
 

@@ -15,7 +15,7 @@ from rnnreport.capture.replay import replay
 from rnnreport.capture.stitching import stitch
 from rnnreport.capture.watching import watched
 from rnnreport.errors import InputError
-from rnnreport.results.schema import StateKey
+from rnnreport.results.recorded import StateKey
 
 torch.set_num_threads(1)
 

@@ -10,7 +10,8 @@ import pytest
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Checkpoint, StateKey, Unavailable, Units, Words
+from rnnreport.results.recorded import Checkpoint, StateKey
+from rnnreport.results.schema import Unavailable, Units, Words
 from tests.fabricate import fabricate_run
 
 

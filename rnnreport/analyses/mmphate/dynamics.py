@@ -13,7 +13,8 @@ from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel
 from rnnreport.analyses.sample import evenly, hash_order
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Doubles, Dynamics, Probe, Unavailable
+from rnnreport.results.recorded import Doubles, Probe
+from rnnreport.results.schema import Dynamics, Unavailable
 
 _GUIDE = (
     "Each dot is one unit at one time step of one epoch; dots are close when the unit behaves alike over the sampled "

@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 
 from rnnreport.analyses.sample import evenly
-from rnnreport.results.schema import Doubles
+from rnnreport.results.recorded import Doubles
 
 _POWERS = 100
 _SILENT = -3  # the library's level that prints nothing; at 0 it still prints

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
-from rnnreport.results.schema import Doubles
+from rnnreport.results.recorded import Doubles
 
 SMALLEST = 1e-4  # weaker entries are dropped
 _FLOOR = float(np.finfo(np.float64).eps)  # of a bandwidth

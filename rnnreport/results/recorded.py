@@ -1,0 +1,196 @@
+"""What capture leaves on disk, as frozen dataclasses: probe set, manifest, checkpoints.
+
+What the analyses make of them is in ``schema.py``.
+
+N sequences of the probe set, S recorded steps in all (the sum of the N lengths: sequences are ragged and stored one
+after the other, never padded), H units, E recorded epochs, V vocabulary, K classes, W words, D input features,
+k clusters, P displayed steps, Q displayed sequences, R runs.
+
+A dataclass is stored as ``NAME.npz`` (its array fields) and ``NAME.json`` (everything else); see ``store.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+Task = Literal["classification", "language-model", "tagging", "unlabelled"]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, order=True)
+class StateKey:
+    """Which vector of the network: module path, layer, direction and kind.
+
+    ``kind`` is "h" (hidden state), "c" (cell state) or a gate: LSTM "i", "f", "g", "o"; GRU "r", "z", "n".
+    """
+
+    module: str
+    layer: int
+    direction: Literal["fwd", "rev"]
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.layer}.{self.direction}.{self.kind}"
+
+    @property
+    def title(self) -> str:
+        """The key in words: "rnn, layer 1, hidden state h"."""
+        kinds = {"h": "hidden state h", "c": "cell state c"}
+        backward = ", backward" if self.direction == "rev" else ""
+        return f"{self.module}, layer {self.layer + 1}{backward}, {kinds.get(self.kind, 'gate ' + self.kind)}"
+
+    @classmethod
+    def parse(cls, text: str) -> StateKey:
+        """Read back what ``str`` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is not ``module.layer.direction.kind``.
+        """
+        module, layer, direction, kind = text.rsplit(".", 3)
+        if direction not in ("fwd", "rev"):
+            raise ValueError(f"not a state key: {text!r}")
+        return cls(module, int(layer), "fwd" if direction == "fwd" else "rev", kind)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The fixed, hashed, ordered set of sequences on which states are recorded.
+
+    Attributes
+    ----------
+    task : Task
+    sequence_ids : tuple of str, length N
+    lengths : int32 (N,), each at least 1
+    tokens : int32 (S,), ids into ``vocabulary``; (0,) for continuous input
+    values : float32 (S, D), continuous input as the model receives it; (0, 0) for tokens
+    labels : int32 (N,), class of each sequence (classification); otherwise (0,)
+    targets : int32 (S,), per step: the next token (language model, -1 where there is none), the tag (tagging);
+        otherwise (0,)
+    vocabulary : tuple of str, length V; () for continuous input
+    class_names : tuple of str, length K: classes or tags; () for a language model
+    feature_names : tuple of str, length D; () for tokens
+    sampled_from : int, number of sequences in the corpus the probe set was drawn from
+    """
+
+    task: Task
+    sequence_ids: tuple[str, ...]
+    lengths: Ints
+    tokens: Ints
+    values: Floats
+    labels: Ints
+    targets: Ints
+    vocabulary: tuple[str, ...]
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    sampled_from: int
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64 (N + 1,): steps of sequence n are ``offsets[n]:offsets[n + 1]``."""
+        return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the input is a series of numbers rather than tokens."""
+        return bool(self.values.shape[1] > 0)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything recorded on the probe set at one epoch.
+
+    Attributes
+    ----------
+    epoch : int
+    states : dict of str(StateKey) to float32 (S, H)
+    step_output : float32 (S, K), expected prediction: the head applied to the state of each step, as class
+        probabilities (classification), or the model's own per-step class probabilities (tagging); (0, 0) where there
+        is none
+    model_output : float32 (N, K), the model's own class probabilities of each sequence (classification);
+        otherwise (0, 0)
+    surprisal : float32 (S,), language model: -ln p(next token) in nats, NaN where there is no next token;
+        otherwise (0,)
+    top_tokens : int32 (S, 5), language model: the five most probable next tokens, best first; otherwise (0, 5)
+    top_probabilities : float32 (S, 5), theirs; otherwise (0, 5)
+    """
+
+    epoch: int
+    states: dict[str, Floats]
+    step_output: Floats
+    model_output: Floats
+    surprisal: Floats
+    top_tokens: Ints
+    top_probabilities: Floats
+
+
+@dataclass(frozen=True)
+class CorpusResponses:
+    """Responses of one state over the whole corpus, streamed by capture where the probe set is only a part of it.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    tokens : int32 (W,), the most frequent tokens of the corpus, ids into the probe set's vocabulary
+    counts : int32 (W,), their occurrences
+    mean : float32 (W, H), mean change of the state over the occurrences
+    bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile of at most ``sampled`` occurrences
+    explained : float32 (H,), kept_rate : float32 (4,), as in ``Units``
+    distinct : int, number of different tokens that occur
+    sequences, steps : int, of the corpus
+    sampled : int
+    """
+
+    scope: str
+    tokens: Ints
+    counts: Ints
+    mean: Floats
+    bands: Floats
+    explained: Floats
+    kept_rate: Floats
+    distinct: int
+    sequences: int
+    steps: int
+    sampled: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``run.json``: what was run, on what, with which versions.
+
+    Attributes
+    ----------
+    name : str, shown as the run's title
+    task : Task
+    model : dict with ``cell`` ("RNN", "GRU", "LSTM"), ``layers``, ``units``, ``bidirectional``, ``parameters``,
+        ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there is none)
+    corpus : dict with ``name``, ``sequences``, ``steps``, ``sha256``, ``skipped`` (reason to count), ``unknown_tokens``
+    probe_sha256 : str, hash of ids, inputs, labels and order; runs with equal hashes can be compared
+    state_keys : tuple of str, every recorded state in order, the default one first
+    head : str, one sentence: how the expected prediction was obtained, or why there is none
+    seed : int
+    versions : dict, package to version
+    command : str
+    format_version : int
+    """
+
+    name: str
+    task: Task
+    model: dict[str, Any]
+    corpus: dict[str, Any]
+    probe_sha256: str
+    state_keys: tuple[str, ...]
+    head: str
+    seed: int
+    versions: dict[str, str]
+    command: str
+    format_version: int = FORMAT_VERSION
