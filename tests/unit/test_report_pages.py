@@ -198,7 +198,7 @@ def test_numbers_for_people(value, text):
 
 
 def test_shares_and_parameters_for_people():
-    assert percent(0.9655) == "96.5%" or percent(0.9655) == "96.6%"
+    assert percent(0.965) == "96.5%"
     assert percent(float("nan")) == "not defined"
     assert parameter([0.4158, 0.2762]) == "0.416 and 0.276"
     assert parameter(30.0) == "30"

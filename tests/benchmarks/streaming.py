@@ -1,0 +1,81 @@
+"""Time and memory of streaming the responses over a corpus, against the forward pass over the same tokens.
+
+``python -m tests.benchmarks.streaming [TOKENS]``. An untrained LSTM of 2 layers of 650 units, h and c, 300 words.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rnnreport.capture.batches import equal_length_batches, make_batch
+from rnnreport.capture.inspection import a_parameter, inspect_model
+from rnnreport.capture.isolation import untouched
+from rnnreport.capture.streaming import stream_responses
+from rnnreport.progress import silence
+from rnnreport.results.recorded import Probe
+
+STEPS, WORDS, UNITS, BATCH, REPEATS = 50, 2000, 650, 64, 3
+
+
+class Reader(nn.Module):
+    """Two layers of LSTM and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.rnn = nn.Embedding(WORDS, UNITS), nn.LSTM(UNITS, UNITS, 2, batch_first=True)
+        self.head = nn.Linear(UNITS, 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Class scores (B, 2)."""
+        scores: Tensor = self.head(self.rnn(self.embedding(tokens))[0][:, -1])
+        return scores
+
+
+def corpus_of(count: int) -> Probe:
+    """Sequences of 50 tokens with the frequencies of a natural language."""
+    tokens = (np.random.default_rng(0).zipf(1.3, count * STEPS) % WORDS).astype(np.int32)
+    none, names = np.zeros(0, np.int32), tuple(map(str, range(count)))
+    lengths, labels = np.full(count, STEPS, np.int32), np.zeros(count, np.int32)
+    vocabulary, series = tuple(map(str, range(WORDS))), np.zeros((0, 0), np.float32)
+    return Probe("classification", names, lengths, tokens, series, labels, none, vocabulary, ("a", "b"), (), count)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Wall time of one run."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def main(tokens: int) -> None:
+    """Print one line per repeat, the two passes taking turns, and the median ratio."""
+    silence(True)
+    torch.manual_seed(0)
+    model, corpus = Reader().eval(), corpus_of(tokens // STEPS)
+    with untouched(model):
+        found = inspect_model(model, corpus_of(20), None, None, BATCH)
+
+    def forward() -> None:
+        with torch.no_grad():
+            for places in equal_length_batches(corpus, BATCH, 2**15):
+                model(make_batch(corpus, places, a_parameter(model)).inputs)
+
+    ratios = []
+    for _ in range(REPEATS):
+        plain, streamed = seconds(forward), seconds(lambda: stream_responses(model, corpus, found, BATCH))
+        ratios.append(streamed / plain)
+        sys.stdout.write(f"forward {plain:.1f} s, stream {streamed:.1f} s, ratio {ratios[-1]:.2f}\n")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(f"{tokens:,} tokens: median ratio {statistics.median(ratios):.2f}, peak {peak:,.0f} MB resident\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 64_000)
