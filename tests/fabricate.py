@@ -119,6 +119,7 @@ def _probe(corpus: _Corpus, task: Task, continuous: bool) -> Probe:
         values=corpus.values,
         labels=corpus.labels if task == "classification" else np.zeros(0, np.int32),
         targets=_targets(corpus, task),
+        truths=np.zeros((0, 0), np.float32),
         vocabulary=() if continuous else VOCABULARY,
         class_names=tuple(named),
         feature_names=("<i>force</i>", "heat & light", "time") if continuous else (),

@@ -81,6 +81,9 @@ def performance(
     return Performance(
         metrics=_metrics(probe, scores, params.bootstrap),
         confusion=_confusion(scores, len(probe.class_names)),
+        label_counts=np.zeros((0, 4), np.int32),
+        truth=np.zeros((0, 0), np.float32),
+        output=np.zeros((0, 0), np.float32),
         class_names=probe.class_names,
         history_names=names,
         history_epochs=epochs,

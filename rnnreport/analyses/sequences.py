@@ -73,6 +73,8 @@ def read_sequences(
         labels=_take(probe.labels, sample.sequences),
         predicted=_take(predicted, sample.sequences),
         confidence=_take(confidence, sample.sequences),
+        truths=np.zeros((0, 0), np.float32),
+        outputs=np.zeros((0, 0), np.float32),
         tokens=tokens,
         token_names=token_names,
         values=_take(probe.values, sample.steps),

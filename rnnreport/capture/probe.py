@@ -39,6 +39,7 @@ def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:
         values=inputs.astype(np.float32) if series else np.zeros((0, 0), np.float32),
         labels=corpus.labels[chosen] if len(corpus.labels) else corpus.labels,
         targets=_targets(corpus, chosen),
+        truths=np.zeros((0, 0), np.float32),
         vocabulary=corpus.vocabulary,
         class_names=corpus.class_names,
         feature_names=corpus.feature_names,

@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
 
-Task = Literal["classification", "language-model", "tagging", "unlabelled"]
+Task = Literal[
+    "classification", "multi-label", "regression", "language-model", "tagging", "step-regression", "unlabelled"
+]
+PER_SEQUENCE: tuple[Task, ...] = ("classification", "multi-label", "regression")  # one answer for a whole sequence
+PER_STEP: tuple[Task, ...] = ("tagging", "step-regression")  # an answer at each step, one number per output
+NUMERIC: tuple[Task, ...] = ("regression", "step-regression")  # the outputs are quantities, not probabilities
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -76,8 +81,11 @@ class Probe:
     labels : int32 (N,), class of each sequence (classification); otherwise (0,)
     targets : int32 (S,), per step: the next token (language model, -1 where there is none), the tag (tagging);
         otherwise (0,)
+    truths : float32, the right answers where they are not one class: (N, K) 0 or 1 (multi-label), (N, K) quantities
+        (regression), (S, K) quantities, NaN where a step has none (step-regression); otherwise (0, 0)
     vocabulary : tuple of str, length V; () for continuous input
-    class_names : tuple of str, length K: classes or tags; () for a language model
+    class_names : tuple of str, length K: what the outputs are called: classes, labels, tags or predicted quantities;
+        () for a language model
     feature_names : tuple of str, length D; () for tokens
     sampled_from : int, number of sequences in the corpus the probe set was drawn from
     """
@@ -89,6 +97,7 @@ class Probe:
     values: Floats
     labels: Ints
     targets: Ints
+    truths: Floats
     vocabulary: tuple[str, ...]
     class_names: tuple[str, ...]
     feature_names: tuple[str, ...]
@@ -113,11 +122,11 @@ class Checkpoint:
     ----------
     epoch : int
     states : dict of str(StateKey) to float32 (S, H)
-    step_output : float32 (S, K), expected prediction: the head applied to the state of each step, as class
-        probabilities (classification), or the model's own per-step class probabilities (tagging); (0, 0) where there
-        is none
-    model_output : float32 (N, K), the model's own class probabilities of each sequence (classification);
-        otherwise (0, 0)
+    step_output : float32 (S, K), expected prediction of each step: the head applied to its state, or the model run on
+        the sequence up to it (NaN in sequences that were not sampled for that); or the model's own output at each step
+        (tagging, step-regression). Probabilities of classes or labels, or quantities; (0, 0) where there is none
+    model_output : float32 (N, K), the model's own output for each sequence (classification, multi-label, regression):
+        probabilities or quantities; otherwise (0, 0)
     surprisal : float32 (S,), language model: -ln p(next token) in nats, NaN where there is no next token;
         otherwise (0,)
     top_tokens : int32 (S, 5), language model: the five most probable next tokens, best first; otherwise (0, 5)

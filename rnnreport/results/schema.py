@@ -24,8 +24,14 @@ class Performance:
     ----------
     metrics : dict of name to {"value", "low", "high", "n", "unit"}; low and high bound a 95% cluster bootstrap over
         sequences. Classification and tagging: accuracy, cross_entropy, majority_share. Language model: cross_entropy,
-        perplexity, accuracy.
+        perplexity, accuracy. Multi-label: exact_match, micro_f1, cross_entropy (per label), majority_share (of the
+        most frequent set of labels). Regression: rmse, mae, r2, mean_rmse (of always predicting the mean), over all
+        quantities.
     confusion : int32 (K, K), rows actual, columns predicted (classification, tagging); otherwise (0, 0)
+    label_counts : int32 (K, 4), true positives, false positives, false negatives, true negatives of each label at
+        probability 0.5 (multi-label); otherwise (0, 4)
+    truth, output : float32 (I, K), targets and predictions of evenly spaced scored items (regression and
+        step-regression); otherwise (0, 0)
     class_names : tuple of str, length K
     history_names : tuple of str: the metrics of metrics.jsonl
     history_epochs : int32 (E,)
@@ -36,6 +42,9 @@ class Performance:
     analysis: ClassVar[str] = "performance"
     metrics: dict[str, dict[str, Any]]
     confusion: Ints
+    label_counts: Ints
+    truth: Floats
+    output: Floats
     class_names: tuple[str, ...]
     history_names: tuple[str, ...]
     history_epochs: Ints
@@ -132,13 +141,15 @@ class Sequences:
     labels : int32 (Q,); (0,) without labels
     predicted : int32 (Q,), the model's own prediction; (0,) unless classification
     confidence : float32 (Q,), its probability; (0,) likewise
+    truths : float32 (Q, K) (multi-label, regression) or (P, K) (step-regression), as in ``Probe``; otherwise (0, 0)
+    outputs : float32 (Q, K), the model's own output (multi-label, regression); otherwise (0, 0)
     tokens : int32 (P,), index into ``token_names``; (0,) for continuous input
     token_names : tuple of str, only the tokens that occur
     values : float32 (P, D); (0, 0) for tokens
     feature_names : tuple of str, length D
     class_names : tuple of str, length K
     epochs : int32 (E,), the epochs of ``step_output``, increasing, the last one recorded last
-    step_output : float32 (E, P, K), expected prediction; (0, 0, 0) where there is none
+    step_output : float32 (E, P, K), expected prediction as in ``Checkpoint``; (0, 0, 0) where there is none
     targets : int32 (P,), tag of each step (tagging); otherwise (0,)
     surprisal : float32 (P,), nats, NaN where undefined (language model); otherwise (0,)
     top_tokens : int32 (P, 5), index into ``token_names`` (language model); otherwise (0, 5)
@@ -159,6 +170,8 @@ class Sequences:
     labels: Ints
     predicted: Ints
     confidence: Floats
+    truths: Floats
+    outputs: Floats
     tokens: Ints
     token_names: tuple[str, ...]
     values: Floats

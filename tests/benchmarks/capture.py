@@ -71,7 +71,7 @@ def probe_of(values: NDArray[np.float32]) -> Probe:
     none = np.zeros(0, np.int32)
     lengths = np.full(count, steps, np.int32)
     flat = values.reshape(-1, features)
-    return Probe("unlabelled", names, lengths, none, flat, none, none, (), (), ("x",) * features, count)
+    return Probe("unlabelled", names, lengths, none, flat, none, none, flat[:0, :0], (), (), ("x",) * features, count)
 
 
 def row(units: int, sequences: int, steps: int) -> str:

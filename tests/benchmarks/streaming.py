@@ -45,7 +45,9 @@ def corpus_of(count: int) -> Probe:
     none, names = np.zeros(0, np.int32), tuple(map(str, range(count)))
     lengths, labels = np.full(count, STEPS, np.int32), np.zeros(count, np.int32)
     vocabulary, series = tuple(map(str, range(WORDS))), np.zeros((0, 0), np.float32)
-    return Probe("classification", names, lengths, tokens, series, labels, none, vocabulary, ("a", "b"), (), count)
+    return Probe(
+        "classification", names, lengths, tokens, series, labels, none, series, vocabulary, names[:2], (), count
+    )
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -37,6 +37,7 @@ def make_token_probe(lengths: list[int], task: Task = "tagging", seed: int = 0) 
         values=np.zeros((0, 0), np.float32),
         labels=rng.integers(0, K, 0 if per_step else len(lengths)).astype(np.int32),
         targets=rng.integers(0, K, steps if per_step else 0).astype(np.int32),
+        truths=np.zeros((0, 0), np.float32),
         vocabulary=tuple(f"w{number}" for number in range(V)),
         class_names=() if task == "language-model" else tuple(f"k{number}" for number in range(K)),
         feature_names=(),

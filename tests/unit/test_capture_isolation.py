@@ -32,6 +32,7 @@ def probe() -> Probe:
         values=np.zeros((0, 0), np.float32),
         labels=np.array([0, 1, 0, 1], np.int32),
         targets=np.zeros(0, np.int32),
+        truths=np.zeros((0, 0), np.float32),
         vocabulary=tuple(f"w{number}" for number in range(V)),
         class_names=("no", "yes"),
         feature_names=(),

@@ -45,7 +45,7 @@ def put(name, arrays, rest):
 put(
     "probe",
     {"lengths": lengths, "tokens": tokens, "values": np.zeros((0, 0), np.float32), "labels": labels,
-     "targets": np.zeros(0, np.int32)},
+     "targets": np.zeros(0, np.int32), "truths": np.zeros((0, 0), np.float32)},
     {"record": "Probe", "task": "classification", "sequence_ids": [f"s{n}" for n in range(40)],
      "vocabulary": vocabulary, "class_names": ["without", "with"], "feature_names": [], "sampled_from": 40},
 )
