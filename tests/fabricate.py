@@ -13,8 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnreport.analyses.sample import hash_order
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Manifest, Probe, Task
+from rnnreport.results.recorded import (
+    NUMERIC,
+    PER_SEQUENCE,
+    PER_STEP,
+    Checkpoint,
+    Doubles,
+    Floats,
+    Ints,
+    Manifest,
+    Probe,
+    Task,
+)
 
 K = 4  # classes, tags and groups of words
 D = 3  # features of continuous input
@@ -26,6 +38,9 @@ HOSTILE = (
     "naïve—日本語🙂",
 )
 CLASS_NAMES = ("sport", "<b>trade</b>", "science & art", '"world"')
+QUANTITIES = ("<i>mood</i>", 'price & "volume"')
+_CENTRES = np.array([0.0, 50.0])
+_WEIGHTS = np.array([[1.0, 4.0], [-1.0, 20.0], [0.5, -12.0], [0.0, -6.0]])  # (K, 2), what a word adds to the quantities
 _GROUPS = (
     ("goal", "match", "team", "coach", "score", "league", HOSTILE[0]),
     ("market", "shares", "bank", "profit", "price", "stocks", HOSTILE[1]),
@@ -58,6 +73,7 @@ def fabricate_run(
     steps: tuple[int, int] = (3, 14),
     gain: float = 1.0,
     name: str = "",
+    sampled: int | None = None,
 ) -> RunFolder:
     """Write a run folder without results.
 
@@ -72,12 +88,13 @@ def fabricate_run(
     steps : (int, int), shortest and longest sequence
     gain : float, size of the planted responses; a smaller one gives a worse model
     name : str, title of the run
+    sampled : int, sequences with an expected prediction, the first by hash of their ids; all where not given
     """
     corpus = _draw_corpus(sequences, steps, continuous)
     probe = _probe(corpus, task, continuous)
     folder = RunFolder(path)
     folder.write_probe(probe)
-    folder.write_manifest(_manifest(probe, task, units, seed, name or f"fabricated {task}"))
+    folder.write_manifest(_manifest(probe, task, units, seed, name or f"fabricated {task}", sampled))
     network = np.random.default_rng([seed, 1])
     blocks = (np.arange(units) % K).astype(np.int32)
     push = network.normal(0, 0.25, (K, units)) + np.where(blocks[None] == np.arange(K)[:, None], 1.0, -0.3)
@@ -85,6 +102,8 @@ def fabricate_run(
     for epoch in range(epochs):
         progress = gain * (1 - np.exp(-(epoch + 0.4) / 2.5))
         checkpoint = _checkpoint(probe, corpus, epoch, progress, push, quirks, blocks, network)
+        if sampled is not None and task in PER_SEQUENCE:
+            _forget_steps(probe, checkpoint, sampled)
         folder.write_checkpoint(checkpoint)
         folder.append_metrics(_metrics(probe, checkpoint, epoch, epochs))
     return folder
@@ -110,7 +129,14 @@ def _draw_corpus(sequences: int, steps: tuple[int, int], continuous: bool) -> _C
 
 
 def _probe(corpus: _Corpus, task: Task, continuous: bool) -> Probe:
-    named = {"classification": CLASS_NAMES, "tagging": (*CLASS_NAMES, "O")}.get(task, ())
+    features = ("<i>force</i>", "heat & light", "time") if continuous else ()
+    named: dict[Task, tuple[str, ...]] = {
+        "classification": CLASS_NAMES,
+        "multi-label": CLASS_NAMES,
+        "tagging": (*CLASS_NAMES, "O"),
+        "regression": QUANTITIES,
+        "step-regression": features or QUANTITIES,
+    }
     return Probe(
         task=task,
         sequence_ids=tuple(f"news-{n:04d}" for n in range(corpus.lengths.size)),
@@ -119,10 +145,10 @@ def _probe(corpus: _Corpus, task: Task, continuous: bool) -> Probe:
         values=corpus.values,
         labels=corpus.labels if task == "classification" else np.zeros(0, np.int32),
         targets=_targets(corpus, task),
-        truths=np.zeros((0, 0), np.float32),
+        truths=_truths(corpus, task),
         vocabulary=() if continuous else VOCABULARY,
-        class_names=tuple(named),
-        feature_names=("<i>force</i>", "heat & light", "time") if continuous else (),
+        class_names=named.get(task, ()),
+        feature_names=features,
         sampled_from=10 * corpus.lengths.size,
     )
 
@@ -135,6 +161,50 @@ def _targets(corpus: _Corpus, task: Task) -> Ints:
         following[np.cumsum(corpus.lengths) - 1] = -1
         return following.astype(np.int32)
     return np.zeros(0, np.int32)
+
+
+def _truths(corpus: _Corpus, task: Task) -> Floats:
+    """Which groups occur in a sequence, what its words add up to, or a quantity that some steps lack."""
+    last = np.cumsum(corpus.lengths) - 1
+    truths = np.zeros((0, 0))
+    if task in ("multi-label", "regression"):
+        truths = _so_far(corpus, task)[last]
+    elif task == "step-regression" and corpus.values.size:
+        truths = np.roll(corpus.values.astype(np.float64), -1, axis=0)  # the next value
+        truths[last] = np.nan
+    elif task == "step-regression":
+        truths = _so_far(corpus, task)
+        truths[last - corpus.lengths + 1] = np.nan
+    return truths.astype(np.float32)
+
+
+def _so_far(corpus: _Corpus, task: Task) -> Doubles:
+    """float64 (S, K): what would be right if the sequence ended at each step."""
+    pieces = np.split(corpus.drive.astype(np.float64), np.cumsum(corpus.lengths)[:-1])
+    if task == "multi-label":
+        return np.concatenate([np.maximum.accumulate(piece) for piece in pieces])
+    means = [np.cumsum(piece, axis=0) / np.arange(1, len(piece) + 1)[:, None] for piece in pieces]
+    return np.asarray(_CENTRES + np.concatenate(means) @ _WEIGHTS)
+
+
+def _answers(probe: Probe, corpus: _Corpus, progress: float, network: np.random.Generator) -> Doubles:
+    """float64 (S, K): probabilities of labels or quantities, the closer to what is right the further the training."""
+    if probe.task == "multi-label":
+        right = _so_far(corpus, probe.task)
+        return np.asarray(1 / (1 + np.exp(-4 * progress * (2 * right - 1) - network.normal(0, 1, right.shape))))
+    per_sequence = probe.task == "regression"
+    right = _so_far(corpus, probe.task) if per_sequence else probe.truths.astype(np.float64)
+    known = right[np.isfinite(right).all(axis=1)]
+    mean = known.mean(axis=0) if len(known) else np.zeros(right.shape[1])
+    spread = known.std(axis=0) if len(known) else np.ones(right.shape[1])
+    noise = network.normal(0, 1.2 - progress, right.shape) * spread
+    return np.asarray(mean + progress * np.where(np.isfinite(right), right - mean, 0) + noise)
+
+
+def _forget_steps(probe: Probe, checkpoint: Checkpoint, sampled: int) -> None:
+    """Leave NaN where the model was not run on the beginnings of a sequence."""
+    for n in hash_order(probe.sequence_ids)[sampled:]:
+        checkpoint.step_output[probe.offsets[n] : probe.offsets[n + 1]] = np.nan
 
 
 def _checkpoint(
@@ -180,6 +250,9 @@ def _checkpoint(
         surprisal = np.where(inner, -np.log(predicted[np.arange(size), probe.targets]), np.nan)
         top = np.argsort(-predicted, axis=1, kind="stable")[:, :5]
         top_probabilities = np.take_along_axis(predicted, top, axis=1)
+    elif probe.task != "unlabelled":
+        step_output = _answers(probe, corpus, progress, network)
+        model_output = step_output[last] if probe.task in PER_SEQUENCE else model_output
     return Checkpoint(
         epoch=epoch,
         states={"lstm.0.fwd.h": hidden.astype(np.float32), "lstm.0.fwd.c": cell.astype(np.float32)},
@@ -204,12 +277,21 @@ def _metrics(probe: Probe, checkpoint: Checkpoint, epoch: int, epochs: int) -> d
         line["test_accuracy"] = float((checkpoint.model_output.argmax(axis=1) == probe.labels).mean())
     elif probe.task == "language-model" and np.isfinite(checkpoint.surprisal).any():
         line["test_loss"] = float(np.nanmean(checkpoint.surprisal))
+    elif probe.task == "multi-label":
+        line["test_loss"] = float(-np.log(1 - np.abs(checkpoint.model_output - probe.truths)).mean())
+    elif probe.task in NUMERIC and np.isfinite(probe.truths).any():
+        output = checkpoint.model_output if probe.task == "regression" else checkpoint.step_output
+        line["test_loss"] = float(np.nanmean((output - probe.truths) ** 2))
     return line
 
 
-def _manifest(probe: Probe, task: Task, units: int, seed: int, name: str) -> Manifest:
+def _manifest(probe: Probe, task: Task, units: int, seed: int, name: str, sampled: int | None) -> Manifest:
     identity = repr((probe.sequence_ids, probe.lengths.tolist(), probe.tokens.tolist(), probe.values.tolist()))
     head = "the model's own output layer, applied to the state of every step; equal to the model's output at the last"
+    if sampled is not None:
+        head = f"the model itself, run on every beginning of {sampled} sampled sequences"
+    elif task in PER_STEP:
+        head = "the model's own output at that step"
     return Manifest(
         name=name,
         task=task,
