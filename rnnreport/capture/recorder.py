@@ -28,7 +28,7 @@ from rnnreport.capture.replay import replay
 from rnnreport.errors import InputError, RecordingWarning, RnnReportError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.importing import failure_of
-from rnnreport.load.wrappers import unwrapped
+from rnnreport.load.wrappers import refuse_hidden, unwrapped
 from rnnreport.progress import note, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Probe, StateKey
@@ -155,8 +155,6 @@ class Recorder:
         **metrics : numbers, tensors of one element
             Stored beside the epoch. Without any, accuracy and cross-entropy on the probe set are.
         """
-        if _rank() > 0:
-            return
         try:
             self.record(epoch, **metrics)
         except Exception as error:
@@ -171,6 +169,8 @@ class Recorder:
         RnnReportError
             If the epoch or a metric is no number, the model fails, or the disk refuses.
         """
+        if _rank() > 0:
+            return
         given = {name: _number(name, value) for name, value in metrics.items()}
         checkpoint = self.capture(_epoch(epoch))
         line = given or evaluate(checkpoint, self.probe)
@@ -195,6 +195,7 @@ class Recorder:
         InputError
             If the model fails.
         """
+        refuse_hidden(self.model)  # sharded since: a pass on this rank alone would wait for the others
         found = self.inspection
         pages = _Pages(self.probe, found)
         like = a_parameter(self.model)

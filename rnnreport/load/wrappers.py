@@ -26,9 +26,20 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = inner
         else:
             break
+    refuse_hidden(model)
+    return model
+
+
+def refuse_hidden(model: nn.Module) -> None:
+    """Raise where the model's operations or weights cannot be seen; takes no step and talks to no other process.
+
+    Raises
+    ------
+    InputError
+        See ``unwrapped``.
+    """
     for name, module in model.named_modules():
         _refuse_hidden(module, f"{name} in the model" if name else "the model")
-    return model
 
 
 def _refuse_hidden(module: nn.Module, where: str) -> None:
@@ -48,7 +59,9 @@ def _refuse_hidden(module: nn.Module, where: str) -> None:
             f"{where} is copied to several devices by DataParallel",
             "put DataParallel around the whole model, or leave it out",
         )
-    if kind in _SHARDED or any(type(parameter).__name__ == "DTensor" for parameter in module._parameters.values()):
+    # FSDP marks every module below it, also those whose weights it took away into a flat one
+    sharded = kind in _SHARDED or "_is_fsdp_managed_module" in module.__dict__
+    if sharded or any(type(parameter).__name__ == "DTensor" for parameter in module._parameters.values()):
         raise InputError(
             f"{where} ({kind}) has weights that are spread over several processes",
             "gather them into a state dict and load it into the plain model",

@@ -10,7 +10,6 @@ import shutil
 import signal
 import tempfile
 import time
-from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -292,32 +291,3 @@ def test_killed_before_every_single_write(corpus: Corpus, tmp_path: Path) -> Non
         assert check_folder(path) == recorded[-1] + 1
         shutil.rmtree(path)
     assert recorded == [0] * 15 + [1] * 6 + [2]
-
-
-def train_on_two_ranks(rank: int, corpus: Corpus, path: Path, store: Path) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
-    )
-    model = nn.parallel.DistributedDataParallel(net_of(1))
-    recorder = Recorder(model, corpus, path)
-    for epoch in (1, 2):
-        model(torch.randint(10, (4, 5))).sum().backward()
-        recorder.epoch(epoch, loss=rank)
-    torch.distributed.destroy_process_group()
-
-
-def test_only_the_first_rank_records_and_none_waits(corpus: Corpus, tmp_path: Path) -> None:
-    """BatchNorm's buffers are broadcast in every forward pass of the wrapper, so recording through it would hang."""
-    arguments = [(rank, corpus, tmp_path / "run", tmp_path / "store") for rank in (0, 1)]
-    ranks = [FORKS.Process(target=train_on_two_ranks, args=each) for each in arguments]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(90)
-        process.kill()
-    assert [process.exitcode for process in ranks] == [0, 0]
-    folder = RunFolder.open(tmp_path / "run")
-    assert [(line["epoch"], line["loss"]) for line in folder.metrics()] == [(1, 0), (2, 0)]
-    assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == 2
-    check_epoch(1, folder)
