@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, SupportsFloat
 
@@ -13,12 +14,13 @@ from rnnreport.load.corpus import Corpus
 from rnnreport.results.recorded import Probe
 
 _SPEED = ("_runtime", "_per_second", "_preparation_time", "_compilation_time")
+_WHOLE_TRAINING = "train_runtime"  # of the line that the trainer logs last, before it loads an earlier, better model
 
 
 class RecorderCallback(TrainerCallback):
-    """Records the model at the end of every epoch, with the numbers the trainer logs there.
+    """Records the model after epochs of training, with the numbers that the trainer logged in that epoch.
 
-    Where the epoch ends with an evaluation or a line of the log, the recording waits for its numbers.
+    An epoch is recorded when the next one begins or the training is over, so that all its evaluations are done.
 
     Parameters
     ----------
@@ -26,7 +28,7 @@ class RecorderCallback(TrainerCallback):
     run : path
         The run folder.
     every : int
-        Record after every so many epochs, and after the last one.
+        Record after every so many epochs, and after the last one, a begun one included.
     **options
         Further arguments of ``Recorder``.
     """
@@ -35,7 +37,7 @@ class RecorderCallback(TrainerCallback):
         self._every = every
         self._arguments = {"probe": probe, "run": run, **options}
         self._recorder: Recorder | None = None
-        self._due = False
+        self._ended = 0  # the epoch that is over and not recorded, or 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -43,36 +45,39 @@ class RecorderCallback(TrainerCallback):
         """Refuse what cannot be recorded before training begins."""
         model: nn.Module = kwargs["model"]
         self._recorder = Recorder(model, **self._arguments)
+        self._ended = 0
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Record now, unless numbers of this epoch are still to come."""
-        last = state.global_step >= state.max_steps or control.should_training_stop
-        self._due = last or _epoch(state) % self._every == 0
-        if not (control.should_log or control.should_evaluate):
+        """Evaluations and lines of the log may follow."""
+        self._ended = math.ceil(state.epoch or 0.0)
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Record the epoch before."""
+        if self._ended % self._every == 0:
             self._record(state)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Record with the epoch's line of the log, unless an evaluation follows."""
-        if not control.should_evaluate:
+        """Record the last epoch."""
+        if _WHOLE_TRAINING in kwargs["logs"]:
             self._record(state)
 
-    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Record with the evaluation's numbers."""
-        self._record(state)
-
     def _record(self, state: TrainerState) -> None:
-        if self._recorder is None or not self._due:
-            return
-        self._due = False
-        epoch = _epoch(state)
-        lines = [line for line in state.log_history if epoch - 1 < line.get("epoch", -1.0) <= epoch]
-        logged = {name: value for line in lines for name, value in line.items() if isinstance(value, SupportsFloat)}
-        for name in [name for name in logged if name in ("epoch", "step") or name.endswith(_SPEED)]:
-            del logged[name]
-        self._recorder.epoch(epoch, **logged)
+        epoch, self._ended = self._ended, 0
+        if self._recorder is not None and epoch:
+            self._recorder.epoch(epoch, **_logged(state, epoch))
 
 
-def _epoch(state: TrainerState) -> int:
-    return round(state.epoch or 0.0)
+def _logged(state: TrainerState, epoch: int) -> dict[str, float]:
+    """The numbers of an epoch's lines of the log, the later ones where a name comes twice."""
+    lines = [line for line in state.log_history if epoch - 1 < line.get("epoch", -1.0) <= epoch]
+    return {
+        name: value
+        for line in lines
+        if _WHOLE_TRAINING not in line
+        for name, value in line.items()
+        if isinstance(value, SupportsFloat) and name not in ("epoch", "step") and not name.endswith(_SPEED)
+    }

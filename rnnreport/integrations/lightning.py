@@ -6,6 +6,8 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.recorded import Probe
@@ -17,7 +19,10 @@ else:
 
 
 class RecorderCallback(Callback):
-    """Records the module after epochs of training, with the trainer's ``callback_metrics``.
+    """Records the module after epochs of training, with those of the trainer's ``callback_metrics`` logged in them.
+
+    An epoch is recorded when the next one begins or the training is over, because Lightning calls the module's own
+    ``on_train_epoch_end``, which may log, after that of the callbacks.
 
     Parameters
     ----------
@@ -34,24 +39,30 @@ class RecorderCallback(Callback):
         self._every = every
         self._arguments = {"probe": probe, "run": run, **options}
         self._recorder: Recorder | None = None
-        self._done = self._recorded = 0
+        self._ended = 0  # the epoch that is over and not recorded, or 0
+        self._known: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot be recorded before training begins."""
         self._recorder = Recorder(pl_module, **self._arguments)
+        self._ended = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the epoch before."""
+        self._finish(trainer, self._every)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record; the validation of the epoch, if any, is over by now and its metrics are there."""
-        self._done = trainer.current_epoch + 1
-        if self._done % self._every == 0:
-            self._record(trainer)
+        """The module's own numbers may follow."""
+        self._ended = trainer.current_epoch + 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the last epoch where that is still to be done."""
-        if self._done != self._recorded:
-            self._record(trainer)
+        """Record the last epoch."""
+        self._finish(trainer, every=1)
 
-    def _record(self, trainer: Trainer) -> None:
-        assert self._recorder is not None  # Lightning calls on_fit_start first
-        self._recorded = self._done
-        self._recorder.epoch(self._done, **trainer.callback_metrics)
+    def _finish(self, trainer: Trainer, every: int) -> None:
+        metrics = dict(trainer.callback_metrics)  # on every rank, as they may be gathered now
+        # Lightning keeps the tensors of earlier epochs and makes new ones for what is logged
+        fresh = {name: value for name, value in metrics.items() if value is not self._known.get(name)}
+        epoch, self._ended, self._known = self._ended, 0, metrics
+        if self._recorder is not None and epoch and epoch % every == 0:
+            self._recorder.epoch(epoch, **fresh)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from rnnreport import InputError, RecordingWarning, RunFolder, load_corpus
 from rnnreport.integrations.huggingface import RecorderCallback
@@ -65,29 +65,52 @@ def accuracy(prediction: Any) -> dict[str, float]:
     return {"accuracy": float((prediction.predictions.argmax(1) == prediction.label_ids).mean())}
 
 
-def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, **options: Any) -> Trainer:
+def train(
+    corpus: Corpus,
+    folder: Path,
+    callbacks: list[Any],
+    epochs: int = 2,
+    eval_sets: int = 1,
+    resume: bool = False,
+    **options: Any,
+) -> Trainer:
     torch.manual_seed(0)
     rows = [
         {"input_ids": torch.from_numpy(tokens).long(), "labels": int(label)}
         for tokens, label in zip(corpus.inputs, corpus.labels, strict=True)
     ]
-    given = {"eval_strategy": "epoch", "logging_strategy": "epoch"} | options
+    given = {"eval_strategy": "epoch", "logging_strategy": "epoch", "save_strategy": "no"} | options
     arguments = TrainingArguments(
         output_dir=str(folder / "trainer"),
         num_train_epochs=epochs,
         per_device_train_batch_size=4,
         learning_rate=0.05,
-        save_strategy="no",
         report_to=[],
         use_cpu=True,
         disable_tqdm=True,
         **given,
     )
     trainer = Trainer(
-        Net(), arguments, train_dataset=rows, eval_dataset=rows, compute_metrics=accuracy, callbacks=callbacks
+        Net(),
+        arguments,
+        train_dataset=rows,
+        eval_dataset=rows if eval_sets == 1 else {f"set{n}": rows[n::eval_sets] for n in range(eval_sets)},
+        compute_metrics=accuracy,
+        callbacks=callbacks,
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=resume)
     return trainer
+
+
+def check(folder: RunFolder, trainer: Trainer, watch: Watch) -> None:
+    """Every epoch has the states of its end, and the numbers that the trainer has in its log."""
+    for line, epoch, states in zip(folder.metrics(), folder.epochs(), watch.states, strict=True):
+        for entry in trainer.state.log_history:
+            if entry["epoch"] == epoch:
+                assert all(entry[name] == value for name, value in line.items() if name in entry)
+        recorded = folder.checkpoint(epoch).states["rnn.0.fwd.h"][:5]
+        np.testing.assert_allclose(recorded, states.numpy(), atol=1e-6)
+    assert not torch.equal(watch.states[0], watch.states[-1])
 
 
 @pytest.mark.parametrize(
@@ -96,6 +119,10 @@ def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, *
         ({}, {"loss", "grad_norm", "learning_rate", "eval_loss", "eval_accuracy"}),
         ({"eval_strategy": "no"}, {"loss", "grad_norm", "learning_rate"}),
         ({"logging_strategy": "no"}, {"eval_loss", "eval_accuracy"}),
+        (
+            {"logging_strategy": "no", "eval_sets": 3},
+            {f"eval_set{n}_{name}" for n in range(3) for name in ("loss", "accuracy")},
+        ),
         (
             {"eval_strategy": "no", "logging_strategy": "steps", "logging_steps": 2},
             {"loss", "grad_norm", "learning_rate"},
@@ -108,14 +135,8 @@ def test_every_epoch_with_its_metrics(options: dict[str, Any], names: set[str], 
     trainer = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run"), watch], **options)
     folder = RunFolder.open(tmp_path / "run")
     assert folder.epochs() == [1, 2]
-    for line, epoch, states in zip(folder.metrics(), (1, 2), watch.states, strict=True):
-        assert line.keys() - {"epoch", "wall_s"} == names
-        for entry in trainer.state.log_history:
-            if entry["epoch"] == epoch:
-                assert all(line[name] == value for name, value in entry.items() if name in names)
-        recorded = folder.checkpoint(epoch).states["rnn.0.fwd.h"][:5]
-        np.testing.assert_allclose(recorded, states.numpy(), atol=1e-6)
-    assert not torch.equal(*watch.states)
+    assert [line.keys() - {"epoch", "wall_s"} for line in folder.metrics()] == [names, names]
+    check(folder, trainer, watch)
 
 
 def test_a_recorded_training_is_the_same_training(corpus: Corpus, tmp_path: Path) -> None:
@@ -128,6 +149,40 @@ def test_a_recorded_training_is_the_same_training(corpus: Corpus, tmp_path: Path
 def test_every_second_epoch_and_the_last(corpus: Corpus, tmp_path: Path) -> None:
     train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run", every=2)], epochs=3)
     assert RunFolder.open(tmp_path / "run").epochs() == [2, 3]
+
+
+def test_the_last_epoch_is_recorded_before_a_better_model_is_loaded(corpus: Corpus, tmp_path: Path) -> None:
+    watch = Watch(torch.from_numpy(corpus.inputs[0]).long()[None])
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": True}
+    callbacks = [RecorderCallback(corpus, tmp_path / "run"), watch]
+    trainer = train(corpus, tmp_path, callbacks, save_strategy="epoch", **best)
+    assert trainer.state.best_global_step < trainer.state.global_step  # the greatest loss is that of the first epoch
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.epochs() == [1, 2]
+    check(folder, trainer, watch)
+
+
+def test_an_epoch_at_which_the_training_is_stopped(corpus: Corpus, tmp_path: Path) -> None:
+    best = {"metric_for_best_model": "eval_loss", "greater_is_better": True, "save_strategy": "epoch"}
+    callbacks = [RecorderCallback(corpus, tmp_path / "run", every=4), EarlyStoppingCallback(1)]
+    trainer = train(corpus, tmp_path, callbacks, epochs=9, load_best_model_at_end=True, **best)
+    assert (trainer.state.epoch, RunFolder.open(tmp_path / "run").epochs()) == (2, [2])
+
+
+def test_a_begun_epoch_counts_as_one(corpus: Corpus, tmp_path: Path) -> None:
+    """Three batches are an epoch; the third epoch ends after the first of them."""
+    trainer = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run")], max_steps=7, logging_steps=1)
+    assert 2 < trainer.state.epoch < 3
+    assert RunFolder.open(tmp_path / "run").epochs() == [1, 2, 3]
+
+
+def test_a_training_that_goes_on_from_a_checkpoint(corpus: Corpus, tmp_path: Path) -> None:
+    train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run")], save_strategy="epoch")
+    before = RunFolder.open(tmp_path / "run").metrics()
+    train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run")], epochs=3, resume=True)
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.epochs() == [1, 2, 3]
+    assert folder.metrics()[:2] == before
 
 
 def test_a_failing_recording_does_not_stop_the_trainer(corpus: Corpus, tmp_path: Path, monkeypatch: Any) -> None:

@@ -50,6 +50,7 @@ class Net(LightningModule):
         self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
 
     def on_train_epoch_end(self) -> None:  # Lightning calls callbacks first, then this
+        self.log("number", self.current_epoch + 1.0)
         self.logged.append({name: float(value) for name, value in self.trainer.callback_metrics.items()})
         with torch.no_grad():
             self.states.append(self.rnn(self.emb(self.first))[0][0])
@@ -66,7 +67,7 @@ def corpus(tmp_path: Path) -> Corpus:
     return load_corpus(tmp_path / "a.tsv")
 
 
-def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, validate: bool = True) -> Net:
+def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, validate: int = 1) -> Net:
     torch.manual_seed(0)
     tokens = torch.from_numpy(np.stack(corpus.inputs)).long()
     loader = DataLoader(TensorDataset(tokens, torch.from_numpy(corpus.labels).long()), batch_size=4)
@@ -74,6 +75,7 @@ def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, v
     net.first = tokens[:1]
     trainer = Trainer(
         max_epochs=epochs,
+        check_val_every_n_epoch=validate or None,
         accelerator="cpu",
         callbacks=callbacks,
         default_root_dir=folder,
@@ -86,15 +88,16 @@ def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, v
     return net
 
 
-@pytest.mark.parametrize("validate", [True, False])
-def test_every_epoch_with_its_metrics(validate: bool, corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("validate", [1, 0])
+def test_every_epoch_with_its_metrics(validate: int, corpus: Corpus, tmp_path: Path) -> None:
     net = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run", name="by Lightning")], validate=validate)
     folder = RunFolder.open(tmp_path / "run")
     assert folder.manifest().name == "by Lightning"
     assert folder.epochs() == [1, 2]
     for line, logged, epoch, states in zip(folder.metrics(), net.logged, (1, 2), net.states, strict=True):
-        assert set(logged) == ({"train_loss", "val_loss"} if validate else {"train_loss"})
+        assert set(logged) == ({"number", "train_loss"} | ({"val_loss"} if validate else set()))
         assert {name: line[name] for name in logged} == pytest.approx(logged)
+        assert line["number"] == epoch
         recorded = folder.checkpoint(epoch).states["rnn.0.fwd.h"][:5]
         np.testing.assert_allclose(recorded, states.numpy(), atol=1e-6)
     assert not torch.equal(*net.states)
@@ -105,6 +108,21 @@ def test_a_recorded_training_is_the_same_training(corpus: Corpus, tmp_path: Path
     alone = train(corpus, tmp_path, [])
     for one, other in zip(recorded.parameters(), alone.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("every", "validated"), [(1, {3, 6}), (2, {6}), (5, set())])
+def test_an_epoch_has_only_numbers_of_its_own(every: int, validated: set[int], corpus: Corpus, tmp_path: Path) -> None:
+    """Lightning keeps the numbers of the last validation, here that of every third epoch."""
+    net = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run", every=every)], epochs=7, validate=3)
+    lines = RunFolder.open(tmp_path / "run").metrics()
+    assert {line["epoch"] for line in lines} == {*range(every, 8, every), 7}
+    assert {line["epoch"] for line in lines if "val_loss" in line} == validated
+    assert all("val_loss" in logged for logged in net.logged[2:])
+    for line in lines:
+        logged = net.logged[line["epoch"] - 1]
+        assert {name: line[name] for name in logged if name in line} == pytest.approx(
+            {name: value for name, value in logged.items() if name != "val_loss" or line["epoch"] in validated}
+        )
 
 
 def test_every_second_epoch_and_the_last(corpus: Corpus, tmp_path: Path) -> None:
