@@ -30,7 +30,7 @@ class Batch:
     @property
     def lengths(self) -> Tensor:
         """int64 (B,), on the CPU, where ``pack_padded_sequence`` wants it."""
-        return torch.full((self.steps.shape[0],), self.steps.shape[1], dtype=torch.int64)
+        return torch.full((self.steps.shape[0],), self.steps.shape[1], dtype=torch.int64, device="cpu")
 
 
 def equal_length_groups(probe: Probe) -> list[NDArray[np.int64]]:
