@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from rnnreport.load.corpus import Corpus
-from rnnreport.results.recorded import Ints, Probe
+from rnnreport.results.recorded import Floats, Ints, Probe
 
 
 def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:
@@ -39,7 +39,7 @@ def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:
         values=inputs.astype(np.float32) if series else np.zeros((0, 0), np.float32),
         labels=corpus.labels[chosen] if len(corpus.labels) else corpus.labels,
         targets=_targets(corpus, chosen),
-        truths=np.zeros((0, 0), np.float32),
+        truths=_truths(corpus, chosen),
         vocabulary=corpus.vocabulary,
         class_names=corpus.class_names,
         feature_names=corpus.feature_names,
@@ -48,7 +48,7 @@ def make_probe(corpus: Corpus, max_steps: int = 50_000) -> Probe:
 
 
 def probe_sha256(probe: Probe) -> str:
-    """Hash of ids, order, inputs, labels and targets; runs with equal hashes can be compared.
+    """Hash of ids, order, inputs, labels, targets and truths; runs with equal hashes can be compared.
 
     Tokens enter by their strings, not their ids, so that two models with vocabularies of their own can still be
     compared on the same text.
@@ -67,6 +67,10 @@ def probe_sha256(probe: Probe) -> str:
     digest.update(probe.lengths.astype("<i8").tobytes())
     digest.update(repr(probe.values.shape).encode())
     digest.update(probe.values.astype("<f4").tobytes())
+    if probe.truths.size:
+        truths = np.where(np.isnan(probe.truths), np.nan, probe.truths)  # every NaN the same bytes
+        digest.update(repr(truths.shape).encode())
+        digest.update(truths.astype("<f4").tobytes())
     return digest.hexdigest()
 
 
@@ -93,3 +97,10 @@ def _targets(corpus: Corpus, chosen: list[int]) -> Ints:
     following = [values[:1] for values in corpus.inputs[1:]] + [np.array([-1], np.int32)]
     shifted = [np.concatenate([corpus.inputs[index][1:], following[index]]) for index in chosen]
     return np.concatenate(shifted).astype(np.int32)
+
+
+def _truths(corpus: Corpus, chosen: list[int]) -> Floats:
+    truths = [corpus.truths[index] for index in chosen] if corpus.truths else []
+    if not truths:
+        return np.zeros((0, 0), np.float32)
+    return np.concatenate([np.atleast_2d(truth) for truth in truths]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Class names and their order."""
+"""Names of classes, labels and quantities, and their order."""
 
 from __future__ import annotations
 
@@ -43,6 +43,42 @@ class ClassIndex:
                     "correct the label, or give all classes in the model's order (--classes a,b,c)",
                 )
         return np.fromiter((self._numbers[label] for label in labels), np.int32, len(labels))
+
+
+def names_of(one: str, count: int, given: tuple[str, ...] | None, place: str) -> tuple[str, ...]:
+    """Names of ``count`` outputs: those given, or numbers behind the word for one of them.
+
+    Raises
+    ------
+    InputError
+        If another number of names is given; names ``place`` (file:line).
+    """
+    if given is None:
+        return (one,) if count == 1 else tuple(f"{one} {number}" for number in range(count))
+    if len(ClassIndex(given).names) != count:
+        raise InputError(
+            f"{place}: {count} {one}{'s' * (count != 1)}, but --classes names {len(given)}", "name each once"
+        )
+    return given
+
+
+def order_of(listed: tuple[str, ...], given: tuple[str, ...] | None, place: str) -> list[int]:
+    """Places in ``listed`` of the names given, which are the same in another order; as listed where none are given.
+
+    Raises
+    ------
+    InputError
+        If they are other names, or one is listed twice; names ``place`` (file:line).
+    """
+    if len(set(listed)) < len(listed):
+        raise InputError(f"{place}: a name appears twice in {', '.join(listed)}", "name every column once")
+    wanted = ClassIndex(given or listed).names
+    if set(listed) != set(wanted):
+        raise InputError(
+            f"{place}: the names are {', '.join(listed[:20])}, but --classes names {', '.join(wanted[:20])}",
+            "give the same names in the model's order",
+        )
+    return [listed.index(name) for name in wanted]
 
 
 def sorted_classes(labels: set[str]) -> tuple[str, ...]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile
 
-_PAIRS = (("text", "label"), ("tokens", "tags"))
-_WANTED = "needs 'text' and 'label', or 'tokens' and 'tags' (and, if you like, 'id')"
+TARGET = "target"
+_LARGEST = float(np.finfo(np.float32).max)
+_PAIRS = (("text", "label"), ("text", "labels"), ("text", TARGET), ("tokens", "tags"), ("tokens", "targets"))
+_WANTED = "needs 'text' and 'label', 'labels' or 'target', or 'tokens' and 'tags' or 'targets' (see the README)"
 
 
 @dataclass(frozen=True)
@@ -25,16 +30,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of the file, and the pair of columns that says what they are.
+    """Rows in the order of the file, and the columns that say what they are.
 
     Attributes
     ----------
-    columns : ("text", "label") or ("tokens", "tags")
+    columns : tuple of str, the input's column, "text" or "tokens", and the answer's: "label", "labels", "target" or
+        every "target_NAME" of a text, "tags" or "targets" of tokens
     rows : list of Row
     blank_lines : int, lines without content, left out
     """
 
-    columns: tuple[str, str]
+    columns: tuple[str, ...]
     rows: list[Row]
     blank_lines: int
 
@@ -65,7 +71,7 @@ def read_table(source: SourceFile) -> Table:
     return Table(columns, rows, blank)
 
 
-def _columns(source: SourceFile, line: int, names: Iterable[str]) -> tuple[str, str]:
+def _columns(source: SourceFile, line: int, names: Iterable[str]) -> tuple[str, ...]:
     found = list(names)
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
@@ -73,6 +79,9 @@ def _columns(source: SourceFile, line: int, names: Iterable[str]) -> tuple[str, 
     for pair in _PAIRS:
         if set(pair) <= set(found):
             return pair
+    named = tuple(name for name in found if name.startswith(f"{TARGET}_"))
+    if named and "text" in found:
+        return ("text", *named)
     shown = ", ".join(repr(name[:30]) for name in found[:8])
     raise InputError(f"{source.at(line)}: the columns are {shown}", f"{source.suffix} {_WANTED}")
 
@@ -112,3 +121,47 @@ def _json_rows(source: SourceFile, lines: list[str]) -> Iterator[Row]:
         if not isinstance(values, dict):
             raise InputError(f"{source.at(number)}: not a JSON object", f".jsonl {_WANTED}")
         yield Row(number, values)
+
+
+def string_of(row: Row, column: str, place: str) -> str:
+    """A cell's text.
+
+    Raises
+    ------
+    InputError
+        If it is missing; names ``place`` (file:line), as all functions below.
+    """
+    value = row.values.get(column)
+    if not isinstance(value, str):
+        raise InputError(f"{place}: {column!r} is missing or not a string", "give every row the same columns")
+    return value
+
+
+def strings_of(row: Row, column: str, place: str) -> list[str]:
+    """A cell's items: separated by spaces, or a JSON list of strings or integers."""
+    value = row.values.get(column)
+    if isinstance(value, list):
+        return [label_of(item, column, place) for item in value]
+    return string_of(row, column, place).split()
+
+
+def label_of(value: Any, column: str, place: str) -> str:
+    """A label or an id: a string, or an integer or truth value of JSON."""
+    text = str(value).strip() if isinstance(value, (str, int)) else ""
+    if not text:
+        raise InputError(f"{place}: {column!r} is missing or empty", f"give every row its {column}")
+    return text
+
+
+def number_of(value: Any, column: str, place: str, *, missing: bool = False) -> float:
+    """A finite number that fits float32; with ``missing`` also NaN, from nan or null."""
+    if missing and value is None:
+        return math.nan
+    try:
+        number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else math.inf
+    except (ValueError, OverflowError):
+        number = math.inf
+    if abs(number) <= _LARGEST or (missing and math.isnan(number)):
+        return number
+    shown = "missing" if value is None else repr(str(value)[:60])
+    raise InputError(f"{place}: {column!r} is {shown}", "give a finite number, with a point before its decimals")

@@ -1,9 +1,18 @@
 """Series of numbers in ``.npz`` archives without pickled objects.
 
 Either ``X`` (N, T, D), with ``length`` (N,) when the series differ in length (what lies beyond is never read), or
-``values`` (S, D) with ``length`` (N,), the series one after the other. ``scale`` (D,) multiplies the channels. ``y``
-(N,) holds the class of each series: an index into ``class_names``, or names or numbers of their own. Without ``y`` the
-corpus is unlabelled. ``feature_names`` (D,) and ``ids`` (N,) may name the channels and the series.
+``values`` (S, D) with ``length`` (N,), the series one after the other. ``scale`` (D,) multiplies the channels.
+``feature_names`` (D,) and ``ids`` (N,) may name the channels and the series.
+
+At most one array says what is right; without one the corpus is unlabelled:
+
+- ``y`` (N,), the class of each series: an index into ``class_names``, or names or numbers of their own;
+- ``labels`` (N, K), 0 or 1: which of K labels each series has;
+- ``targets`` (N, K) or (N,), K quantities for each series;
+- ``step_targets``, K quantities for each step, NaN where a step has none: laid out as the values, (N, T, K) or (N, T)
+  beside ``X``, (S, K) or (S,) beside ``values``.
+
+``class_names`` (K,) may name the classes, labels or quantities.
 """
 
 from __future__ import annotations
@@ -18,13 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.errors import InputError
+from rnnreport.load.answers import Answers, Classes, refuse_only_gaps
 from rnnreport.load.files import SourceFile
-from rnnreport.load.labels import ClassIndex, sorted_classes
+from rnnreport.load.labels import ClassIndex, names_of, order_of, sorted_classes
 from rnnreport.results.recorded import Floats, Ints
 
 Arrays = dict[str, NDArray[Any]]
 
-_USED = ("X", "values", "length", "scale", "y", "class_names", "feature_names", "ids")
+_ANSWERS = ("y", "labels", "targets", "step_targets")
+_USED = ("X", "values", "length", "scale", *_ANSWERS, "class_names", "feature_names", "ids")
 
 
 @dataclass(frozen=True)
@@ -35,15 +46,14 @@ class Series:
     ----------
     sequence_ids : tuple of str, length N
     values : tuple of N float32 (T, D)
-    labels : int32 (N,), or None where there are no labels
-    class_names, feature_names : tuple of str, lengths K and D
+    answers : Answers
+    feature_names : tuple of str, length D
     skipped : dict of reason to count
     """
 
     sequence_ids: tuple[str, ...]
     values: tuple[Floats, ...]
-    labels: Ints | None
-    class_names: tuple[str, ...]
+    answers: Answers
     feature_names: tuple[str, ...]
     skipped: dict[str, int]
 
@@ -54,8 +64,8 @@ def read_series(source: SourceFile, classes: tuple[str, ...] | None) -> Series:
     Raises
     ------
     InputError
-        If the archive is damaged or holds objects, an array has the wrong shape, a value is not finite, or a label is
-        none of ``classes``.
+        If the archive is damaged or holds objects, an array has the wrong shape, a value is not finite, a label is none
+        of ``classes``, or two arrays say what is right.
     """
     arrays = _read(source)
     pieces = _pieces(source, arrays)
@@ -67,12 +77,10 @@ def read_series(source: SourceFile, classes: tuple[str, ...] | None) -> Series:
     kept = [number for number, piece in enumerate(pieces) if len(piece)]
     if not kept:
         raise InputError(f"{source.path} is empty", "give a corpus with at least one series")
-    labels, class_names = _labels(source, arrays, ids, classes)
     return Series(
         sequence_ids=tuple(ids[number] for number in kept),
         values=tuple(_finite(source, pieces[number] * scale, ids[number]) for number in kept),
-        labels=None if labels is None else labels[kept],
-        class_names=class_names,
+        answers=_answers(source, arrays, ids, [len(piece) for piece in pieces], classes),
         feature_names=_names(source, arrays, "feature_names", features)
         or tuple(f"x{number}" for number in range(features)),
         skipped={"empty series": len(pieces) - len(kept)} if len(kept) < len(pieces) else {},
@@ -160,19 +168,43 @@ def _finite(source: SourceFile, values: NDArray[Any], name: str) -> Floats:
     return series
 
 
-def _labels(
-    source: SourceFile, arrays: Arrays, ids: tuple[str, ...], classes: tuple[str, ...] | None
-) -> tuple[Ints | None, tuple[str, ...]]:
-    if "y" not in arrays:
-        return None, ()
+def _answers(source: SourceFile, arrays: Arrays, ids: tuple[str, ...], lengths: list[int], classes: Classes) -> Answers:
+    """The answers of the series that are not empty."""
+    given = [name for name in _ANSWERS if name in arrays]
+    if len(given) > 1:
+        raise InputError(f"{source.path} has both {given[0]!r} and {given[1]!r}", "keep the one with the right answers")
+    if not given:
+        return Answers("unlabelled", ())
+    kept = [number for number, length in enumerate(lengths) if length]
+    if given == ["y"]:
+        numbers, names = _classes(source, arrays, ids, classes)
+        return Answers("classification", names, labels=numbers[kept])
+    if given == ["labels"]:
+        matrix, names = _label_matrix(source, arrays, ids, classes)
+        return Answers("multi-label", names, truths=tuple(matrix[kept]))
+    pieces = _target_pieces(source, arrays, given[0], lengths)
+    names, order = _ordered(source, arrays, given[0], pieces[0].shape[-1], classes)
+    missing = given == ["step_targets"]
+    truths = tuple(_numbers(source, given[0], pieces[number], ids[number], missing)[..., order] for number in kept)
+    if missing:
+        refuse_only_gaps(truths, str(source.path))
+    return Answers("step-regression" if missing else "regression", names, truths=truths)
+
+
+def _listed(arrays: Arrays) -> tuple[str, ...]:
+    return tuple(str(name) for name in np.atleast_1d(arrays["class_names"]).tolist()) if "class_names" in arrays else ()
+
+
+def _classes(
+    source: SourceFile, arrays: Arrays, ids: tuple[str, ...], classes: Classes
+) -> tuple[Ints, tuple[str, ...]]:
     y = arrays["y"]
     if y.shape != (len(ids),) or y.dtype.kind not in "iubU":
         raise InputError(
-            f"{source.path}: 'y' is {y.dtype} {y.shape}", f"it must be {len(ids)} class numbers or class names"
+            f"{source.path}: 'y' is {y.dtype} {y.shape}",
+            f"it must be {len(ids)} class numbers or class names (quantities are called 'targets')",
         )
-    listed = (
-        tuple(str(name) for name in np.atleast_1d(arrays["class_names"]).tolist()) if "class_names" in arrays else ()
-    )
+    listed = _listed(arrays)
     if listed and y.dtype.kind in "iu" and (y.min() < 0 or y.max() >= len(listed)):
         wrong = int(np.argmax((y < 0) | (y >= len(listed))))
         raise InputError(
@@ -182,3 +214,73 @@ def _labels(
     index = ClassIndex(classes or listed or sorted_classes(set(names)))
     numbers = [index.encode([name], f"{source.path}: {place}") for name, place in zip(names, ids, strict=True)]
     return np.concatenate(numbers), index.names
+
+
+def _label_matrix(
+    source: SourceFile, arrays: Arrays, ids: tuple[str, ...], classes: Classes
+) -> tuple[Floats, tuple[str, ...]]:
+    matrix = arrays["labels"]
+    if matrix.shape[:-1] != (len(ids),) or not matrix.size or matrix.dtype.kind not in "iubf":
+        raise InputError(
+            f"{source.path}: 'labels' is {matrix.dtype} {matrix.shape}",
+            f"it must be 0 or 1 of shape ({len(ids)}, K) (one class for each series is called 'y')",
+        )
+    wrong = np.argwhere((matrix != 0) & (matrix != 1))
+    if len(wrong):
+        number, column = wrong[0]
+        raise InputError(
+            f"{source.path}: {ids[number]} has {matrix[number, column]} in column {column} of 'labels'",
+            "it must be 0 or 1",
+        )
+    names, order = _ordered(source, arrays, "labels", matrix.shape[1], classes)
+    return matrix.astype(np.float32)[:, order], names
+
+
+def _ordered(
+    source: SourceFile, arrays: Arrays, answer: str, width: int, classes: Classes
+) -> tuple[tuple[str, ...], list[int]]:
+    """Names of the columns in the model's order, and where these columns are in the file."""
+    listed = _listed(arrays)
+    if not listed:
+        word = "label" if answer == "labels" else "target"
+        return names_of(word, width, classes, str(source.path)), list(range(width))
+    if len(listed) != width:
+        raise InputError(
+            f"{source.path}: {answer!r} has {width} columns, 'class_names' {len(listed)} names", "give each its name"
+        )
+    order = order_of(listed, classes, f"{source.path}: 'class_names'")
+    return tuple(listed[number] for number in order), order
+
+
+def _target_pieces(source: SourceFile, arrays: Arrays, name: str, lengths: list[int]) -> list[NDArray[Any]]:
+    """Of each series, (K,) or (T, K)."""
+    array = arrays[name]
+    block = arrays["X"] if "X" in arrays else arrays["values"]
+    shape = (len(lengths),) if name == "targets" else block.shape[:-1]
+    if array.shape == shape:
+        array = array[..., None]
+    if array.shape[:-1] != shape or not array.shape[-1] or array.dtype.kind not in "biuf":
+        sizes = ", ".join(map(str, shape))
+        raise InputError(
+            f"{source.path}: {name!r} is {array.dtype} {arrays[name].shape}",
+            f"it must be real numbers of shape ({sizes}, K) or ({sizes}{',' * (len(shape) == 1)})",
+        )
+    if name == "targets":
+        return list(array)
+    if "X" in arrays:
+        return [targets[:length] for targets, length in zip(array, lengths, strict=True)]
+    return np.split(array, np.cumsum(lengths)[:-1])
+
+
+def _numbers(source: SourceFile, name: str, targets: NDArray[Any], series: str, missing: bool) -> Floats:
+    with np.errstate(over="ignore"):  # told just below
+        numbers = targets.astype(np.float32)
+    bad = np.argwhere(~(np.isfinite(numbers) | (missing & np.isnan(targets))))
+    if len(bad):
+        *step, column = bad[0]
+        where = f"step {step[0]}, column {column}" if step else f"column {column}"
+        raise InputError(
+            f"{source.path}: {series} has a value in {name!r} that is not finite ({where})",
+            "give numbers, or NaN where a step has none" if missing else "give numbers, or drop the series",
+        )
+    return numbers

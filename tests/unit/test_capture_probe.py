@@ -89,3 +89,33 @@ def test_hash_of_series_sees_every_value(tmp_path: Path) -> None:
     values = probe.values.copy()
     values[-1] = 1e-30
     assert probe_sha256(replace(probe, values=values)) != probe_sha256(probe)
+
+
+def test_truths_follow_the_sample_and_enter_the_hash(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    lengths = np.array([4, 2, 3])
+    targets = draw.normal(size=(9, 2))
+    targets[3] = np.nan
+    np.savez(tmp_path / "a.npz", values=np.zeros((9, 1)), length=lengths, step_targets=targets)
+    corpus = load_corpus(tmp_path / "a.npz")
+    probe, sample = make_probe(corpus), make_probe(corpus, max_steps=6)
+    np.testing.assert_array_equal(probe.truths, targets.astype(np.float32))
+    pieces = dict(zip(corpus.sequence_ids, np.split(targets, [4, 6]), strict=True))
+    expected = np.concatenate([pieces[name] for name in sample.sequence_ids])
+    np.testing.assert_array_equal(sample.truths, expected.astype(np.float32))
+    assert len(sample.sequence_ids) < 3
+    other_nan = np.where(np.isnan(probe.truths), -np.float32(np.nan), probe.truths)
+    assert probe_sha256(replace(probe, truths=other_nan)) == probe_sha256(probe)
+    changed = probe.truths.copy()
+    changed[-1, -1] += 1e-3
+    assert probe_sha256(replace(probe, truths=changed)) != probe_sha256(probe)
+    assert probe_sha256(replace(probe, truths=probe.truths[:, ::-1])) != probe_sha256(probe)
+
+
+def test_labels_of_a_sequence_are_a_row_of_truths(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("text\tlabels\n" + "".join(f"w x{n}\t{'|'.join('ab'[: n % 3])}\n" for n in range(30)))
+    probe = make_probe(load_corpus(path), max_steps=20)
+    assert probe.truths.shape == (10, 2) and probe.truths.dtype == np.float32
+    for name, truth in zip(probe.sequence_ids, probe.truths, strict=True):
+        assert truth.sum() == (int(name.split()[1]) - 2) % 3
