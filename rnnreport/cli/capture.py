@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from rnnreport.results.folder import RunFolder
 
 
-@click.command(context_settings=options.ENVIRONMENT)
-@options.capture_options
+@options.capture_command
 def capture(out: Path, force: bool, **given: Any) -> None:
     """Record a model's states on a corpus."""
     with outputs.new_folder(out, force, marker="run.json") as building:
@@ -25,8 +25,7 @@ def capture(out: Path, force: bool, **given: Any) -> None:
     click.echo(out)
 
 
-@click.command(context_settings=options.ENVIRONMENT)
-@options.capture_options
+@options.capture_command
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
 @options.max_size
 def run(out: Path, force: bool, baseline: Path | None, max_size: float | None, **given: Any) -> None:
@@ -62,9 +61,11 @@ def _capture(
     path: Path,
     *,
     model: str,
-    model_arg: dict[str, Any],
+    model_arg: tuple[str, ...],
+    model_args: Path | None,
     weights: Path | None,
     checkpoints: str | None,
+    safe_globals: tuple[str, ...],
     corpus: Path,
     tokenizer: str,
     vocabulary: Path | None,
@@ -78,40 +79,47 @@ def _capture(
     seed: int,
 ) -> RunFolder:
     from rnnreport.capture.run import capture_run
+    from rnnreport.load.arguments import parse_arguments, read_arguments
+    from rnnreport.load.checkpoints import allowing, weights_file
     from rnnreport.load.corpus import load_corpus
     from rnnreport.load.importing import import_callable
     from rnnreport.load.model import load_model
     from rnnreport.results.folder import RunFolder
 
+    arguments = (read_arguments(model_args) if model_args else {}) | parse_arguments(model_arg)
+    weights = weights_file(weights) if weights else None
     earlier = _checkpoints(checkpoints, weights) if checkpoints else []
     data = load_corpus(
         corpus, tokenizer=tokenizer, vocabulary=vocabulary, sequence_length=sequence_length, classes=classes
     )
     folder = RunFolder(path)
-    capture_run(
-        load_model(model, model_arg, weights),
-        data,
-        folder,
-        name=name,
-        source=model,
-        weights=weights,
-        checkpoints=earlier,
-        head=head,
-        adapter=import_callable(adapter, "adapter") if adapter else None,
-        layers=layers,
-        max_steps=max_steps,
-        seed=seed,
-        command=options.command_line(),
-    )
+    with allowing(safe_globals):
+        capture_run(
+            load_model(model, arguments, weights),
+            data,
+            folder,
+            name=name,
+            source=model,
+            weights=weights,
+            checkpoints=earlier,
+            head=head,
+            adapter=import_callable(adapter, "adapter") if adapter else None,
+            layers=layers,
+            max_steps=max_steps,
+            seed=seed,
+            command=options.command_line(),
+        )
     return folder
 
 
 def _checkpoints(pattern: str, weights: Path | None) -> list[Path]:
     """The files of a pattern. The last epoch's is the model that is reported, so ``weights`` may only be its copy."""
     from rnnreport.capture.run import epochs_of
+    from rnnreport.load.checkpoints import weights_file
     from rnnreport.load.files import sha256_of
 
-    found = sorted(Path(name) for name in glob.glob(pattern))  # noqa: PTH207  # Path.glob takes only relative patterns
+    matching = sorted(glob.glob(pattern), key=_by_numbers)  # noqa: PTH207  # Path.glob takes only relative patterns
+    found = [weights_file(Path(name)) for name in matching]
     if not found:
         raise InputError(f"no file matches --checkpoints {pattern}", "quote the pattern, so that the shell leaves it")
     last = epochs_of(found)[-1][1]
@@ -121,3 +129,8 @@ def _checkpoints(pattern: str, weights: Path | None) -> list[Path]:
             "the last checkpoint is what is reported: leave out --weights, or add its file to the checkpoints",
         )
     return found
+
+
+def _by_numbers(name: str) -> list[str | int]:
+    """Sorts step-90 before step-100, also where the number is in the name of a folder."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 # every option of every command can be set as RNNREPORT_<OPTION>
 ENVIRONMENT = {"auto_envvar_prefix": "RNNREPORT"}
@@ -22,59 +20,105 @@ max_size = click.option(
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 
-def _arguments(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    return dict(_argument(text) for text in given)
+class _Option(click.Option):
+    """An option under a heading of the help."""
+
+    def __init__(self, *names: Any, heading: str, **settings: Any) -> None:
+        super().__init__(*names, **settings)
+        self.heading = heading
 
 
-def _argument(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+class CaptureCommand(click.Command):
+    """A command whose help has its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options into the help."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                headings.setdefault(getattr(parameter, "heading", "Output"), []).append(record)
+        for heading, records in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(name.strip() for name in given.split(","))
 
 
+_model = partial(click.option, cls=_Option, heading="Model")
+_corpus = partial(click.option, cls=_Option, heading="Corpus")
+
 _CAPTURE = [
-    click.option(
+    _model(
         "--model",
         required=True,
         metavar="MOD:FACTORY",
-        help="Function that returns the model; it is your code, and it is run. The working directory is importable.",
+        help="Function or class that makes the model. It is your code, and it is run; modules are looked for in the "
+        "working directory first.",
     ),
-    click.option(
+    _model(
         "--model-arg",
         multiple=True,
         metavar="KEY=VALUE",
-        callback=_arguments,
         help="Argument of the factory; the value is read as JSON, else as text. Repeatable.",
     ),
-    click.option(
+    _model(
+        "--model-args",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Arguments from a .json or .toml file; --model-arg overrides it.",
+    ),
+    _model(
         "--weights",
         type=click.Path(path_type=Path),
-        help="State dict, by torch.save or .safetensors.",
+        metavar="FILE",
+        help="State dict by torch.save or .safetensors; or the folder of a checkpoint with one.",
     ),
-    click.option(
+    _model(
         "--checkpoints",
         metavar="GLOB",
         help="State dicts, one per epoch, the number in the name; the last one is the model reported.",
     ),
-    click.option("--corpus", required=True, type=click.Path(path_type=Path), help=".txt, .tsv, .csv, .jsonl or .npz."),
-    click.option(
+    _model(
+        "--safe-global",
+        "safe_globals",
+        multiple=True,
+        metavar="MOD:CLASS",
+        help="Class that files of weights may hold besides tensors, if you trust them. Repeatable.",
+    ),
+    _model("--adapter", metavar="MOD:FUNC", help="Function that calls a model of unusual signature."),
+    _model("--head", metavar="NAME", help="Module that maps a state to class scores, if not found."),
+    _model(
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="PATH",
+        help="Module whose output is a state, one vector per step, for cells of your own. Repeatable.",
+    ),
+    _corpus(
+        "--corpus",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=".txt, .tsv, .csv, .jsonl or .npz.",
+    ),
+    _corpus(
         "--tokenizer",
         default="whitespace",
         show_default=True,
         metavar="NAME",
         help="whitespace, word, char, or MOD:FUNCTION.",
     ),
-    click.option("--vocabulary", type=click.Path(path_type=Path), help="Tokens in the order of ids, .json or .txt."),
-    click.option("--classes", metavar="A,B", callback=_names, help="Class names in the order of the model's outputs."),
-    click.option(
+    _corpus(
+        "--vocabulary",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Tokens in the order of ids, .json or .txt.",
+    ),
+    _corpus("--classes", metavar="A,B", callback=_names, help="Class names in the order of the model's outputs."),
+    _corpus(
         "--sequence-length",
         type=click.IntRange(min=2),
         default=64,
@@ -82,17 +126,7 @@ _CAPTURE = [
         metavar="N",
         help="Tokens per sequence of running text.",
     ),
-    click.option("--head", metavar="NAME", help="Module that maps a state to class scores, if not found."),
-    click.option("--adapter", metavar="MOD:FUNC", help="Function that calls a model of unusual signature."),
-    click.option(
-        "--layer",
-        "layers",
-        multiple=True,
-        metavar="PATH",
-        help="Module whose output is a state, one vector per step, for cells of your own. Repeatable.",
-    ),
-    click.option("--name", help="Title of the run; the folder's name where it is not given."),
-    click.option(
+    _corpus(
         "--max-steps",
         type=click.IntRange(min=1),
         default=50_000,
@@ -100,19 +134,24 @@ _CAPTURE = [
         metavar="N",
         help="Most steps recorded; sequences are sampled above it.",
     ),
+    click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Run folder to make."),
+    force,
+    click.option("--name", help="Title of the run; the folder's name where it is not given."),
     click.option(
         "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Kept in run.json."
     ),
-    click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Run folder to make."),
-    force,
 ]
 
 
-def capture_options(function: Function) -> Function:
-    """Add the options of ``run`` and ``capture``: which model, on what, to where."""
+def capture_command(function: Callable[..., Any]) -> click.Command:
+    """Make the command ``run`` or ``capture`` of a function: which model, on what, to where."""
     for option in reversed(_CAPTURE):
         function = option(function)
-    return function
+    return click.command(
+        cls=CaptureCommand,
+        context_settings=ENVIRONMENT,
+        options_metavar="--model MOD:FACTORY --corpus FILE --out RUN [OPTIONS]",
+    )(function)
 
 
 def command_line() -> str:

@@ -31,6 +31,9 @@ def import_callable(spec: str, purpose: str) -> Callable[..., Any]:
     module_name, _, attribute = spec.partition(":")
     if not module_name or not attribute:
         raise InputError(f"{purpose} {spec!r} is not of the form module:name", "write for example my_models:build")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise InputError(f"{purpose} {spec!r} names a file, not a module", f"write {dotted}:{attribute}")
     _working_directory_first()
     module = _import_module(module_name, spec, purpose)
     try:

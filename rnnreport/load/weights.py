@@ -1,32 +1,28 @@
-"""Weights from a file, without ever running what a pickle holds.
-
-A state dict is found under the usual keys of a training checkpoint and freed of the prefixes that wrappers add. What
-is not a state dict is refused with the way out.
-"""
+"""Weights into a model: freed of the prefixes that wrappers add, and only if they fit."""
 
 from __future__ import annotations
 
-import pickle
-import warnings
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rnnreport.errors import InputError
+from rnnreport.load.checkpoints import listed, read_state_dict
 
-_NESTS = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES = ("module.", "model.")
-_SHOWN = 5
-_REMEDY = "save it with torch.save(model.state_dict(), PATH)"
+_PREFIXES = ("module.", "model.", "net.")
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load the weights of a ``.safetensors`` file or of a state dict saved by torch into the model.
+
+    Parameters
+    ----------
+    model : nn.Module
+    path : Path
+        The file, or the folder of a checkpoint that holds it.
 
     Raises
     ------
@@ -35,12 +31,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
         model is unchanged then.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"weights {path} do not exist", "check the path")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _state_dict(_read_torch(path), path)
     expected = model.state_dict()
-    candidates = list(_without_prefixes(state))
+    candidates = _without_prefixes(read_state_dict(path))
     best = max(candidates, key=lambda candidate: len(candidate.keys() & expected.keys()))
+    best = _with_ties(best, model, path)
     _refuse_misfit(best, expected, path)
     refuse_non_finite({name: best[name] for name, _ in model.named_parameters() if name in best}, str(path))
     model.load_state_dict(best)
@@ -65,80 +59,38 @@ def refuse_non_finite(tensors: Mapping[str, Tensor], origin: str) -> None:
             )
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise InputError(f"{path} needs the package safetensors", "pip install 'rnnreport[safetensors]'") from error
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a whole safetensors file: {error}", "save or copy it again") from error
+def _without_prefixes(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The state dict as it is, then without "_orig_mod." anywhere, then what is under the usual prefixes, without them.
 
-
-def _read_torch(path: Path) -> Any:
-    if path.suffix == ".pt2":
-        raise InputError(f"{path} is an exported program, whose layers cannot be observed", _REMEDY)
-    if _is_torchscript(path):
-        raise InputError(f"{path} is a TorchScript archive, whose layers cannot be observed", _REMEDY)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols; what matters is raised
-            return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        classes = _pickled_classes(path)
-        if classes:
-            raise InputError(
-                f"{path} holds pickled objects ({_listed(classes)}), which can run any code", _REMEDY
-            ) from error
-        raise InputError(f"{path} is not a file of weights: {_first_line(error)}", _REMEDY) from error
-    except Exception as error:  # a damaged file makes torch raise nearly anything
-        raise InputError(f"{path} cannot be read as weights: {_first_line(error)}", "save or copy it again") from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _pickled_classes(path: Path) -> list[str]:
-    try:
-        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    except Exception:  # not a zip archive of torch's: the loader's own message is the better one
-        return []
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
-
-
-def _state_dict(stored: Any, path: Path) -> dict[str, Tensor]:
-    """The mapping of names to tensors, however deep under the usual keys."""
-    level = stored
-    while isinstance(level, Mapping):
-        if level and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in level.items()):
-            return dict(level)
-        nested = [level[key] for key in _NESTS if isinstance(level.get(key), Mapping)]
-        if not nested:
-            raise InputError(
-                f"{path} holds no state dict: its keys are {_listed([str(key) for key in level]) or 'none'}",
-                f"{_REMEDY}, or under the key 'state_dict'",
-            )
-        level = nested[0]
-    raise InputError(f"{path} holds {type(level).__name__}, not a state dict", _REMEDY)
-
-
-def _without_prefixes(state: dict[str, Tensor]) -> Iterable[dict[str, Tensor]]:
-    """The state dict as it is, then without "_orig_mod." anywhere, then without each prefix that all keys share."""
+    What is beside a prefix is left out: a training module also keeps the weights of its loss, for example.
+    """
     yield state
-    state = {key.replace("_orig_mod.", ""): tensor for key, tensor in state.items()}
+    yield from _under_prefixes({key.replace("_orig_mod.", ""): tensor for key, tensor in state.items()})
+
+
+def _under_prefixes(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     yield state
-    while shared := [prefix for prefix in _PREFIXES if all(key.startswith(prefix) for key in state)]:
-        state = {key.removeprefix(shared[0]): tensor for key, tensor in state.items()}
-        yield state
+    for prefix in _PREFIXES:
+        part = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+        if part:
+            yield from _under_prefixes(part)
+
+
+def _with_ties(state: dict[str, Tensor], model: nn.Module, path: Path) -> dict[str, Tensor]:
+    """A tensor that the model has under several names may be stored once, as safetensors does, or equal each time."""
+    complete, names_of = dict(state), dict[int, list[str]]()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        names_of.setdefault(id(tensor), []).append(name)
+    for names in names_of.values():
+        stored = [name for name in names if name in state]
+        for name in stored[1:]:
+            if not torch.equal(state[name], state[stored[0]]):
+                raise InputError(
+                    f"weights {path} do not fit the model: {stored[0]} and {name} differ, and are one in the model",
+                    "build the model without tied weights",
+                )
+        complete |= {name: state[stored[0]] for name in names if stored}
+    return complete
 
 
 def _refuse_misfit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
@@ -150,14 +102,9 @@ def _refuse_misfit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
         if key in state and not is_lazy(tensor) and state[key].shape != tensor.shape
     ]
     kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", other_shape))
-    complaints = [f"{len(keys)} {kind}: {_listed(keys)}" for kind, keys in kinds if keys]
+    complaints = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in kinds if keys]
     if complaints:
         raise InputError(
             f"weights {path} do not fit the model; {'; '.join(complaints)}",
             "give the factory the arguments the model was trained with",
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,13 @@ FILES = {
     "module.pt": lambda path: torch.save(Net(), path),
     "nan.pt": non_finite,
     "text.pt": lambda path: path.write_text("not weights"),
+    "namespace.pt": lambda path: torch.save({"model": Net().state_dict(), "args": Namespace(units=4)}, path),
+    "folder": lambda path: path.mkdir(),
+    "comma.json": lambda path: path.write_text('{\n"units": 4,\n}'),
+    "list.json": lambda path: path.write_text("[4]"),
+    "twice.toml": lambda path: path.write_text("units = 4\nunits = 5\n"),
+    "width.toml": lambda path: path.write_text("width = 4\n"),
+    "args.yaml": lambda path: path.write_text("units: 4\n"),
     "empty.tsv": lambda path: path.write_text(""),
     "header.tsv": lambda path: path.write_text("text\tlabel\n"),
     "short.tsv": lambda path: path.write_text("text\tlabel\nthe film is good\tpositive\nthe film\n"),
@@ -119,6 +127,17 @@ CASES = {
     "a factory without a model": ({"--model": "reviewers:nothing"}, ["NoneType"]),
     "a wrong argument": ({"--model-arg": "width=3"}, ["width"]),
     "an argument without value": ({"--model-arg": "units"}, ["KEY=VALUE"]),
+    "a missing file of arguments": ({"--model-args": "absent.json"}, ["absent.json", "does not exist"]),
+    "broken JSON": ({"--model-args": "comma.json"}, ["comma.json:3"]),
+    "a list of arguments": ({"--model-args": "list.json"}, ["list.json", "not a table"]),
+    "an argument twice": ({"--model-args": "twice.toml"}, ["twice.toml", "line 2"]),
+    "a wrong argument in a file": ({"--model-args": "width.toml"}, ["width"]),
+    "another kind of arguments": ({"--model-args": "args.yaml"}, ["args.yaml", ".toml"]),
+    "a file for a module": ({"--model": "reviewers.py:Reader"}, ["reviewers.py", "write reviewers:Reader"]),
+    "objects beside the weights": ({"--weights": "namespace.pt"}, ["--safe-global argparse:Namespace"]),
+    "a safe global that is none": ({"--safe-global": "argparse:Absent"}, ["argparse", "Absent"]),
+    "a safe global that is dangerous": ({"--safe-global": "os:system"}, ["os:system", "any code"]),
+    "a folder without weights": ({"--weights": "folder"}, ["folder", "model.safetensors"]),
     "weights of another shape": (
         {"--weights": "wide.pt"},
         ["wide.pt", "rnn.weight_ih_l0 (15, 3) instead of (12, 3)", "head.weight"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +71,8 @@ def test_factory_gives_a_float_model_in_eval_mode(factories: str, tmp_path: Path
         ("{}", {}, "not of the form module:name"),
         ("{}:", {}, "not of the form module:name"),
         ("{}_none:build", {}, "there is no module"),
+        ("{}.py:build", {}, "names a file, not a module (write factories"),
+        ("./nets/{}.py:build", {}, "(write nets.factories"),
         ("{}:absent", {}, "has no attribute 'absent'"),
         ("{}:__name__", {}, "is str, not callable"),
         ("{}:ready", {}, "is a module already, not a factory"),
@@ -179,17 +180,6 @@ def test_pickled_module_never_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not a file of weights|pickled objects"):
         load_weights(Net(), tmp_path / "trap.pt")
     assert not (tmp_path / "sprung").exists()
-
-
-def test_torchscript_and_exported_programs(tmp_path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "script.pt")
-    with pytest.raises(InputError, match="TorchScript archive"):
-        load_weights(Net(), tmp_path / "script.pt")
-    (tmp_path / "program.pt2").write_bytes(b"anything")
-    with pytest.raises(InputError, match="exported program"):
-        load_weights(Net(), tmp_path / "program.pt2")
 
 
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
