@@ -71,10 +71,13 @@ class Convention:
             ) from error
 
 
-def observe(model: nn.Module, convention: Convention, batch: Batch) -> tuple[Any, list[Call]]:
+def observe(
+    model: nn.Module, convention: Convention, batch: Batch, *, keep_gates: bool = False
+) -> tuple[Any, list[Call]]:
     """Run a batch and watch: the raw output and the runs of the recurrent layers, checked against the batch.
 
     A state that the model keeps as an attribute is put back, so that every batch starts from the same one.
+    ``keep_gates`` as in ``watched``.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def observe(model: nn.Module, convention: Convention, batch: Batch) -> tuple[Any
     InputError
         If the model fails or its recurrent layers did not run over exactly these sequences and steps.
     """
-    raw, seen = _run(model, convention, batch, [reader.name for reader in convention.layers])
+    raw, seen = _run(model, convention, batch, [reader.name for reader in convention.layers], keep_gates)
     return raw, _calls(model, convention, batch, seen)
 
 
@@ -127,8 +130,10 @@ def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch, lay
     raise refusals[0]
 
 
-def _run(model: nn.Module, convention: Convention, batch: Batch, layers: Sequence[str]) -> tuple[Any, Watched]:
-    with attributes_kept(model), watched(model, layers) as seen:
+def _run(
+    model: nn.Module, convention: Convention, batch: Batch, layers: Sequence[str], keep_gates: bool = False
+) -> tuple[Any, Watched]:
+    with attributes_kept(model), watched(model, layers, keep_gates=keep_gates) as seen:
         raw = convention.run(model, batch)
     return raw, seen
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,23 +11,6 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 Mode = Literal["RNN_TANH", "RNN_RELU", "GRU", "LSTM"]
 Sequences = Tensor | PackedSequence
-
-SEQUENCE_OPERATIONS: dict[Callable[..., Any], Mode] = {
-    torch.rnn_tanh: "RNN_TANH",
-    torch.rnn_relu: "RNN_RELU",
-    torch.gru: "GRU",
-    torch.lstm: "LSTM",
-}
-CELL_OPERATIONS: dict[Callable[..., Any], Mode] = {
-    torch.rnn_tanh_cell: "RNN_TANH",
-    torch.rnn_relu_cell: "RNN_RELU",
-    torch.gru_cell: "GRU",
-    torch.lstm_cell: "LSTM",
-}
-_OPTIONS = ("params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
-_PADDED = ("input", "hx", *_OPTIONS, "batch_first")
-_PACKED = ("data", "batch_sizes", "hx", *_OPTIONS)
-_CELL = ("input", "hx", "w_ih", "w_hh", "b_ih", "b_hh")
 
 
 @dataclass(frozen=True)
@@ -68,8 +50,12 @@ class Piece:
     dropping : bool, whether dropout between the layers was active
     inputs : Tensor (T, B, D) or PackedSequence
     initial : h0, or (h0, c0), each (layers x directions, B, its width), in the order of the batch
-    output : Tensor (T, B, H x directions) or PackedSequence, states of the last layer
+    outputs : tuple of Tensor (T, B, H x directions) or PackedSequence, states by layer; None where torch ran a layer
+        and the one above it together, never for the last one
     final : h_n, or (h_n, c_n), shaped and ordered like ``initial``
+    cells : tuple of Tensor (T, B, H), by layer, then direction, in the order in which the direction reads; () where
+        torch did not show them
+    gates : tuple of Tensor (T, B, 4 H): i, f, g, o, likewise
     """
 
     mode: Mode
@@ -78,8 +64,17 @@ class Piece:
     dropping: bool
     inputs: Sequences
     initial: tuple[Tensor, ...]
-    output: Sequences
+    outputs: tuple[Sequences | None, ...]
     final: tuple[Tensor, ...]
+    cells: tuple[Tensor, ...] = ()
+    gates: tuple[Tensor, ...] = ()
+
+    @property
+    def output(self) -> Sequences:
+        """States of the last layer."""
+        last = self.outputs[-1]
+        assert last is not None
+        return last
 
     @property
     def steps(self) -> int:
@@ -157,97 +152,4 @@ def padded(sequences: Sequences) -> tuple[Tensor, Tensor]:
     if isinstance(sequences, PackedSequence):
         values, lengths = pad_packed_sequence(sequences)
         return values, lengths
-    return sequences, torch.full((sequences.shape[1],), sequences.shape[0], dtype=torch.int64)
-
-
-def is_packed(arguments: Sequence[Any], named: dict[str, Any]) -> bool:
-    """Whether a sequence operation was called in its form for packed sequences, in which the weights come fourth."""
-    return "batch_sizes" in named or (len(arguments) > 3 and isinstance(arguments[3], (list, tuple)))
-
-
-class PieceMaker:
-    """Copies what an operation is given before it runs, and what it gives after.
-
-    Parameters
-    ----------
-    operation : one of ``SEQUENCE_OPERATIONS`` or ``CELL_OPERATIONS``
-    arguments, named : as given to it
-    order : int64 (B,) or None
-        Places in the packed batch of the sequences as the caller has them; None where they are the same.
-    """
-
-    def __init__(
-        self, operation: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any], order: Tensor | None
-    ) -> None:
-        self._order = order
-        self._sizes: Tensor | None = None
-        self._weights: tuple[Weights, ...]
-        if operation in CELL_OPERATIONS:
-            self._mode = CELL_OPERATIONS[operation]
-            self._read_cell(dict(zip(_CELL, arguments, strict=False)) | named)
-        else:
-            self._mode = SEQUENCE_OPERATIONS[operation]
-            names = _PACKED if is_packed(arguments, named) else _PADDED
-            self._read_sequence(dict(zip(names, arguments, strict=False)) | named)
-
-    def _read_cell(self, given: dict[str, Any]) -> None:
-        self._cell, self._batch_first, self._bidirectional, self._dropping = True, False, False, False
-        self._weights = (Weights(given["w_ih"], given["w_hh"], given.get("b_ih"), given.get("b_hh"), None),)
-        self._inputs: Sequences = _copy(given["input"]).unsqueeze(0)
-        self._initial = tuple(_copy(state).unsqueeze(0) for state in _states(given["hx"]))
-
-    def _read_sequence(self, given: dict[str, Any]) -> None:
-        self._cell, self._batch_first = False, bool(given.get("batch_first", False))
-        self._bidirectional = bool(given["bidirectional"])
-        self._dropping = bool(given["train"]) and given["dropout"] > 0 and given["num_layers"] > 1
-        count = given["num_layers"] * (2 if self._bidirectional else 1)
-        self._weights = tuple(_layers(list(given["params"]), count, bool(given["has_biases"])))
-        self._sizes = given.get("batch_sizes")
-        self._inputs = self._sequences(given["data"] if "data" in given else given["input"])
-        self._initial = tuple(self._in_order(_copy(state)) for state in _states(given["hx"]))
-
-    def made(self, result: Any) -> Piece:
-        """The piece, once the operation has given its result."""
-        output: Sequences
-        if self._cell:
-            final = tuple(_copy(state).unsqueeze(0) for state in _states(result))
-            output = final[0]
-        else:
-            output = self._sequences(result[0])
-            final = tuple(self._in_order(_copy(state)) for state in result[1:])
-        return Piece(
-            self._mode,
-            self._weights,
-            self._bidirectional,
-            self._dropping,
-            self._inputs,
-            self._initial,
-            output,
-            final,
-        )
-
-    def _sequences(self, values: Tensor) -> Sequences:
-        if self._sizes is not None:
-            return PackedSequence(_copy(values), self._sizes, None, self._order)
-        return _copy(values.transpose(0, 1) if self._batch_first else values)
-
-    def _in_order(self, state: Tensor) -> Tensor:
-        return state if self._order is None else state.index_select(1, self._order)
-
-
-def _copy(values: Tensor) -> Tensor:
-    return values.detach().clone()
-
-
-def _states(given: Any) -> tuple[Tensor, ...]:
-    return (given,) if isinstance(given, Tensor) else tuple(given)
-
-
-def _layers(flat: list[Tensor], count: int, biased: bool) -> Iterator[Weights]:
-    """Torch's flat list: for each layer and direction W_ih, W_hh, b_ih and b_hh where biased, W_hr where projected."""
-    each = len(flat) // count
-    for start in range(0, len(flat), each):
-        tensors = flat[start : start + each]
-        biases = tensors[2:4] if biased else [None, None]
-        projection = tensors[-1] if each in (3, 5) else None
-        yield Weights(tensors[0], tensors[1], biases[0], biases[1], projection)
+    return sequences, torch.full((sequences.shape[1],), sequences.shape[0], dtype=torch.int64, device="cpu")

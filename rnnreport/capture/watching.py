@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
-from rnnreport.capture.recurrent import CELL_OPERATIONS, SEQUENCE_OPERATIONS, Piece, PieceMaker, is_packed
+from rnnreport.capture.operations import (
+    CELL_OPERATIONS,
+    SEQUENCE_OPERATIONS,
+    SequenceOperation,
+    is_packed,
+    run_cell,
+)
+from rnnreport.capture.recurrent import Piece
 from rnnreport.errors import InputError
 
 ROOT_NAME = "model"
@@ -51,7 +58,7 @@ class Watched:
 
 
 @contextmanager
-def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
+def watched(model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = False) -> Iterator[Watched]:
     """Watch a model while it runs inside the ``with`` block; nothing of this is left on it afterwards.
 
     Parameters
@@ -59,6 +66,9 @@ def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
     model : nn.Module
     layers : sequence of str
         Paths of modules whose outputs are kept.
+    keep_gates : bool
+        Let torch keep the gates of an LSTM as for training, where it can: cells and gates then cost little, but states
+        differ from those of an inference pass by rounding.
     """
     seen = Watched(outputs={name: [] for name in layers})
     running: list[_Frame] = []
@@ -72,7 +82,7 @@ def watched(model: nn.Module, layers: Sequence[str] = ()) -> Iterator[Watched]:
         if name in seen.outputs and module is first[name]:
             seen.outputs[name].append(_copied(output))
 
-    with followed(model, enter, leave), _Watch(model, seen.pieces, running):
+    with followed(model, enter, leave), _Watch(model, seen.pieces, running, keep_gates):
         yield seen
 
 
@@ -148,8 +158,9 @@ def _copied(output: Any) -> Tensor | PackedSequence | None:
 
 
 class _Watch(TorchFunctionMode):
-    def __init__(self, model: nn.Module, pieces: list[OwnedPiece], running: list[_Frame]) -> None:
+    def __init__(self, model: nn.Module, pieces: list[OwnedPiece], running: list[_Frame], keep_gates: bool) -> None:
         super().__init__()
+        self._keep_gates = keep_gates
         self._pieces = pieces
         self._running = running
         self._holders = {
@@ -175,9 +186,12 @@ class _Watch(TorchFunctionMode):
                 "the order of the sequences is not known",
                 "give the PackedSequence to an nn.RNN, nn.GRU or nn.LSTM that is a part of the model",
             )
-        maker = PieceMaker(func, args, named, packed.unsorted_indices if packed else None)
-        result = func(*args, **named)
-        self._pieces.append(self._owned(maker.made(result), innermost, _tensors(args, named)))
+        if func in CELL_OPERATIONS:
+            result, piece = run_cell(func, args, named)
+        else:
+            order = packed.unsorted_indices if packed else None
+            result, piece = SequenceOperation(func, args, named, order).run(self._keep_gates)
+        self._pieces.append(self._owned(piece, innermost, _tensors(args, named)))
         return result
 
     def _owned(self, piece: Piece, innermost: _Frame | None, given: list[Tensor]) -> OwnedPiece:

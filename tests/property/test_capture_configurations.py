@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rnnreport.capture.recurrent import RecurrentCall
-from rnnreport.capture.replay import Replayed, replay
+from rnnreport.capture.replay import EVERYTHING, Replayed, replay
 from rnnreport.capture.stitching import stitch
 from rnnreport.capture.watching import watched
 from rnnreport.results.recorded import StateKey
@@ -43,6 +43,7 @@ class Configuration:
     lengths: tuple[int, ...]
     way: str  # "module", "forward", "steps", "chunks"
     double: bool
+    keep_gates: bool
     seed: int
 
     @property
@@ -85,6 +86,7 @@ def configurations() -> st.SearchStrategy[Configuration]:
         lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4).map(tuple),
         way=st.sampled_from(["module", "forward", "steps", "chunks"]),
         double=st.booleans(),
+        keep_gates=st.booleans(),
         seed=st.integers(0, 10_000),
     )
 
@@ -114,10 +116,11 @@ def observe(configuration: Configuration) -> Observed:
         lengths.sort(reverse=True)
     inputs = [torch.randn(length, D, dtype=configuration.dtype) for length in lengths]
     given_initial, initial = initial_states(module, len(lengths), configuration)
-    with torch.no_grad(), watched(nn.ModuleDict({"inner": module})) as seen:
+    around = nn.ModuleDict({"inner": module})
+    with torch.no_grad(), watched(around, keep_gates=configuration.keep_gates) as seen:
         result = run(module, arranged(inputs, configuration), given_initial, configuration)
     (call,) = stitch(seen.pieces, max(lengths))
-    replayed = replay(call, gates=True)
+    replayed = replay(call, EVERYTHING)
     assert replayed.lengths.tolist() == lengths
     return Observed(module, call, replayed, inputs, initial, result)
 
