@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from rnnreport.cli import cli
 from rnnreport.results.folder import RunFolder
@@ -19,6 +21,12 @@ from rnnreport.results.schema import Performance
 
 def blocks(root: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def modules(root: Path) -> dict[str, str]:
+    """The Python blocks that begin with the name of their file."""
+    named = ((re.match(r"# (\w+\.py)\n", block), block) for block in blocks(root, "python"))
+    return {name[1]: block for name, block in named if name}
 
 
 def commands(root: Path) -> list[str]:
@@ -45,6 +53,8 @@ def shell(tmp_path_factory, root):
         return done.stdout
 
     (folder / "model.py").write_text(blocks(root, "python")[0])
+    for name, text in modules(root).items():
+        (folder / name).write_text(text)
     run.folder = folder
     for command in commands(root):
         if command.startswith(("python ", "rnnreport run ")):
@@ -65,6 +75,38 @@ def test_the_run_is_complete(shell):
     assert json.loads((folder.path / "summary.json").read_text())["run"] == "reader"
 
 
+@pytest.mark.parametrize("shape", ["lengths", "packed", "waves"])
+def test_models_of_each_shape_are_read_as_they_are_called(shell, root, rnnreport, monkeypatch, shape):
+    """The command as it stands makes a report; with known weights its states are those of each sequence alone."""
+    assert (shell.folder / "shapes" / shape / "report.html").stat().st_size > 1_000_000
+    (command,) = [command for command in commands(root) if f"--model {shape}:" in command]
+    monkeypatch.chdir(shell.folder)
+    monkeypatch.syspath_prepend(shell.folder)
+    monkeypatch.delitem(sys.modules, shape, raising=False)
+    options = command.split()[2:-1]
+    arguments = {"units": 12} if "units=12" in options else {}
+    torch.manual_seed(0)
+    model = getattr(importlib.import_module(shape), shape.title())(**arguments).eval()
+    torch.save(model.state_dict(), f"{shape}.pt")
+    outcome = rnnreport("capture", *options, f"known/{shape}", "--weights", f"{shape}.pt")
+    assert outcome.code == 0, outcome.err
+    folder = RunFolder.open(Path("known", shape))
+    probe, checkpoint = folder.probe(), folder.checkpoint(0)
+    sequences = np.split(probe.values if shape == "waves" else probe.tokens, np.cumsum(probe.lengths)[:-1])
+    states, outputs = [], []
+    model.rnn.batch_first = False
+    with torch.no_grad():
+        for sequence in sequences:
+            steps = torch.from_numpy(sequence)[:, None]
+            steps = steps if shape == "waves" else model.embedding(steps.long())
+            hidden = model.rnn(steps)[0][:, 0]
+            states.append(hidden)
+            outputs.append(model.head(hidden[-1]).softmax(0))
+    (key,) = [key for key in checkpoint.states if key.endswith(".fwd.h")]
+    np.testing.assert_allclose(checkpoint.states[key], torch.cat(states), atol=1e-6)
+    np.testing.assert_allclose(checkpoint.model_output, torch.stack(outputs), atol=1e-6)
+
+
 def test_the_other_commands_work_too(shell, root):
     rest = [command for command in commands(root) if command.startswith("rnnreport ")]
     done = [command for command in rest if not command.startswith(("rnnreport run ", "rnnreport demo"))]
@@ -79,7 +121,8 @@ def test_the_training_loop_records(shell, root, monkeypatch):
     monkeypatch.chdir(shell.folder)
     monkeypatch.syspath_prepend(shell.folder)
     model = importlib.import_module("model").Reader()
-    exec(blocks(root, "python")[1], {"model": model, "train_one_epoch": lambda _: 0.5})
+    (loop,) = [block for block in blocks(root, "python") if "recorder.epoch(" in block]
+    exec(loop, {"model": model, "train_one_epoch": lambda _: 0.5})
     folder = RunFolder.open(shell.folder / "training")
     assert folder.epochs() == list(range(1, 11))
     assert {line["train_loss"] for line in folder.metrics()} == {0.5}
