@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from rnnreport.errors import InputError
 from rnnreport.results.recorded import Probe
+
+_STEPS_PER_BATCH = 2**15
+_OUTPUTS_PER_BATCH = 2**24
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,25 @@ class Batch:
     def lengths(self) -> Tensor:
         """int64 (B,), on the CPU, where ``pack_padded_sequence`` wants it."""
         return torch.full((self.steps.shape[0],), self.steps.shape[1], dtype=torch.int64, device="cpu")
+
+
+def a_parameter(model: nn.Module) -> Tensor:
+    """The first floating-point parameter: tells device and dtype.
+
+    Raises
+    ------
+    InputError
+        If the model has none.
+    """
+    found = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), None)
+    if found is None:
+        raise InputError(f"{type(model).__name__} has no parameters", "give a recurrent network")
+    return found
+
+
+def step_budget(probe: Probe) -> int:
+    """Most steps in a batch, so that neither states nor a language model's outputs fill the memory."""
+    return min(_STEPS_PER_BATCH, _OUTPUTS_PER_BATCH // max(1, len(probe.vocabulary) * (probe.task == "language-model")))
 
 
 def equal_length_groups(probe: Probe) -> list[NDArray[np.int64]]:
@@ -73,8 +96,8 @@ def trial_batch(probe: Probe, like: Tensor) -> Batch:
     return make_batch(probe, np.resize(group, size), like)
 
 
-def make_batch(probe: Probe, sequences: NDArray[np.int64], like: Tensor) -> Batch:
-    """The batch of these sequences, which have one length.
+def make_batch(probe: Probe, sequences: NDArray[np.int64], like: Tensor, length: int | None = None) -> Batch:
+    """The batch of these sequences, which have one length, or of their beginnings.
 
     Parameters
     ----------
@@ -82,8 +105,10 @@ def make_batch(probe: Probe, sequences: NDArray[np.int64], like: Tensor) -> Batc
     sequences : int64 (B,)
     like : Tensor
         A parameter of the model: its device, and its dtype for continuous input.
+    length : int, optional
+        Only so many steps of each sequence, at most what the shortest has.
     """
-    steps = probe.offsets[sequences][:, None] + np.arange(probe.lengths[sequences[0]])
+    steps = probe.offsets[sequences][:, None] + np.arange(length or probe.lengths[sequences[0]])
     if probe.continuous:
         inputs = torch.from_numpy(probe.values[steps]).to(like)
     else:

@@ -32,7 +32,12 @@ _LINKS_OF_FORM: dict[Form, tuple[str, ...]] = {
     "logits": ("",),
     "log-probabilities": ("", "log_softmax"),
     "probabilities": ("", "softmax", "sigmoid"),
+    "label-logits": ("",),
+    "label-probabilities": ("", "sigmoid"),
+    "quantities": ("",),
 }
+
+HeadFunction = Callable[[nn.Module, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,20 @@ class ModuleCall:
 
 @dataclass(frozen=True)
 class Head:
-    """Modules applied one after the other, then a link function.
+    """What may map a state to the prediction.
 
     Attributes
     ----------
-    names : tuple of str, paths in the model
-    modules : tuple of nn.Module
-    link : str, "" or what the model applies after the last module
+    name : str, in words
+    function : function of states (n, H), which gives predictions (n, ...) in the form of the model's own output
     """
 
-    names: tuple[str, ...]
-    modules: tuple[nn.Module, ...]
-    link: str
+    name: str
+    function: Callable[[Tensor], Tensor]
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Predictions (n, K) of states (n, H), in the form of the model's own output."""
-        values = states
-        for module in self.modules:
-            values = module(values)
-        return _LINKS[self.link](values).reshape(len(states), -1)
-
-    def __str__(self) -> str:
-        return " then ".join([f"`{name}`" for name in self.names] + [self.link] * bool(self.link))
+        """Predictions (n, K) of states (n, H)."""
+        return self.function(states).reshape(len(states), -1)
 
 
 @contextmanager
@@ -107,39 +104,62 @@ def last_linear_output(calls: Sequence[ModuleCall]) -> Tensor | None:
     return next((call.output for call in reversed(calls) if isinstance(call.module, nn.Linear)), None)
 
 
-def candidate_chains(model: nn.Module, calls: Sequence[ModuleCall], path: str | None) -> list[list[ModuleCall]]:
-    """Runs of modules that may be the head, longest first; only the named one where a path is given.
+def candidate_heads(calls: Sequence[ModuleCall], form: Form) -> list[Head]:
+    """Runs of modules, one after the other, that may be the head, longest first.
 
     Longest first, because a module that is nearly the identity before training (a normalisation) is part of the head.
+    """
+    steps = [call for call in calls if call.outermost and not isinstance(call.module, (nn.Dropout, nn.Identity))]
+    steps = steps[-_LONGEST_CHAIN:]
+    bounds = [(start, stop) for start in range(len(steps)) for stop in range(start + 1, len(steps) + 1)]
+    chains = [steps[start:stop] for start, stop in sorted(bounds, key=lambda pair: pair[0] - pair[1])]
+    return [head for chain in chains for head in _with_links([(call.name, call.module) for call in chain], form)]
+
+
+def given_heads(model: nn.Module, given: str | HeadFunction, form: Form) -> list[Head]:
+    """The heads that may be meant by the path of a module, or by a function of model and states.
 
     Raises
     ------
     InputError
-        If the model has no module ``path``.
+        If the model has no such module.
     """
-    if path is not None:
-        try:
-            return [[ModuleCall(path, model.get_submodule(path), None, True)]]
-        except AttributeError as error:
-            linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-            raise InputError(
-                f"the model has no module {path!r} for its head",
-                f"its linear modules are: {', '.join(linear) or 'none'}",
-            ) from error
-    steps = [call for call in calls if call.outermost and not isinstance(call.module, (nn.Dropout, nn.Identity))]
-    steps = steps[-_LONGEST_CHAIN:]
-    bounds = [(start, stop) for start in range(len(steps)) for stop in range(start + 1, len(steps) + 1)]
-    return [steps[start:stop] for start, stop in sorted(bounds, key=lambda pair: pair[0] - pair[1])]
+    if not isinstance(given, str):
+        name = f"{getattr(given, '__module__', '')}:{getattr(given, '__qualname__', type(given).__name__)}"
+        return [Head(f"`{name}`", partial(given, model))]
+    try:
+        return _with_links([(given, model.get_submodule(given))], form)
+    except AttributeError as error:
+        linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        raise InputError(
+            f"the model has no module {given!r} for its head",
+            f"its linear modules are: {', '.join(linear) or 'none'}",
+        ) from error
 
 
-def find_head(
-    chains: Sequence[Sequence[ModuleCall]], states: Tensor, predictions: Tensor, form: Form
-) -> tuple[Head | None, float]:
-    """The first chain that maps the states to the predictions.
+def _with_links(chain: Sequence[tuple[str, nn.Module]], form: Form) -> list[Head]:
+    """The modules, one after the other, with everything that the model may apply after the last one."""
+    names = [f"`{name}`" for name, _ in chain]
+    modules = [module for _, module in chain]
+    return [
+        Head(" then ".join([*names, link] if link else names), partial(_applied, modules, _LINKS[link]))
+        for link in _LINKS_OF_FORM[form]
+    ]
+
+
+def _applied(modules: Sequence[nn.Module], link: Callable[[Tensor], Tensor], states: Tensor) -> Tensor:
+    values = states
+    for module in modules:
+        values = module(values)
+    return link(values)
+
+
+def find_head(heads: Sequence[Head], states: Tensor, predictions: Tensor, form: Form) -> tuple[Head | None, float]:
+    """The first head that maps the states to the predictions.
 
     Parameters
     ----------
-    chains : from ``candidate_chains``
+    heads : candidates
     states : Tensor (B, H)
     predictions : Tensor (B, K), the model's own
     form : of the predictions
@@ -151,29 +171,32 @@ def find_head(
         The smallest error of all candidates tried until then; infinite where none can be applied.
     """
     smallest = float("inf")
-    for chain in chains:
-        for link in _LINKS_OF_FORM[form]:
-            head = Head(tuple(call.name for call in chain), tuple(call.module for call in chain), link)
-            try:
-                error = largest_error(head(states), predictions)
-            except Exception:  # a module that does not take a state raises whatever it likes: not a head
-                continue
-            smallest = min(smallest, error)
-            if error <= TOLERANCE:
-                return head, error
+    for head in heads:
+        try:
+            error = largest_error(head(states), predictions, form)
+        except Exception:  # a module that does not take a state raises whatever it likes: not a head
+            continue
+        smallest = min(smallest, error)
+        if error <= TOLERANCE:
+            return head, error
     return None, smallest
 
 
-def largest_error(values: Tensor, predictions: Tensor) -> float:
-    """Largest difference, relative to max(1, |prediction|); equal infinities and NaN in both places count as none."""
+def largest_error(values: Tensor, predictions: Tensor, form: Form) -> float:
+    """Largest difference; equal infinities and NaN in both places count as none.
+
+    It is relative to max(1, |prediction|), or, as quantities have a unit of their own, to the largest of them.
+    """
     if values.shape != predictions.shape:
         return float("inf")
     same = (values == predictions) | (values.isnan() & predictions.isnan())
-    error = ((values - predictions).abs() / predictions.abs().clamp(min=1)).masked_fill(same, 0)
+    sizes = predictions.abs()
+    unit = sizes.nan_to_num(0, 0).max() if form == "quantities" else sizes.clamp(min=1)
+    error = ((values - predictions).abs() / unit).masked_fill(same, 0)
     return float(error.nan_to_num(nan=float("inf"), posinf=float("inf")).max())
 
 
-def reading_of(chains: Sequence[Sequence[ModuleCall]], states: Tensor, predictions: Tensor, form: Form) -> str:
+def reading_of(heads: Sequence[Head], states: Tensor, predictions: Tensor, form: Form) -> str:
     """What the head reads when it is not the last state: "mean", "maximum", "sum" over the steps, or "" (unknown).
 
     Parameters
@@ -181,5 +204,5 @@ def reading_of(chains: Sequence[Sequence[ModuleCall]], states: Tensor, predictio
     states : Tensor (B, T, H)
     """
     summaries = {"mean": states.mean(dim=1), "maximum": states.amax(dim=1), "sum": states.sum(dim=1)}
-    verified = (name for name, summary in summaries.items() if find_head(chains, summary, predictions, form)[0])
+    verified = (name for name, summary in summaries.items() if find_head(heads, summary, predictions, form)[0])
     return next(verified, "")

@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
-from rnnreport.capture.batches import Batch, equal_length_batches, make_batch, trial_batch
+from rnnreport.capture.batches import Batch, a_parameter, make_batch, trial_batch
 from rnnreport.capture.calling import Adapter, Call, Convention, find_convention, first_tensor, observe
-from rnnreport.capture.heads import (
-    TOLERANCE,
-    Head,
-    ModuleCall,
-    calls_after_recurrence,
-    candidate_chains,
-    find_head,
-    largest_error,
-    last_linear_output,
-    reading_of,
+from rnnreport.capture.expected import (
+    NOWHERE,
+    Expected,
+    Reading,
+    Trial,
+    default_call,
+    find_expected,
+    last_layer_key,
 )
+from rnnreport.capture.heads import HeadFunction, calls_after_recurrence, last_linear_output
 from rnnreport.capture.layers import LayerCall, refuse_unknown
 from rnnreport.capture.outputs import (
     OutputReader,
@@ -30,15 +28,10 @@ from rnnreport.capture.outputs import (
     refuse_other_classes,
     refuse_unless_per_sequence,
 )
-from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import replay
-from rnnreport.errors import InputError
-from rnnreport.results.recorded import Probe, StateKey
+from rnnreport.results.recorded import PER_SEQUENCE, Probe, StateKey
 
 RECORDED_KINDS = ("h", "c")
-
-_STEPS_PER_BATCH = 2**15
-_OUTPUTS_PER_BATCH = 2**24
 
 
 @dataclass(frozen=True)
@@ -50,8 +43,7 @@ class Inspection:
     convention : Convention
     widths : dict of StateKey to int, the recorded states and their numbers of units; the default state first
     reader : OutputReader, or None where the corpus has no labels
-    head : Head, or None where there is none that holds
-    sentence : str, how the expected prediction is obtained, or why there is none
+    expected : Expected, how the prediction of each step is obtained
     architecture : dict with "cell" (str), "layers", "units", "parameters" (int) and "bidirectional" (bool); all but
         "parameters", which is of the whole model, are those of the default state
     """
@@ -59,34 +51,14 @@ class Inspection:
     convention: Convention
     widths: dict[StateKey, int]
     reader: OutputReader | None
-    head: Head | None
-    sentence: str
+    expected: Expected
     architecture: dict[str, Any]
-
-
-def a_parameter(model: nn.Module) -> Tensor:
-    """The first floating-point parameter: tells device and dtype.
-
-    Raises
-    ------
-    InputError
-        If the model has none.
-    """
-    found = next((parameter for parameter in model.parameters() if parameter.is_floating_point()), None)
-    if found is None:
-        raise InputError(f"{type(model).__name__} has no parameters", "give a recurrent network")
-    return found
-
-
-def step_budget(probe: Probe) -> int:
-    """Most steps in a batch, so that neither states nor a language model's outputs fill the memory."""
-    return min(_STEPS_PER_BATCH, _OUTPUTS_PER_BATCH // max(1, len(probe.vocabulary) * (probe.task == "language-model")))
 
 
 def inspect_model(
     model: nn.Module,
     probe: Probe,
-    head: str | None,
+    head: str | HeadFunction | None,
     adapter: Adapter | None,
     batch_size: int,
     layers: Sequence[str] = (),
@@ -97,8 +69,8 @@ def inspect_model(
     ----------
     model : nn.Module
     probe : Probe
-    head : str, optional
-        Path of the module that maps a state to the prediction.
+    head : str or function (model, states) -> predictions, optional
+        What maps a state to the prediction: the path of a module, or a function.
     adapter : function, optional
     batch_size : int
     layers : sequence of str
@@ -117,26 +89,16 @@ def inspect_model(
     widths = _widths(calls)
     architecture = _architecture(model, calls)
     if probe.task == "unlabelled":
-        sentence = "There is no expected prediction: the corpus has no labels."
-        return Inspection(convention, widths, None, None, sentence, architecture)
+        nothing = Expected(None, NOWHERE, "There is no expected prediction: the corpus has no labels.")
+        return Inspection(convention, widths, None, nothing, architecture)
     output = first_tensor(raw)
-    if probe.task != "classification":
+    if probe.task not in PER_SEQUENCE:
         reader = _step_reader(model, convention, output, probe, trial)
-        return Inspection(convention, widths, reader, None, _step_sentence(widths), architecture)
-    reader = _sequence_reader(output, probe, trial, later)
-    chains = candidate_chains(model, later, head)
-    found, reason = _find_sequence_head(chains, reader.predictions(raw, trial), calls, reader)
-    unconfirmed = Inspection(convention, widths, reader, found, reason, architecture)
-    if found is not None:
-        found, reason = _confirm(model, probe, unconfirmed, batch_size)
-    if head is not None and found is None:
-        raise InputError(f"head {head!r} does not hold: {reason}", "name the module that reads the last state")
-    return Inspection(convention, widths, reader, found, reason, architecture)
-
-
-def default_call(calls: list[Call]) -> Call:
-    """The run whose last layer's states are shown first: the last one that reads forward."""
-    return next((call for call in reversed(calls) if isinstance(call, LayerCall) or not call.backward), calls[-1])
+        return Inspection(convention, widths, reader, Expected(None, NOWHERE, _step_sentence(widths)), architecture)
+    reader = _sequence_reader(output, probe, trial, last_linear_output(later))
+    reading = Reading(model, probe, convention, reader, batch_size)
+    expected = find_expected(reading, Trial(trial, raw, calls, later), head)
+    return Inspection(convention, widths, reader, expected, architecture)
 
 
 def _architecture(model: nn.Module, calls: list[Call]) -> dict[str, Any]:
@@ -157,16 +119,9 @@ def _widths(calls: list[Call]) -> dict[StateKey, int]:
         for key, states in replay(call).states.items()
         if key.kind in RECORDED_KINDS
     }
-    default = [_last_layer_key(calls, kind) for kind in RECORDED_KINDS]
+    default = [last_layer_key(calls, kind) for kind in RECORDED_KINDS]
     ordered = [key for key in default if key in found] + [key for key in found if key not in default]
     return {key: found[key] for key in ordered}
-
-
-def _last_layer_key(calls: list[Call], kind: str) -> StateKey:
-    call = default_call(calls)
-    if isinstance(call, LayerCall):
-        return StateKey(call.name, 0, "fwd", kind)
-    return StateKey(call.name, call.layers - 1, "rev" if call.backward else "fwd", kind)
 
 
 def _step_reader(model: nn.Module, convention: Convention, output: Tensor, probe: Probe, trial: Batch) -> OutputReader:
@@ -175,7 +130,7 @@ def _step_reader(model: nn.Module, convention: Convention, output: Tensor, probe
     layout = find_layout(output, alone, trial)
     outputs = output.numel() // trial.steps.size
     refuse_other_classes(outputs, probe)
-    return OutputReader(layout, outputs, form_of(output.reshape(-1, outputs), None))
+    return OutputReader(layout, outputs, form_of(output.reshape(-1, outputs), None, probe.task))
 
 
 def _step_sentence(widths: dict[StateKey, int]) -> str:
@@ -184,60 +139,8 @@ def _step_sentence(widths: dict[StateKey, int]) -> str:
     return f"The prediction of each step is the model's own output at that step.{caution}"
 
 
-def _sequence_reader(output: Tensor, probe: Probe, trial: Batch, later: list[ModuleCall]) -> OutputReader:
+def _sequence_reader(output: Tensor, probe: Probe, trial: Batch, last_linear: Tensor | None) -> OutputReader:
     refuse_unless_per_sequence(output, trial)
     outputs = output.numel() // len(trial.sequences)
     refuse_other_classes(outputs, probe)
-    return OutputReader("sequences", outputs, form_of(output.reshape(-1, outputs), last_linear_output(later)))
-
-
-def _find_sequence_head(
-    chains: list[list[ModuleCall]], predictions: Tensor, calls: list[Call], reader: OutputReader
-) -> tuple[Head | None, str]:
-    """The head that holds on the trial batch, or the reason why there is none."""
-    if any(isinstance(call, RecurrentCall) and (call.bidirectional or call.backward) for call in calls):
-        return None, (
-            "There is no expected prediction: the model reads in both directions, so the state of a step already knows "
-            "what follows."
-        )
-    states = last_layer(calls)
-    found, error = find_head(chains, states[:, -1], predictions, reader.form)
-    if found is not None:
-        return found, ""
-    reading = reading_of(chains, states, predictions, reader.form)
-    if reading:
-        return None, (
-            f"There is no expected prediction: the model predicts from the {reading} of its states over all steps, not "
-            "from the last one."
-        )
-    closest = f"the closest differs by {error:.2g}" if np.isfinite(error) else "none of them takes a state"
-    return None, (
-        "There is no expected prediction: no module that runs after the recurrent layers maps the last state to the "
-        f"model's output ({closest}), as with attention or a head that also reads something else."
-    )
-
-
-def last_layer(calls: list[Call]) -> Tensor:
-    """States (B, T, H) of the last layer of the recurrent layers that ran last."""
-    return replay(default_call(calls)).states[_last_layer_key(calls, "h")]
-
-
-def _confirm(model: nn.Module, probe: Probe, found: Inspection, batch_size: int) -> tuple[Head | None, str]:
-    """Apply the head to the last state of every sequence of the probe set and compare with the model's output."""
-    assert found.head is not None and found.reader is not None
-    worst = 0.0
-    for places in equal_length_batches(probe, batch_size, step_budget(probe)):
-        batch = make_batch(probe, places, a_parameter(model))
-        raw, calls = observe(model, found.convention, batch)
-        expected = found.reader.predictions(raw, batch)
-        worst = max(worst, largest_error(found.head(last_layer(calls)[:, -1]), expected))
-    if worst <= TOLERANCE:
-        return found.head, (
-            f"The expected prediction of a step is {found.head}, the model's own head, applied to the state of that "
-            f"step; at the last step it equals the model's output in all {len(probe.lengths)} sequences of the probe "
-            f"set (largest difference {worst:.1g})."
-        )
-    return None, (
-        f"There is no expected prediction: {found.head}, applied to the last state, differs from the model's output by "
-        f"up to {worst:.2g} on the probe set."
-    )
+    return OutputReader("sequences", outputs, form_of(output.reshape(-1, outputs), last_linear, probe.task))

@@ -55,7 +55,7 @@ def make_manifest(
         corpus=corpus_info,
         probe_sha256=probe_sha256(probe),
         state_keys=tuple(str(key) for key in found.widths),
-        head=found.sentence,
+        head=found.expected.sentence,
         seed=seed,
         versions={
             "numpy": np.__version__,

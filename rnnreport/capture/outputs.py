@@ -1,4 +1,4 @@
-"""Reading a model's output: which axis is which, and whether it is logits, log-probabilities or probabilities."""
+"""Reading a model's output: which axis is which, and whether it is logits, probabilities or quantities."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torch import Tensor
 from rnnreport.capture.batches import Batch
 from rnnreport.capture.calling import first_tensor
 from rnnreport.errors import InputError
-from rnnreport.results.recorded import Probe
+from rnnreport.results.recorded import NUMERIC, Floats, Probe, Task
 
 Layout = Literal["sequences", "batch-first", "time-first"]
-Form = Literal["logits", "log-probabilities", "probabilities"]
+Form = Literal["logits", "log-probabilities", "probabilities", "label-logits", "label-probabilities", "quantities"]
 
 _SUM_TOLERANCE = 1e-4
+_NOUNS: dict[Task, str] = {"multi-label": "labels", "regression": "quantities", "step-regression": "quantities"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class OutputReader:
     ----------
     layout : "sequences" (one prediction per sequence), "batch-first" or "time-first" (one per step)
     outputs : int, numbers per prediction: the classes, or 1 where two classes share one logit
-    form : what the numbers are
+    form : what the numbers are: of classes that exclude each other (logits, log-probabilities, probabilities), of
+        labels that do not (label-logits, label-probabilities), or quantities
     """
 
     layout: Layout
@@ -55,6 +57,31 @@ class OutputReader:
         if self.layout == "batch-first":
             return tensor.reshape(sequences, steps, self.outputs)
         return tensor.reshape(steps, sequences, self.outputs).transpose(0, 1)
+
+    def recorded(self, predictions: Tensor) -> Floats:
+        """What is recorded of predictions, float32 (..., K): probabilities of the classes or labels, or quantities.
+
+        Raises
+        ------
+        InputError
+            If what was taken for probabilities of labels is none.
+        """
+        return self._answers(predictions).detach().to("cpu", torch.float32).numpy()
+
+    def _answers(self, predictions: Tensor) -> Tensor:
+        if self.form == "quantities":
+            return predictions
+        if self.form == "label-logits":
+            return torch.sigmoid(predictions)
+        if self.form != "label-probabilities":
+            return self.probabilities(predictions)
+        if ((predictions < 0) | (predictions > 1)).any():
+            raise InputError(
+                "the model's outputs were taken for probabilities, because a trial batch's were between 0 and 1, and "
+                f"now they reach from {float(predictions.min()):.3g} to {float(predictions.max()):.3g}",
+                "let the model return the logits of an nn.Linear, or the sigmoid of them",
+            )
+        return predictions
 
     def log_probabilities(self, predictions: Tensor) -> Tensor:
         """Natural logarithms of the class probabilities, (..., K)."""
@@ -122,7 +149,7 @@ def refuse_unless_per_sequence(output: Tensor, batch: Batch) -> None:
 
 
 def refuse_other_classes(outputs: int, probe: Probe) -> None:
-    """Raise unless the model has as many outputs as the corpus has classes (or one for two).
+    """Raise unless the model has as many outputs as the corpus has classes (or one for two), labels or quantities.
 
     Raises
     ------
@@ -135,31 +162,40 @@ def refuse_other_classes(outputs: int, probe: Probe) -> None:
                 f"the model has {outputs} outputs, the vocabulary {len(probe.vocabulary)} tokens",
                 "give the vocabulary the model was trained with",
             )
-    elif outputs != len(probe.class_names) and (outputs, len(probe.class_names)) != (1, 2):
+        return
+    known, noun = len(probe.class_names), _NOUNS.get(probe.task, "classes")
+    shared = noun == "classes" and (outputs, known) == (1, 2)
+    if outputs != known and not shared:
+        wanted = "a target for each output" if probe.task in NUMERIC else f"all {noun}"
         raise InputError(
-            f"the model has {outputs} outputs, the corpus {len(probe.class_names)} classes "
-            f"({', '.join(probe.class_names[:20])})",
-            "give all classes in the model's order (--classes a,b,c)",
+            f"the model has {outputs} outputs, the corpus {known} {noun} ({', '.join(probe.class_names[:20])})",
+            f"give {wanted} in the model's order (--classes a,b,c)",
         )
 
 
-def form_of(output: Tensor, last_linear: Tensor | None) -> Form:
+def form_of(output: Tensor, last_linear: Tensor | None, task: Task) -> Form:
     """What a model's numbers are.
 
-    Several outputs tell it themselves: probabilities add up to one. A single output is compared with the last linear
-    module's: it is a probability where it is that one's sigmoid.
+    The outputs for several classes tell it themselves: probabilities add up to one. A single output is compared with
+    the last linear module's: it is a probability where it is that one's sigmoid. Labels have logits where a number is
+    below 0 or above 1, or where the last linear module gave them; otherwise probabilities.
 
     Parameters
     ----------
     output : Tensor (..., K)
     last_linear : Tensor or None
         What the last ``nn.Linear`` of the model gave in the same pass.
+    task : Task
     """
+    linear = None if last_linear is None or last_linear.numel() != output.numel() else last_linear.reshape(output.shape)
+    if task in NUMERIC:
+        return "quantities"
+    if task == "multi-label":
+        within = bool(((output >= 0) & (output <= 1)).all())
+        return "label-probabilities" if within and (linear is None or not linear.equal(output)) else "label-logits"
     if output.shape[-1] == 1:
-        if last_linear is None or last_linear.numel() != output.numel():
-            return "logits"
-        squashed = torch.sigmoid(last_linear).reshape(output.shape)
-        return "probabilities" if torch.allclose(output, squashed, 0.0, _SUM_TOLERANCE) else "logits"
+        squashed = linear is not None and torch.allclose(output, torch.sigmoid(linear), 0.0, _SUM_TOLERANCE)
+        return "probabilities" if squashed else "logits"
     if _sums_to_one(output):
         return "probabilities"
     return "log-probabilities" if _sums_to_one(output.exp()) else "logits"

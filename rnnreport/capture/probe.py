@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -78,14 +79,16 @@ def _chosen(corpus: Corpus, max_steps: int) -> list[int]:
     lengths = [len(values) for values in corpus.inputs]
     if sum(lengths) <= max_steps:
         return list(range(len(lengths)))
-    ranked = sorted(range(len(lengths)), key=lambda index: (_id_hash(corpus.sequence_ids[index]), index))
+    ranked = hash_order(corpus.sequence_ids)
     totals = np.cumsum([lengths[index] for index in ranked])
     count = max(1, int(np.searchsorted(totals, max_steps, side="right")))
     return sorted(ranked[:count])
 
 
-def _id_hash(sequence_id: str) -> str:
-    return hashlib.sha256(sequence_id.encode("utf-8", errors="surrogatepass")).hexdigest()
+def hash_order(sequence_ids: Sequence[str]) -> list[int]:
+    """Places of the ids in the order of their SHA-256, ties by place: the order in which all samples are drawn."""
+    digests = [hashlib.sha256(name.encode("utf-8", errors="surrogatepass")).digest() for name in sequence_ids]
+    return sorted(range(len(digests)), key=digests.__getitem__)
 
 
 def _targets(corpus: Corpus, chosen: list[int]) -> Ints:

@@ -9,31 +9,30 @@ import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnreport.capture.batches import Batch, equal_length_batches, make_batch
-from rnnreport.capture.calling import Adapter, Call, observe
-from rnnreport.capture.heads import TOLERANCE, Head, largest_error
-from rnnreport.capture.inspection import Inspection, a_parameter, inspect_model, step_budget
+from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, step_budget
+from rnnreport.capture.calling import Adapter, observe
+from rnnreport.capture.heads import HeadFunction
+from rnnreport.capture.inspection import Inspection, inspect_model
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.manifest import info_of, make_manifest, refuse_other_run
-from rnnreport.capture.outputs import OutputReader
+from rnnreport.capture.pages import Pages
+from rnnreport.capture.prefixes import prefix_outputs
 from rnnreport.capture.probe import make_probe
-from rnnreport.capture.replay import replay
+from rnnreport.capture.scores import evaluate
 from rnnreport.errors import InputError, RecordingWarning, RnnReportError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import refuse_hidden, unwrapped
-from rnnreport.progress import note, track
+from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Floats, Probe, StateKey
-
-TOP = 5
+from rnnreport.results.recorded import Checkpoint, Probe, StateKey
 
 _SHOW_PROGRESS_FROM = 8  # batches
 
@@ -69,8 +68,9 @@ class Recorder:
         Of the analyses that draw random numbers.
     max_steps : int
         Budget of the probe set that is made of a corpus.
-    head : str, optional
-        Path of the module that maps a state to the prediction; found by itself where there is one.
+    head : str or function (model, states) -> predictions, optional
+        What maps a state to the prediction, where it is not found by itself: the path of a module, or a function of
+        states (n, H) that gives what the model returns (n, K).
     adapter : function (model, inputs, lengths) -> output, optional
         For models that are not called as ``model(inputs)`` or ``model(inputs, lengths)``.
     layers : sequence of str
@@ -97,7 +97,7 @@ class Recorder:
         weights_sha256: str = "",
         seed: int = 0,
         max_steps: int = 50_000,
-        head: str | None = None,
+        head: str | HeadFunction | None = None,
         adapter: Adapter | None = None,
         layers: Sequence[str] = (),
         batch_size: int = 256,
@@ -105,7 +105,7 @@ class Recorder:
         self.model = unwrapped(model)
         self.probe = make_probe(probe, max_steps) if isinstance(probe, Corpus) else probe
         self.folder = RunFolder(Path(run))
-        self._head_path = head
+        self._head = head
         self._adapter = adapter
         self._layers = tuple(layers)
         self._batch_size = batch_size
@@ -131,12 +131,12 @@ class Recorder:
     def inspection(self) -> Inspection:
         """What is known about the model."""
         with torch.inference_mode(False), untouched(self.model):
-            return inspect_model(self.model, self.probe, self._head_path, self._adapter, self._batch_size, self._layers)
+            return inspect_model(self.model, self.probe, self._head, self._adapter, self._batch_size, self._layers)
 
     @property
     def head(self) -> str:
         """One sentence: how the expected prediction is obtained, or why there is none."""
-        return self.inspection.sentence
+        return self.inspection.expected.sentence
 
     @property
     def state_keys(self) -> tuple[StateKey, ...]:
@@ -153,7 +153,7 @@ class Recorder:
         epoch : int
             0 (before training) or more.
         **metrics : numbers, tensors of one element
-            Stored beside the epoch. Without any, accuracy and cross-entropy on the probe set are.
+            Stored beside the epoch. Without any, those of the probe set are (see ``evaluate``).
         """
         try:
             self.record(epoch, **metrics)
@@ -197,7 +197,7 @@ class Recorder:
         """
         refuse_hidden(self.model)  # sharded since: a pass on this rank alone would wait for the others
         found = self.inspection
-        pages = _Pages(self.probe, found)
+        pages = Pages(self.probe, found)
         like = a_parameter(self.model)
         # a training framework may call in inference mode, whose tensors could not be trained on with
         with torch.inference_mode(False), untouched(self.model):
@@ -205,6 +205,12 @@ class Recorder:
                 batch = make_batch(self.probe, places, like)
                 raw, calls = observe(self.model, found.convention, batch)
                 pages.fill(batch, raw, calls)
+            if found.reader is not None and found.expected.prefixes.size:
+                places = found.expected.prefixes
+                outputs, _ = prefix_outputs(
+                    self.model, self.probe, found.convention, found.reader, places, self._batch_size
+                )
+                pages.fill_prefixes(places, outputs)
         return pages.checkpoint(epoch)
 
     def _batches(self, epoch: int) -> Iterable[NDArray[np.int64]]:
@@ -212,77 +218,6 @@ class Recorder:
         if len(batches) < _SHOW_PROGRESS_FROM:
             return batches
         return track(batches, f"states of epoch {epoch}", len(batches))
-
-
-class _Pages:
-    """The arrays of one checkpoint, allocated once and filled batch by batch."""
-
-    def __init__(self, probe: Probe, found: Inspection) -> None:
-        steps, sequences, classes = int(probe.lengths.sum()), len(probe.lengths), len(probe.class_names)
-        self._probe = probe
-        self._found = found
-        per_sequence = probe.task == "classification"
-        per_step = probe.task == "tagging" or found.head is not None
-        words = steps if probe.task == "language-model" else 0
-        self._states = {key: np.empty((steps, width), np.float32) for key, width in found.widths.items()}
-        self._model_output = np.empty((sequences, classes) if per_sequence else (0, 0), np.float32)
-        self._step_output = np.empty((steps, classes) if per_step else (0, 0), np.float32)
-        self._surprisal = np.full(words, np.nan, np.float32)
-        self._top_tokens = np.full((words, TOP), -1, np.int32)
-        self._top_probabilities = np.zeros((words, TOP), np.float32)
-        self._head_error = 0.0
-
-    def fill(self, batch: Batch, raw: Any, calls: list[Call]) -> None:
-        rows = batch.steps.reshape(-1)
-        states = {key: values for call in calls for key, values in replay(call).states.items()}
-        for key, table in self._states.items():
-            table[rows] = _numpy(states[key].flatten(0, 1))
-        reader = self._found.reader
-        if reader is None:
-            return
-        predictions = reader.predictions(raw, batch)
-        if self._probe.task == "classification":
-            self._model_output[batch.sequences] = _numpy(reader.probabilities(predictions))
-            if self._found.head is not None:
-                default = states[next(iter(self._found.widths))]
-                self._fill_expected(rows, reader, self._found.head, default, predictions)
-        elif self._probe.task == "tagging":
-            self._step_output[rows] = _numpy(reader.probabilities(predictions.flatten(0, 1)))
-        else:
-            self._fill_language(rows, reader.log_probabilities(predictions.flatten(0, 1)))
-
-    def _fill_expected(
-        self, rows: NDArray[np.int64], reader: OutputReader, head: Head, states: Tensor, predictions: Tensor
-    ) -> None:
-        expected = head(states.flatten(0, 1))
-        self._step_output[rows] = _numpy(reader.probabilities(expected))
-        last = expected.reshape(*states.shape[:2], -1)[:, -1]
-        self._head_error = max(self._head_error, largest_error(last, predictions))
-
-    def _fill_language(self, rows: NDArray[np.int64], log_probabilities: Tensor) -> None:
-        targets = torch.from_numpy(self._probe.targets[rows].astype(np.int64)).to(log_probabilities.device)
-        chosen = log_probabilities.gather(1, targets.clamp(min=0).unsqueeze(1)).squeeze(1)
-        self._surprisal[rows] = _numpy(torch.where(targets >= 0, -chosen, torch.nan))
-        best = log_probabilities.topk(min(TOP, log_probabilities.shape[1]), dim=1)
-        self._top_tokens[rows, : best.indices.shape[1]] = best.indices.cpu().numpy()
-        self._top_probabilities[rows, : best.values.shape[1]] = _numpy(best.values.exp())
-
-    def checkpoint(self, epoch: int) -> Checkpoint:
-        if self._head_error > TOLERANCE:
-            note(
-                f"epoch {epoch}: the head no longer gives the model's own output (difference {self._head_error:.2g}); "
-                "the expected predictions of this epoch are left out"
-            )
-            self._step_output.fill(np.nan)
-        return Checkpoint(
-            epoch=epoch,
-            states={str(key): values for key, values in self._states.items()},
-            step_output=self._step_output,
-            model_output=self._model_output,
-            surprisal=self._surprisal,
-            top_tokens=self._top_tokens,
-            top_probabilities=self._top_probabilities,
-        )
 
 
 def _rank() -> int:
@@ -308,30 +243,3 @@ def _number(name: str, value: SupportsFloat) -> float:
         raise InputError(
             f"the metric {name!r} is no number: {error}", "give numbers or tensors of one element"
         ) from error
-
-
-def _numpy(values: Tensor) -> Floats:
-    return values.detach().to("cpu", torch.float32).numpy()
-
-
-def evaluate(checkpoint: Checkpoint, probe: Probe) -> dict[str, float]:
-    """Accuracy (share) and cross-entropy (nats) of a checkpoint on the probe set, from the model's own outputs.
-
-    Over sequences (classification), steps (tagging) or predicted tokens (language model). Probabilities below the
-    smallest normal float32 count as that one (87.3 nats). Empty for an unlabelled corpus.
-    """
-    if probe.task == "language-model":
-        answered = probe.targets >= 0
-        if not answered.any():
-            return {}
-        right = checkpoint.top_tokens[answered, 0] == probe.targets[answered]
-        surprisal = checkpoint.surprisal[answered].astype(np.float64)
-        return {"accuracy": float(right.mean()), "cross_entropy": float(surprisal.mean())}
-    if probe.task == "unlabelled":
-        return {}
-    tagging = probe.task == "tagging"
-    output, truth = (checkpoint.step_output, probe.targets) if tagging else (checkpoint.model_output, probe.labels)
-    chosen = output[np.arange(len(truth)), truth].astype(np.float64)
-    right = (output.argmax(axis=1) == truth) & np.isfinite(chosen)
-    surprisal = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
-    return {"accuracy": float(right.mean()), "cross_entropy": float(surprisal.mean())}

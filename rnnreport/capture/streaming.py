@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnnreport.capture.batches import equal_length_batches, make_batch
+from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, step_budget
 from rnnreport.capture.calling import observe
-from rnnreport.capture.inspection import Inspection, a_parameter, step_budget
+from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.replay import replay
 from rnnreport.formulas import BANDS, MOST_WORDS, changes, kept_rates

@@ -391,12 +391,29 @@ def test_prediction_in_an_output(raw: Any, found: bool) -> None:
 
 def test_forms_are_told_by_their_sums() -> None:
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-    assert form_of(logits, None) == "logits"
-    assert form_of(logits.softmax(-1), None) == "probabilities"
-    assert form_of(logits.log_softmax(-1), None) == "log-probabilities"
+    assert form_of(logits, None, "classification") == "logits"
+    assert form_of(logits.softmax(-1), None, "tagging") == "probabilities"
+    assert form_of(logits.log_softmax(-1), None, "language-model") == "log-probabilities"
     one = logits[:, :1]
-    assert form_of(one, one) == "logits"
-    assert form_of(one.sigmoid(), one) == "probabilities"
+    assert form_of(one, one, "classification") == "logits"
+    assert form_of(one.sigmoid(), one, "classification") == "probabilities"
+
+
+def test_labels_and_quantities_have_forms_of_their_own() -> None:
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    assert form_of(logits, None, "multi-label") == "label-logits"
+    assert form_of(logits.sigmoid(), logits, "multi-label") == "label-probabilities"
+    assert form_of(logits.sigmoid(), None, "multi-label") == "label-probabilities"
+    small = logits.abs() / 10
+    assert form_of(small, small, "multi-label") == "label-logits"  # the last linear module gave them as they are
+    for task in ("regression", "step-regression"):
+        assert form_of(logits.softmax(-1), None, task) == "quantities"  # type: ignore[arg-type]
+    recorded = OutputReader("sequences", 3, "label-logits").recorded(logits)
+    np.testing.assert_allclose(recorded, logits.sigmoid().numpy())
+    np.testing.assert_array_equal(OutputReader("sequences", 3, "label-probabilities").recorded(small), small.numpy())
+    np.testing.assert_array_equal(OutputReader("sequences", 3, "quantities").recorded(logits), logits.numpy())
+    with pytest.raises(InputError, match=r"taken for probabilities, because .* and now they reach from -\d"):
+        OutputReader("sequences", 3, "label-probabilities").recorded(logits)
 
 
 @pytest.mark.parametrize("form", ["logits", "log-probabilities", "probabilities"])

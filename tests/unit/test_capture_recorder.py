@@ -15,8 +15,9 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor, nn
 
 from rnnreport.capture.probe import make_probe, probe_sha256
-from rnnreport.capture.recorder import Recorder, evaluate
+from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.run import capture_run, epochs_of
+from rnnreport.capture.scores import evaluate
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus, load_corpus
 from rnnreport.load.files import sha256_of
