@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from rnnreport.capture.calling import Adapter
+from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.streaming import stream_responses
@@ -32,7 +33,7 @@ def capture_run(
     source: str,
     weights: Path | None,
     checkpoints: Sequence[Path] = (),
-    head: str | None = None,
+    head: str | HeadFunction | None = None,
     adapter: Adapter | None = None,
     layers: Sequence[str] = (),
     max_steps: int = 50_000,
