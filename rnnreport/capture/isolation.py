@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, eager, without gradients; the model and all random generators are afterwards what they were.
+    """Evaluation mode, eager, without gradients and in the precision of the weights, not that of an autocast around.
+
+    The model and all random generators are afterwards what they were.
 
     ``no_grad`` rather than ``inference_mode``: a model that keeps a tensor of the pass for later (a carried state, a
     cache) could not train on with an inference tensor.
@@ -28,8 +30,16 @@ def untouched(model: nn.Module) -> Iterator[None]:
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = sorted({parameter.device for parameter in model.parameters() if parameter.is_cuda}, key=str)
     try:
-        with torch.random.fork_rng(devices=devices), torch.no_grad(), _uncompiled(), attributes_kept(model):
+        with (
+            torch.random.fork_rng(devices=devices),
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+            _uncompiled(),
+            attributes_kept(model),
+        ):
             model.eval()
+            _drop_autocast(model)
             yield
     finally:
         random.setstate(python_state)
@@ -59,6 +69,13 @@ def attributes_kept(model: nn.Module) -> Iterator[None]:
             for name in table.keys() - kept.keys():
                 del table[name]
             table.update(kept)
+
+
+def _drop_autocast(model: nn.Module) -> None:
+    """Take off the autocast that accelerate, and so the Hugging Face Trainer, puts around the forward of a model."""
+    for module in model.modules():
+        if "_original_forward" in module.__dict__:
+            module.__dict__["forward"] = module.__dict__["_original_forward"]
 
 
 def _uncompiled() -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnreport.capture.recorder import Recorder
 from rnnreport.results.recorded import Probe
@@ -19,6 +20,18 @@ torch.set_num_threads(1)
 
 V, H, K = 7, 5, 2
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_forward_hooks_with_kwargs")
+
+
+class Packed(nn.Module):
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(V, 4), nn.Linear(2 * H, K)
+        self.rnn = nn.LSTM(4, H, layers, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        inputs = pack_padded_sequence(self.embed(tokens), lengths, batch_first=True, enforce_sorted=False)
+        output: Tensor = self.head(pad_packed_sequence(self.rnn(inputs)[0], batch_first=True)[0].mean(dim=1))
+        return output
 
 
 def probe() -> Probe:
@@ -122,6 +135,31 @@ def test_a_failing_model_is_left_alone_too(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="shapes cannot be multiplied"):
         recorder.record(0)
     assert picture(model) == before
+
+
+def test_mixed_precision_around_the_recorder_stays_outside(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Net()
+    plain = Recorder(model, probe(), tmp_path / "run").capture(0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        other = Recorder(model, probe(), tmp_path / "run").capture(0)
+        assert torch.is_autocast_enabled("cpu")
+    for key, values in plain.states.items():
+        np.testing.assert_array_equal(other.states[key], values)
+    np.testing.assert_array_equal(other.step_output, plain.step_output)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_nothing_is_made_on_the_default_device(layers: int, tmp_path: Path) -> None:
+    """What is made without a device would be on "meta", where there are no numbers, or on the GPU of the user."""
+    torch.manual_seed(0)
+    model = Packed(layers)
+    plain = Recorder(model, probe(), tmp_path / "run").capture(0)
+    with torch.device("meta"):
+        other = Recorder(model, probe(), tmp_path / "run").capture(0)
+    assert len(plain.states) == 4 * layers
+    for key, values in plain.states.items():
+        np.testing.assert_array_equal(other.states[key], values)
 
 
 def test_no_pad_reaches_the_model(tmp_path: Path) -> None:

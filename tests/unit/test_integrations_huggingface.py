@@ -146,6 +146,18 @@ def test_a_recorded_training_is_the_same_training(corpus: Corpus, tmp_path: Path
         assert torch.equal(one, other)
 
 
+def test_a_training_in_mixed_precision_is_recorded_in_that_of_the_weights(corpus: Corpus, tmp_path: Path) -> None:
+    """The trainer puts an autocast around the forward of the model."""
+    watch = Watch(torch.from_numpy(corpus.inputs[0]).long()[None])
+    trainer = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run"), watch], bf16=True)
+    folder = RunFolder.open(tmp_path / "run")
+    assert "`fc`" in folder.manifest().head
+    check(folder, trainer, watch)
+    alone = train(corpus, tmp_path, [], bf16=True).model
+    for one, other in zip(trainer.model.parameters(), alone.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_every_second_epoch_and_the_last(corpus: Corpus, tmp_path: Path) -> None:
     train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run", every=2)], epochs=3)
     assert RunFolder.open(tmp_path / "run").epochs() == [2, 3]
