@@ -65,7 +65,7 @@ def _capture(
     model_args: Path | None,
     weights: Path | None,
     checkpoints: str | None,
-    safe_globals: tuple[str, ...],
+    safe_global: tuple[str, ...],
     corpus: Path,
     tokenizer: str,
     vocabulary: Path | None,
@@ -73,7 +73,7 @@ def _capture(
     sequence_length: int,
     head: str | None,
     adapter: str | None,
-    layers: tuple[str, ...],
+    layer: tuple[str, ...],
     name: str,
     max_steps: int,
     seed: int,
@@ -93,7 +93,7 @@ def _capture(
         corpus, tokenizer=tokenizer, vocabulary=vocabulary, sequence_length=sequence_length, classes=classes
     )
     folder = RunFolder(path)
-    with allowing(safe_globals):
+    with allowing(safe_global):
         capture_run(
             load_model(model, arguments, weights),
             data,
@@ -102,9 +102,9 @@ def _capture(
             source=model,
             weights=weights,
             checkpoints=earlier,
-            head=head,
+            head=import_callable(head, "head") if head and ":" in head else head,
             adapter=import_callable(adapter, "adapter") if adapter else None,
-            layers=layers,
+            layers=layer,
             max_steps=max_steps,
             seed=seed,
             command=options.command_line(),

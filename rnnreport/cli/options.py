@@ -83,16 +83,14 @@ _CAPTURE = [
     ),
     _model(
         "--safe-global",
-        "safe_globals",
         multiple=True,
         metavar="MOD:CLASS",
         help="Class that files of weights may hold besides tensors, if you trust them. Repeatable.",
     ),
     _model("--adapter", metavar="MOD:FUNC", help="Function that calls a model of unusual signature."),
-    _model("--head", metavar="NAME", help="Module that maps a state to class scores, if not found."),
+    _model("--head", metavar="PATH|MOD:FUNC", help="What maps a state to the prediction, if not found."),
     _model(
         "--layer",
-        "layers",
         multiple=True,
         metavar="PATH",
         help="Module whose output is a state, one vector per step, for cells of your own. Repeatable.",

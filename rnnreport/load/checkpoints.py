@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -69,12 +70,16 @@ def allowing(specs: Iterable[str]) -> AbstractContextManager[Any]:
     names: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
     for spec in specs:
         found = import_callable(spec, "safe global")
-        if not (isinstance(found, type) or spec in _NUMPY_FUNCTIONS) or re.split("[.:]", spec)[0] in _DANGEROUS:
+        if not _can_be_allowed(spec, found):
             raise InputError(f"safe global {spec!r} cannot be allowed: it could run any code", "only classes can be")
         names += [(found, spec.replace(":", ".")), (found, f"__main__.{found.__name__}")]
         if found is np.dtype:  # each type of number has a class of its own, made by its instances
             names += [getattr(np.dtypes, kind) for kind in np.dtypes.__all__]
     return torch.serialization.safe_globals(names)
+
+
+def _can_be_allowed(spec: str, found: Any) -> bool:
+    return (isinstance(found, type) or spec in _NUMPY_FUNCTIONS) and re.split("[.:]", spec)[0] not in _DANGEROUS
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -140,12 +145,18 @@ def _refusal(path: Path, message: str) -> InputError:
         found = _REASON.search(message)
         return InputError(f"{path} is not a file of weights: {found[1] if found else message.splitlines()[0]}", _REMEDY)
     what = f"{path} holds pickled objects ({listed(blocked)}), which can run any code"
-    places = [name.rpartition(".") for name in blocked]
-    if any(module.partition(".")[0] in _DANGEROUS for module, _, _ in places):
+    specs = [":".join(name.rsplit(".", 1)) for name in blocked]
+    if not all(_can_be_allowed(spec, _if_imported(spec)) for spec in specs):
         return InputError(what, _REMEDY)
-    options = [f"--safe-global {module.replace('__main__', 'SCRIPT')}:{name}" for module, _, name in places]
-    script = ", SCRIPT being the module that was run to train" if any(m == "__main__" for m, _, _ in places) else ""
-    return InputError(what, f"{_REMEDY}; or, if you trust who made the file, add {' '.join(options)}{script}")
+    options = " ".join(f"--safe-global {spec.replace('__main__:', 'SCRIPT:')}" for spec in specs)
+    script = ", SCRIPT being the module that was run to train" if "SCRIPT:" in options else ""
+    return InputError(what, f"{_REMEDY}; or, if you trust who made the file, add {options}{script}")
+
+
+def _if_imported(spec: str) -> Any:
+    """What a name means, where its module is imported already; else a class is taken for granted."""
+    module, _, name = spec.partition(":")
+    return object if module == "__main__" else getattr(sys.modules.get(module), name, object)
 
 
 def _blocked(path: Path, message: str) -> list[str]:

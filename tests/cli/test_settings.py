@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
+
+from rnnreport.cli import cli
 
 
 def limit_of(outcome) -> str:
@@ -45,6 +48,20 @@ def test_a_bad_file_is_one_line_and_two(rnnreport, text):
     outcome = rnnreport("render", "run")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
+
+
+def test_every_option_is_set_by_its_own_name():
+    for command in cli.commands.values():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert f"--{option.name.replace('_', '-')}" in option.opts
+
+
+def test_a_text_where_several_are_allowed(rnnreport):
+    Path("rnnreport.toml").write_text('model-arg = "units=5"\n')
+    outcome = rnnreport("run", "--model", "a:b", "--corpus", "c.tsv", "--out", "run")
+    assert outcome.code == 2
+    assert "--model-arg" in outcome.error
 
 
 def test_a_table_that_is_none(rnnreport):
