@@ -39,10 +39,10 @@ def run_cell(operation: Callable[..., Any], arguments: Sequence[Any], named: dic
     """Run one of ``CELL_OPERATIONS``: its result, and what it received and gave."""
     given = dict(zip(_CELL, arguments, strict=False)) | named
     weights = Weights(given["w_ih"], given["w_hh"], given.get("b_ih"), given.get("b_hh"), None)
-    inputs = _copy(given["input"]).unsqueeze(0)
-    initial = tuple(_copy(state).unsqueeze(0) for state in _states(given["hx"]))
+    inputs = _copy(given["input"], weights.input).unsqueeze(0)
+    initial = tuple(_copy(state, weights.input).unsqueeze(0) for state in _states(given["hx"]))
     result = operation(*arguments, **named)
-    final = tuple(_copy(state).unsqueeze(0) for state in _states(result))
+    final = tuple(_copy(state, weights.input).unsqueeze(0) for state in _states(result))
     return result, Piece(CELL_OPERATIONS[operation], (weights,), False, False, inputs, initial, (final[0],), final)
 
 
@@ -90,16 +90,17 @@ class SequenceOperation:
             function, arguments, named = self._call
             result = function(*arguments, **named)
             outputs, final = [self._turned(result[0])], result[1:]
-        seen = [self._sequences(output) for output in (*outputs[:-1], _copy(outputs[-1]))]
+        like = self._weights[0].input
+        seen = [self._sequences(each) for each in (*(o.to(like.dtype) for o in outputs[:-1]), _copy(outputs[-1], like))]
         piece = Piece(
             SEQUENCE_OPERATIONS[self._operation],
             self._weights,
             self._sides == 2,
             self._dropping,
-            self._sequences(_copy(self._inputs)),
-            tuple(self._in_order(_copy(state)) for state in self._states),
+            self._sequences(_copy(self._inputs, like)),
+            tuple(self._in_order(_copy(state, like)) for state in self._states),
             (*[None] * (self._layers - len(seen)), *seen),
-            tuple(self._in_order(_copy(state)) for state in final),
+            tuple(self._in_order(_copy(state, like)) for state in final),
             tuple(one.c for one in passes),
             tuple(one.gates for one in passes),
         )
@@ -165,9 +166,9 @@ class SequenceOperation:
         return state if self._order is None else state.index_select(1, self._order)
 
 
-def _copy(values: Tensor) -> Tensor:
-    """A copy, contiguous."""
-    return values.detach().clone(memory_format=torch.contiguous_format)
+def _copy(values: Tensor, weights: Tensor) -> Tensor:
+    """A copy, contiguous, in the precision of the weights: a model may run its layers under an autocast of its own."""
+    return values.detach().to(weights.dtype, copy=True, memory_format=torch.contiguous_format)
 
 
 def _states(given: Any) -> tuple[Tensor, ...]:

@@ -149,6 +149,35 @@ def test_mixed_precision_around_the_recorder_stays_outside(tmp_path: Path) -> No
     np.testing.assert_array_equal(other.step_output, plain.step_output)
 
 
+class Mixed(nn.Module):
+    """Runs in another precision than that of its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.linear, self.head = nn.Embedding(V, 4), nn.Linear(4, 4), nn.Linear(H, K)
+        self.rnn = nn.LSTM(4, H, 2, batch_first=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states, (_, self.cells) = self.rnn(self.linear(self.embed(tokens)))
+            self.states = states
+            output: Tensor = self.head(states[:, -1])
+            return output
+
+
+def test_mixed_precision_within_the_model_is_recorded_as_the_model_ran(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Mixed()
+    states = Recorder(model, probe(), tmp_path / "run").capture(0).states
+    tokens = torch.from_numpy(probe().tokens[:3]).long()[None]
+    with torch.no_grad():
+        model(tokens)
+    assert model.states.dtype == torch.bfloat16
+    np.testing.assert_array_equal(states["rnn.1.fwd.h"][:3], model.states[0].float().numpy())
+    for layer in (0, 1):  # the cells follow from states that were rounded
+        np.testing.assert_allclose(states[f"rnn.{layer}.fwd.c"][2], model.cells[layer, 0].float().numpy(), atol=5e-3)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_nothing_is_made_on_the_default_device(layers: int, tmp_path: Path) -> None:
     """What is made without a device would be on "meta", where there are no numbers, or on the GPU of the user."""
