@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
+from rnnreport.cli import main
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
@@ -204,6 +206,97 @@ def test_head_by_path(tmp_path: Path) -> None:
         record(model, probe, tmp_path, head="nose")
     _, sentence = record(Net(nn.Sequential(nn.Linear(H, 3))), probe, tmp_path, head="tail.0")
     assert "`tail.0`" in sentence
+
+
+class Functional(Net):
+    """Reads the last state by a matrix of its own, which no module applies."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Identity())
+        self.matrix = nn.Parameter(torch.randn(H, 3))
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.rnn(inputs)[0][:, -1] @ self.matrix
+
+
+def by_matrix(model: Any, states: Tensor) -> Tensor:
+    """Predictions (n, K) of states (n, H)."""
+    return states @ model.matrix  # type: ignore[no-any-return]
+
+
+def fails(model: nn.Module, states: Tensor) -> Tensor:
+    raise ValueError("no such thing")
+
+
+def test_head_by_function(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, probe = Functional(), series_probe()
+    _, sentence = record(model, probe, tmp_path)
+    assert "no module that runs after the recurrent layers" in sentence
+    recorder = Recorder(model, probe, tmp_path, head=by_matrix)
+    checkpoint = recorder.capture(0)
+    assert recorder.head.startswith("The expected prediction of a step is `tests.unit.test_capture_heads:by_matrix`, ")
+    for number, (_, states) in enumerate(alone(model, probe)):
+        with torch.no_grad():
+            expected = (states @ model.matrix).softmax(-1)
+        rows = slice(*probe.offsets[number : number + 2])
+        np.testing.assert_allclose(checkpoint.step_output[rows], expected.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "head", "complaint"),
+    [
+        (
+            Functional,
+            lambda model, states: states @ model.matrix + 1e-3,
+            r"<lambda>` does not hold: .* differs by 0.001 ",
+        ),
+        (
+            Functional,
+            fails,
+            r"fails` fails on states of shape \(3, 6\): ValueError: no such thing at test_capture_heads",
+        ),
+        (Functional, lambda model, states: states, r"gives 6 outputs for a state, the model has 3 "),
+        (Functional, lambda model, states: None, r"<lambda>` fails on states of shape"),
+        (
+            lambda: Mean(nn.Linear(H, 3)),
+            lambda model, states: model.tail(states),
+            "does not hold: .* from the mean of its",
+        ),
+        (lambda: Net(nn.Linear(H, 3)), "rnn", r"head `rnn` fails on states of shape \(3, 6\): "),
+        (
+            lambda: Net(nn.Linear(2 * H, 3), bidirectional=True),
+            "tail",
+            "head 'tail' does not hold: the model reads in both directions",
+        ),
+    ],
+)
+def test_heads_that_do_not_hold_are_refused_precisely(model: Any, head: Any, complaint: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(InputError, match=complaint):
+        Recorder(model(), series_probe(), tmp_path, head=head)
+
+
+def test_head_by_function_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_head.py").write_text(
+        "import torch\nfrom torch import nn\n\n\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.embed, self.rnn = nn.Embedding(5, 4), nn.GRU(4, 3, batch_first=True)\n\n"
+        "    def forward(self, tokens):\n"
+        "        return read(self, self.rnn(self.embed(tokens))[0][:, -1])\n\n\n"
+        "def read(model, states):\n"
+        "    return states[:, :2] - states[:, 2:]\n"
+    )
+    (tmp_path / "a.tsv").write_text("text\tlabel\n" + "a b c\tx\nb a\ty\nc c a\tx\n" * 4)
+    (tmp_path / "words.json").write_text('["a", "b", "c", "d", "e"]')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    options = ["--model", "own_head:Net", "--corpus", "a.tsv", "--vocabulary", "words.json", "--out", "run"]
+    assert main(["capture", *options, "--head", "own_head:read"]) == 0
+    assert "is `own_head:read`, the model's own head" in RunFolder.open(tmp_path / "run").manifest().head
+    assert main(["capture", *options, "--head", "own_head:nose", "--force"]) == 2
 
 
 def test_other_number_of_classes_names_both(tmp_path: Path) -> None:
