@@ -5,10 +5,14 @@ Source: Ming et al., "Understanding Hidden Memories of Recurrent Neural Networks
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.results.recorded import Doubles, Floats
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 BANDS = (9, 25, 75, 91)  # percentiles of a response: the central 82% and the central 50%
 MOST_WORDS = 300  # most frequent tokens whose responses are kept
@@ -51,7 +55,13 @@ def kept_rates(states: Floats, offsets: NDArray[np.int64]) -> Doubles:
     first[offsets[:-1]] = True
     later = np.flatnonzero(~first)
     now, before = states[later], states[later - 1]
-    smaller = np.minimum(np.abs(now), np.abs(before))
-    kept = np.where(np.sign(now) == np.sign(before), smaller, 0).sum(axis=1, dtype=np.float64)
+    kept = kept_parts(now, before).sum(axis=1, dtype=np.float64)
     size = np.abs(before).sum(axis=1, dtype=np.float64)
     return np.asarray(np.divide(kept, size, out=np.zeros_like(size), where=size > 0))
+
+
+def kept_parts(now: NDArray[Real], before: NDArray[Real]) -> NDArray[Real]:
+    """What each unit keeps of its previous magnitude: the smaller one of both, 0 where the sign turned."""
+    kept = np.minimum(np.abs(now), np.abs(before))
+    kept[np.sign(now) != np.sign(before)] = 0
+    return kept

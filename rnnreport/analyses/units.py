@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
+from rnnreport.analyses.information import mean_kept_rates
 from rnnreport.analyses.responses import Responses, kept_rate_summary, mean_responses, word_responses
 from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.formulas import changes, kept_rates
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, Probe, StateKey
+from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import Unavailable, Units
 
 _GUIDE = (
@@ -64,9 +65,8 @@ def analyse_units(
     else:
         responses = Responses(streamed.mean, streamed.bands, streamed.explained)
         kept = streamed.kept_rate
-    unbounded = StateKey.parse(scope).kind == "c"
-    clusters = cocluster(_scaled(responses.mean) if unbounded else responses.mean, params.cocluster)
-    links, association = _strengths(responses.mean, clusters)
+    clusters = cocluster(responses.mean, params.cocluster)
+    links, association = strengths(responses.mean, clusters)
     epochs, along = _along_training(scope, folder, probe, step_words, responses.mean, params)
     return Units(
         scope=scope,
@@ -76,20 +76,22 @@ def analyse_units(
         response_by_epoch=along,
         explained=responses.explained,
         kept_rate=kept,
+        modes=clusters.modes,
         ks=clusters.ks,
         word_labels=clusters.row_labels,
         unit_labels=clusters.column_labels,
         links=links,
         association=association,
+        kept_by_cluster=mean_kept_rates(states, probe.offsets, clusters.column_labels, clusters.ks),
         stability=clusters.stability,
         cut=clusters.cut,
+        default_mode=clusters.default_mode,
         default_k=clusters.default_k,
         activation=states[sample.steps],
         params=asdict(params.cocluster)
         | {
-            "weights": "raw: responses shifted by their minimum",
-            "scaling": "each unit divided by its standard deviation over words" if unbounded else "none",
-            "default_k": "the most stable k of at least 3, the larger one where equal",
+            "shift": "by the lowest value where that is negative (raw, scaled)",
+            "default": "the most stable mode and k of at least 3, to two decimals; the larger k where equal",
             "steps": len(states) if streamed is None else streamed.steps,
             "occurrences_behind_bands": "all" if streamed is None else f"at most {streamed.sampled}",
         },
@@ -111,25 +113,18 @@ def _along_training(
     return np.array(epochs, np.int32), np.stack([*earlier, last])
 
 
-def _scaled(response: Floats) -> Floats:
-    """Cell states are unbounded: without this a few large units would decide everything after the shift."""
-    deviation = response.std(axis=0)
-    return (response / np.where(deviation > 0, deviation, 1)).astype(np.float32)
-
-
-def _strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:
-    """Link strengths (k, kmax, kmax) and word associations (k, W); see ``Units``."""
+def strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:
+    """Link strengths (M, k, kmax, kmax) and word associations (M, k, W); see ``Units``."""
     largest = int(clusters.ks.max())
-    links = np.full((clusters.ks.size, largest, largest), np.nan, np.float32)
+    links = np.full((len(clusters.modes), clusters.ks.size, largest, largest), np.nan, np.float32)
     association = np.zeros(clusters.row_labels.shape, np.float32)
-    for index, k in enumerate(clusters.ks):
-        words = np.equal.outer(clusters.row_labels[index], np.arange(k)).astype(np.float64)
-        units = np.equal.outer(clusters.column_labels[index], np.arange(k)).astype(np.float64)
+    for place in np.ndindex(association.shape[:2]):
+        k, rows = int(clusters.ks[place[1]]), clusters.row_labels[place]
+        words = np.equal.outer(rows, np.arange(k)).astype(np.float64)
+        units = np.equal.outer(clusters.column_labels[place], np.arange(k)).astype(np.float64)
         to_cluster = _mean(response @ units, units.sum(axis=0))
-        links[index, :k, :k] = _mean((words.T @ to_cluster).T, words.sum(axis=0)).T
-        own = to_cluster[np.arange(len(response)), clusters.row_labels[index]]
-        unassigned = clusters.row_labels[index] == UNASSIGNED
-        association[index] = np.where(unassigned, 0, np.nan_to_num(own))
+        links[place][:k, :k] = _mean((words.T @ to_cluster).T, words.sum(axis=0)).T
+        association[place] = np.where(rows == UNASSIGNED, 0, np.nan_to_num(to_cluster[np.arange(len(response)), rows]))
     return links, association
 
 

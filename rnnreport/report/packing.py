@@ -9,8 +9,9 @@ import numpy as np
 
 from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
-from rnnreport.results.schema import Comparison, Dynamics, Projection, Sequences, Units, Words
+from rnnreport.results.schema import Comparison, Dynamics, Projection, Sequences
 
 
 def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
@@ -28,8 +29,11 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "kind": "report",
         "task": run.manifest.task,
         "states": [state_title(units.scope) for units in run.units],
-        "words": words and _pack_words(words, payload),
-        "units": [_pack_units(f"units{place}", units, payload) for place, units in enumerate(run.units)],
+        "words": words and pack_words(words, payload),
+        "units": [
+            pack_units(f"units{place}", units, sequences.lengths if sequences else np.zeros(0, np.int32), payload)
+            for place, units in enumerate(run.units)
+        ],
         "sequences": sequences and _pack_sequences("sequences", sequences, payload),
         "map": projection and _pack_projection(projection, payload),
         "dynamics": dynamics and _pack_dynamics(dynamics, payload),
@@ -46,35 +50,6 @@ def describe_comparison(comparison: Comparison, sequences: Sequence[Sequences], 
         "task": sequences[0].task,
         "runs": list(comparison.runs),
         "sequences": [_pack_sequences(f"run{place}", run, payload) for place, run in enumerate(sequences)],
-    }
-
-
-def _pack_words(words: Words, payload: Payload) -> dict[str, Any]:
-    payload.add_integers("words.counts", words.counts)
-    payload.add_integers("words.steps", words.step_words)
-    payload.add_reals("words.shapes", words.shapes, bits=8)
-    return {"names": list(words.names), "prototypes": bool(words.shapes.size)}
-
-
-def _pack_units(prefix: str, units: Units, payload: Payload) -> dict[str, Any]:
-    payload.add_reals(f"{prefix}.response", units.response)
-    payload.add_reals(f"{prefix}.bands", units.bands)
-    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
-    payload.add_integers(f"{prefix}.wordLabels", units.word_labels)
-    payload.add_integers(f"{prefix}.unitLabels", units.unit_labels)
-    payload.add_reals(f"{prefix}.links", units.links)
-    payload.add_reals(f"{prefix}.association", units.association)
-    payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
-    payload.add_reals(f"{prefix}.activation", units.activation, bits=8)
-    return {
-        "prefix": prefix,
-        "ks": units.ks.tolist(),
-        "stability": [_rounded(value) for value in units.stability],
-        "cut": [_rounded(value) for value in units.cut],
-        "defaultK": units.default_k,
-        "epochs": units.epochs.tolist(),
-        "clip": _rounded(np.nanquantile(np.abs(units.response), 0.98) if units.response.size else 1.0),
-        "activationClip": _rounded(np.nanquantile(np.abs(units.activation), 0.98) if units.activation.size else 1.0),
     }
 
 

@@ -1,6 +1,6 @@
 """The numbers of a page, once: typed arrays in one gzip'd block, described by a small JSON directory.
 
-``templates/assets/core.js`` reads it. Real numbers travel as 8- or 16-bit codes; the largest code means "no value".
+``templates/assets/core.js`` reads it. Most real numbers travel as 8- or 16-bit codes, the largest meaning "no value".
 """
 
 from __future__ import annotations
@@ -41,16 +41,27 @@ class Payload:
         array : real, any shape
         bits : 8 or 16; the largest error is the range divided by twice the number of codes
         """
-        top = 2**bits - 2
-        finite = np.isfinite(array)
-        low = float(array[finite].min()) if finite.any() else 0.0
-        step = (float(array[finite].max()) - low) / top if finite.any() else 0.0
-        scaled = np.where(finite, array.astype(np.float64) - low, 0) / (step or 1)
-        codes = np.where(finite, np.round(scaled), top + 1)
-        kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
-        self._add(name, codes.astype(kind), {"low": low, "step": step})
+        codes, lows, spacings = _codes(array.reshape(-1, 1), bits)
+        self._add(name, codes.reshape(array.shape), {"low": lows[0], "step": spacings[0]})
 
-    def _add(self, name: str, array: NDArray[Any], extra: dict[str, float]) -> None:
+    def add_exact(self, name: str, array: NDArray[np.floating[Any]]) -> None:
+        """Add real numbers that the page prints, as float32."""
+        self._add(name, array.astype(np.float32), {})
+
+    def add_columns(self, name: str, array: NDArray[np.floating[Any]], bits: Literal[8, 16] = 16) -> None:
+        """Add real numbers whose last axis holds quantities of different size: each has codes of its own.
+
+        Parameters
+        ----------
+        name : str
+        array : real, any shape
+        bits : 8 or 16
+        """
+        columns = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 1)
+        codes, lows, spacings = _codes(columns, bits)
+        self._add(name, codes.reshape(array.shape), {"low": lows, "step": spacings})
+
+    def _add(self, name: str, array: NDArray[Any], extra: dict[str, Any]) -> None:
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         self._directory[name] = {"type": array.dtype.name, "shape": list(array.shape), "at": self._size, **extra}
         padding = -len(data) % _ALIGNMENT
@@ -64,6 +75,25 @@ class Payload:
     def block(self) -> str:
         """The packed arrays as base64 text."""
         return base64.b64encode(gzip.compress(b"".join(self._blocks), compresslevel=9, mtime=0)).decode("ascii")
+
+
+def _codes(
+    columns: NDArray[np.floating[Any]], bits: Literal[8, 16]
+) -> tuple[NDArray[np.unsignedinteger[Any]], list[float], list[float]]:
+    """Codes (n, columns), and for each column its minimum and the distance between two codes."""
+    top = 2**bits - 2
+    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
+    codes = np.empty(columns.shape, kind)
+    lows, spacings = [], []
+    for place, column in enumerate(columns.T):
+        finite = np.isfinite(column)
+        low = float(column[finite].min()) if finite.any() else 0.0
+        step = (float(column[finite].max()) - low) / top if finite.any() else 0.0
+        scaled = np.where(finite, column.astype(np.float64) - low, 0) / (step or 1)
+        codes[:, place] = np.where(finite, np.round(scaled), top + 1)
+        lows.append(low)
+        spacings.append(step)
+    return codes, lows, spacings
 
 
 def script_json(value: Any) -> Markup:

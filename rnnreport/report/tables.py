@@ -22,11 +22,11 @@ def cluster_rows(run: Run) -> list[dict[str, Any]]:
     if words is None or not run.units:
         return []
     units = run.units[0]
-    place = int(np.flatnonzero(units.ks == units.default_k)[0])
+    place = units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)
     rows = []
     for label in range(units.default_k):
         members = np.flatnonzero(units.word_labels[place] == label)
-        strongest = members[np.argsort(-np.abs(units.association[place, members]), kind="stable")]
+        strongest = members[np.argsort(-np.abs(units.association[place][members]), kind="stable")]
         rows.append(
             {
                 "label": label + 1,

@@ -7,6 +7,16 @@ from typing import Any, ClassVar
 
 from rnnreport.results.recorded import FORMAT_VERSION, Doubles, Floats, Ints, Task
 
+# How a response becomes the weight of the edge between a word and a unit, and what that is called on the page.
+WEIGHTINGS = {
+    "raw": "signed (raw)",
+    "positive": "rises only",
+    "negative": "falls only",
+    "abs": "size only",
+    "split": "rises and falls apart",
+    "scaled": "signed, every unit to one scale",
+}
+
 
 @dataclass(frozen=True)
 class Unavailable:
@@ -90,16 +100,20 @@ class Units:
     response_by_epoch : float32 (E, W, H), the response at each of these epochs
     explained : float32 (H,), share of the variance of a unit's change that word identity explains
     kept_rate : float32 (4,), mean, 10th, 50th and 90th percentile over steps of the kept rate of the whole layer
+    modes : tuple of str, length M, of ``WEIGHTINGS``
     ks : int32 (k,), numbers of clusters computed
-    word_labels : int32 (k, W), co-cluster of each word, -1 unassigned (a word with zero response)
-    unit_labels : int32 (k, H), co-cluster of each unit, -1 unassigned
-    links : float32 (k, kmax, kmax), mean response of the units of a unit cluster (last axis) to the words of a word
-        cluster (middle axis), signed; NaN where a side is empty or beyond that k (kmax = largest of ``ks``)
-    association : float32 (k, W), mean response of the units of the word's own co-cluster to the word, signed; 0 where
-        the word or the units of its cluster are unassigned
-    stability : float32 (k,), mean adjusted Rand index between seeds, words and units together
-    cut : float32 (k,), normalised cut per cluster of the shown solution, lower is better
-    default_k : int, the most stable k
+    word_labels : int32 (M, k, W), co-cluster of each word, -1 unassigned (a word without weight in that mode)
+    unit_labels : int32 (M, k, H), co-cluster of each unit, -1 unassigned; all of one (mode, k) are -1 where the
+        responses cannot be divided into that many in that mode
+    links : float32 (M, k, kmax, kmax), mean response of the units of a unit cluster (last axis) to the words of a word
+        cluster (the axis before), signed; NaN where a side is empty or beyond that k (kmax = largest of ``ks``)
+    association : float32 (M, k, W), mean response of the units of the word's own co-cluster to the word, signed; 0
+        where the word or the units of its cluster are unassigned
+    kept_by_cluster : float32 (M, k, kmax), mean kept rate of the units of a cluster on the probe set; NaN where empty
+    stability : float32 (M, k), mean adjusted Rand index between seeds, words and units together; NaN where undivided
+    cut : float32 (M, k), normalised cut per cluster of the shown solution, lower is better, not comparable between
+        modes; NaN where undivided
+    default_mode, default_k : str and int, the most stable solution
     activation : float32 (P, H), the state at each displayed step
     guide : str
     """
@@ -112,13 +126,16 @@ class Units:
     response_by_epoch: Floats
     explained: Floats
     kept_rate: Floats
+    modes: tuple[str, ...]
     ks: Ints
     word_labels: Ints
     unit_labels: Ints
     links: Floats
     association: Floats
+    kept_by_cluster: Floats
     stability: Floats
     cut: Floats
+    default_mode: str
     default_k: int
     activation: Floats
     params: dict[str, Any]

@@ -18,7 +18,9 @@ RR.decode = function (buffer, entry) {
   const codes = new kinds[entry.type](buffer, entry.at, length);
   if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
   const none = entry.type === "uint8" ? 255 : 65535;
-  const values = Float32Array.from(codes, (code) => (code === none ? NaN : entry.low + code * entry.step));
+  const { low, step } = entry, columns = [low].flat().length; // quantities of different size have codes of their own
+  const value = Array.isArray(low) ? (code, i) => low[i % columns] + code * step[i % columns] : (code) => low + code * step;
+  const values = Float32Array.from(codes, (code, i) => (code === none ? NaN : value(code, i)));
   return Object.assign(values, { shape: entry.shape });
 };
 
@@ -40,9 +42,9 @@ RR.starts = function (lengths) {
 };
 
 // ---- selection ----
-// state: which recorded state; k: place in ks; words, units: lists; cluster, sequence, step: index or null;
+// state: which recorded state; mode: weighting of the co-clusters; k: place in ks; words, units: lists; cluster, sequence, step: index or null;
 // epoch: place in the recorded epochs; lens: what recolours units and words ("word", "unit", "step").
-RR.selection = { state: 0, k: null, words: [], units: [], cluster: null, sequence: null, step: null, epoch: null, lens: null };
+RR.selection = { state: 0, mode: null, k: null, words: [], units: [], cluster: null, sequence: null, step: null, epoch: null, lens: null };
 RR.listeners = [];
 RR.on = (keys, follow) => RR.listeners.push({ keys: new Set(keys), follow });
 

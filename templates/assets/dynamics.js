@@ -47,7 +47,7 @@ RR.views.push(function dynamics() {
       plot.fill("dynamics.path", lines);
     }
     function draw() {
-      const labels = RR.description.units.length ? RR.row(RR.description.units[0] && RR.arrays[`${RR.description.units[0].prefix}.unitLabels`], RR.selection.state === 0 ? RR.kPlace() : RR.description.units[0].ks.indexOf(RR.description.units[0].defaultK)) : null;
+      const labels = RR.description.units.length ? RR.row(RR.description.units[0] && RR.arrays[`${RR.description.units[0].prefix}.unitLabels`], RR.selection.state === 0 ? RR.kPlace() : RR.defaultPlace(RR.description.units[0])) : null;
       const modes = {
         epoch: (i) => RR.orderColour(epochOf(i) / Math.max(1, E - 1)),
         step: (i) => RR.orderColour(stepOf(i) / Math.max(1, T - 1)),

@@ -18,7 +18,7 @@ RR.views.push(function stateMap() {
     label: (p) => RR.classColour(reading.label(owners[p])),
     surprisal: (p) => RR.mix(RR.css("rule"), RR.css("third"), Math.min(1, (reading.array("surprisal")[p] || 0) / 8)),
     time: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
-    unit: (p) => { const units = RR.unitsOf(), unit = RR.selection.units.at(-1); return unit === undefined ? RR.css("muted") : RR.signColour(RR.row(units.array("activation"), p)[unit], units.activationClip); },
+    unit: (p) => { const units = RR.unitsOf(), unit = RR.selection.units.at(-1); return unit === undefined ? RR.css("muted") : RR.signColour(RR.stateAt(p)?.[unit], units.activationClip); },
   };
   function legend() {
     const mode = colouring.value, units = RR.description.units.length ? RR.unitsOf() : null;
@@ -113,7 +113,7 @@ RR.views.push(function stateMap() {
     method.addEventListener("change", draw);
     colouring.addEventListener("change", draw);
     RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });
-    RR.on(["words", "cluster", "k", "epoch", "theme", "units", "state", "lens"], (selection, now) => {
+    RR.on(["words", "cluster", "mode", "k", "epoch", "theme", "units", "state", "lens"], (selection, now) => {
       if (now.has("units") && selection.lens === "unit") colouring.value = "unit";
       else if (colouring.value === "unit" && !selection.units.length) colouring.value = options[0][0];
       draw();

@@ -117,7 +117,7 @@ RR.views.push(function runningText() {
   // Coloured by the last selected unit, else by the expected prediction, else (language models) by surprisal.
   function tint(p) {
     const unit = RR.selection.lens === "unit" ? RR.selection.units.at(-1) : undefined;
-    if (unit !== undefined) { const units = RR.unitsOf(); return RR.signColour(RR.row(units.array("activation"), p)[unit], units.activationClip); }
+    if (unit !== undefined) { const units = RR.unitsOf(); return RR.signColour(RR.stateAt(p)?.[unit], units.activationClip); }
     if (reading.has) return RR.predictionTint(reading, p, RR.selection.epoch);
     const surprisal = reading.array("surprisal")[p];
     return Number.isFinite(surprisal) ? RR.mix(RR.css("panel"), RR.css("third"), Math.min(1, surprisal / worst())) : null;

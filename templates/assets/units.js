@@ -1,14 +1,21 @@
 "use strict";
-// Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state and k.
+// Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state, weighting and k.
 RR.ENOUGH = 10; // occurrences below which a word is flagged
 RR.noun = () => (RR.description.words.prototypes ? "prototype" : "word");
 RR.unitsOf = () => {
   const units = RR.description.units[RR.selection.state];
   return { ...units, array: (name) => RR.arrays[`${units.prefix}.${name}`] };
 };
-RR.kPlace = () => {
-  const units = RR.description.units[RR.selection.state];
-  return RR.selection.k !== null && RR.selection.k < units.ks.length ? RR.selection.k : units.ks.indexOf(units.defaultK);
+// Labels, links and the like hold one row for each weighting and k; `kPlace` is the row of the selected ones.
+RR.modeIndex = () => { const { mode } = RR.selection, units = RR.unitsOf(); return mode !== null && mode < units.modes.length ? mode : units.defaultMode; };
+RR.kIndex = () => { const { k } = RR.selection, units = RR.unitsOf(); return k !== null && k < units.ks.length ? k : units.defaultK; };
+RR.kPlace = () => RR.modeIndex() * RR.unitsOf().ks.length + RR.kIndex();
+// The first recorded state as it is shown when nothing is chosen.
+RR.defaultPlace = (units) => units.defaultMode * units.ks.length + units.defaultK;
+// The states of all units after a displayed step; undefined where the page does not carry them.
+RR.stateAt = (p) => {
+  const units = RR.unitsOf(), row = units.array("stateRows")[p];
+  return row >= 0 ? RR.row(units.array("states"), row) : undefined;
 };
 // The responses (W x H) at the selected epoch, or the nearest one kept; `late`: it is the last one.
 RR.response = () => {
@@ -31,54 +38,80 @@ RR.strongestWord = () => {
   return best;
 };
 
+// Colours of many signed values at once: the page's colours are read only once.
+RR.signScale = function (clip) {
+  const LEVELS = 96, faint = RR.css("faint"), none = RR.css("rule");
+  const [down, up] = ["down", "up"].map((way) => Array.from({ length: LEVELS + 1 }, (_, level) => RR.mix(faint, RR.css(way), level / LEVELS)));
+  return (value) => (Number.isFinite(value) ? (value < 0 ? down : up)[Math.round(LEVELS * Math.sqrt(Math.min(1, Math.abs(value) / (clip || 1))))] : none);
+};
+
 RR.views.push(function units() {
   const host = RR.byId("clusters"), { words } = RR.description;
   if (!host || !RR.description.units.length) return;
-  const choice = RR.byId("k");
+  const modes = RR.byId("mode"), choice = RR.byId("k"), align = RR.byId("align");
   const MOST = 34; // words per cloud before "more"
   const open = new Set();
-  // Both sliders are the reader's own view of the figure, not part of the shared selection.
-  const filter = RR.byId("link-filter"), clipping = RR.byId("clip");
-  filter.addEventListener("input", () => ribbons());
+  let squares = [], items = [];
+  // The sliders are the reader's own view of the figure, not part of the shared selection.
+  const filter = RR.byId("link-filter"), stroke = RR.byId("stroke"), clipping = RR.byId("clip");
+  for (const slider of [filter, stroke]) slider.addEventListener("input", () => ribbons());
   clipping.addEventListener("input", () => colour());
+  align.addEventListener("change", () => { host.classList.toggle("level", align.value === "height"); arrange(); });
+  modes.addEventListener("change", () => RR.set({ mode: Number(modes.value), cluster: null }));
   choice.addEventListener("change", () => RR.set({ k: Number(choice.value), cluster: null }));
 
   function build() {
-    const units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[place];
-    choice.replaceChildren(...units.ks.map((count, i) => RR.el("option", { value: i }, `${count}${count === units.defaultK ? " (most stable)" : ""}`)));
-    choice.value = place;
+    const units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[RR.kIndex()], agree = (at) => units.stability[at]?.toFixed(2) ?? "not possible";
+    const stablest = (is) => (is ? ", most stable" : "");
+    modes.replaceChildren(...units.modes.map((name, i) => RR.el("option", { value: i }, `${name}${stablest(i === units.defaultMode)}`)));
+    choice.replaceChildren(...units.ks.map((count, i) => { const at = RR.modeIndex() * units.ks.length + i; return RR.el("option", { value: i }, `${count} (seeds agree ${agree(at)}${stablest(at === RR.defaultPlace(units))})`); }));
+    modes.value = RR.modeIndex();
+    choice.value = RR.kIndex();
     const wordLabels = RR.row(units.array("wordLabels"), place), unitLabels = RR.row(units.array("unitLabels"), place);
-    const association = RR.row(units.array("association"), place);
+    const association = RR.row(units.array("association"), place), kept = RR.row(units.array("keptByCluster"), place);
     const largest = association.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 1e-9);
-    const labels = [...Array(k).keys(), ...([...wordLabels, ...unitLabels].includes(-1) ? [-1] : [])];
+    const divided = units.stability[place] !== null;
+    const labels = [...(divided ? Array(k).keys() : []), ...(wordLabels.includes(-1) || unitLabels.includes(-1) ? [-1] : [])];
     const children = [RR.svg("svg", { class: "ribbons", "aria-hidden": "true" })];
+    squares = Array(unitLabels.length);
+    items = [];
     for (const label of labels) {
       const members = [...unitLabels.keys()].filter((unit) => unitLabels[unit] === label);
       const found = [...wordLabels.keys()].filter((word) => wordLabels[word] === label)
         .sort((a, b) => Math.abs(association[b]) - Math.abs(association[a]) || a - b);
-      children.push(chip(label, members, unitLabels.length), cloud(label, found, association, largest));
+      children.push(chip(label, members, kept[label]), cloud(label, found, association, largest));
     }
     host.replaceChildren(...children);
-    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input prototypes" : "words"} · seeds agree with ARI ${units.stability[place]?.toFixed(2) ?? "not defined"} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster`);
+    const quality = divided ? `seeds agree with ARI ${agree(place)} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster` : `with this weighting the responses cannot be divided into ${k}`;
+    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input prototypes" : "words"}${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
+    arrange();
     colour();
+  }
+  // Chips of equal height: as many rows as the largest one needs to fit the column.
+  function arrange() {
+    const box = host.querySelector(".squares"), side = sideOf(squares.length) + 2;
+    const most = Math.max(1, ...[...host.querySelectorAll(".squares")].map((chip) => chip.childElementCount));
+    if (box) host.style.setProperty("--rows", Math.max(1, Math.ceil(most / Math.max(1, Math.floor(box.clientWidth / side)))));
     ribbons();
   }
+  const sideOf = (all) => (all > 800 ? 7 : all > 300 ? 9 : all > 120 ? 12 : 17);
 
-  const heading = (label, count, what) => RR.el("header", {},
+  const heading = (label, ...facts) => RR.el("header", {},
     label < 0 ? RR.el("span", {}, "unassigned") : RR.el("button", { type: "button", onclick: () => RR.set({ cluster: RR.selection.cluster === label ? null : label }) }, `cluster ${label + 1}`),
-    RR.el("span", {}, `${count} ${what}${count === 1 ? "" : "s"}`));
+    RR.el("span", {}, facts.filter(Boolean).join(" · ")));
+  const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-  function chip(label, members, all) {
-    const side = all > 800 ? 7 : all > 300 ? 9 : all > 120 ? 12 : 17;
-    const squares = members.map((unit) => RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => unitTip(unit)));
-    const box = RR.el("div", { class: "chip", "data-label": label }, heading(label, members.length, "unit"), RR.el("div", { class: "squares" }, ...squares));
-    box.style.setProperty("--side", `${side}px`);
+  function chip(label, members, kept) {
+    const own = members.map((unit) => (squares[unit] = RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => unitTip(unit))));
+    if (!own.length) own.push(RR.el("span", { class: "empty" }, "no units"));
+    const box = RR.el("div", { class: "chip", "data-label": label }, heading(label, counted(members.length, "unit"), Number.isFinite(kept) && `keeps ${Math.round(100 * kept)}%`), RR.el("div", { class: "squares" }, ...own));
+    box.style.setProperty("--side", `${sideOf(squares.length)}px`);
     return box;
   }
 
   function cloud(label, found, association, largest) {
     const shown = open.has(label) ? found : found.slice(0, words.prototypes ? found.length : MOST);
-    const items = shown.map((word) => {
+    const own = shown.map((word) => {
       const share = Math.sqrt(Math.abs(association[word]) / largest) || 0;
       const name = words.names[word], count = RR.arrays["words.counts"][word];
       const button = RR.hint(RR.el("button", { type: "button", class: `word${words.prototypes ? " shape" : ""}${count < RR.ENOUGH ? " rare" : ""}`, "data-word": word, "data-hint": "", "aria-pressed": "false", onclick: () => RR.chooseWord(word) }), () => wordTip(word));
@@ -86,10 +119,11 @@ RR.views.push(function units() {
       else { button.append(RR.visible(name)); button.style.fontSize = `${12 + 12 * share}px`; button.style.fontWeight = share > 0.75 ? 600 : 400; }
       return button;
     });
+    items.push(...own);
     const rest = found.length - shown.length;
-    if (rest) items.push(RR.el("button", { type: "button", class: "more", onclick: () => { open.add(label); build(); } }, `and ${rest} more`));
-    if (!found.length) items.push(RR.el("span", { class: "empty" }, `no ${RR.noun()}s`));
-    return RR.el("div", { class: "cloud", "data-label": label }, heading(label, found.length, RR.noun()), RR.el("div", { class: "words" }, ...items));
+    if (rest) own.push(RR.el("button", { type: "button", class: "more", onclick: () => { open.add(label); build(); } }, `did not fit: ${rest} more`));
+    if (!found.length) own.push(RR.el("span", { class: "empty" }, `no ${RR.noun()}s`));
+    return RR.el("div", { class: "cloud", "data-label": label }, heading(label, counted(found.length, RR.noun())), RR.el("div", { class: "words" }, ...own));
   }
 
   function wordTip(word) {
@@ -112,9 +146,9 @@ RR.views.push(function units() {
     const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, units = RR.unitsOf();
     let values = null, clip = units.clip, title = "";
     if (lens === "step" && step !== null && sequence !== null) {
-      values = RR.row(units.array("activation"), RR.stepIndex(sequence, step));
+      values = RR.stateAt(RR.stepIndex(sequence, step));
       clip = units.activationClip;
-      title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}`;
+      title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}${values ? "" : ": not on this page"}`;
     } else if (lens !== "unit") {
       const word = chosen.at(-1) ?? RR.strongestWord();
       values = RR.row(RR.response(), word);
@@ -127,49 +161,51 @@ RR.views.push(function units() {
     RR.title("units", title);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
-    for (const square of host.querySelectorAll(".unit")) {
-      const index = Number(square.dataset.unit);
-      square.style.background = values ? RR.signColour(values[index], clip) : RR.css("rule");
+    const scale = RR.signScale(clip), blank = RR.css("rule"), response = RR.response();
+    squares.forEach((square, index) => {
+      square.style.background = values ? scale(values[index]) : blank;
       square.setAttribute("aria-pressed", picked.includes(index));
-    }
-    const response = RR.response();
-    for (const word of host.querySelectorAll(".word")) {
-      const index = Number(word.dataset.word);
-      const value = unit === null ? 0 : RR.row(response, index)[unit];
-      word.style.color = unit === null ? "" : RR.mix(RR.css("muted"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / clip)));
-      word.setAttribute("aria-pressed", chosen.includes(index) || index === current);
-      word.classList.toggle("met", met.has(index));
+    });
+    const [muted, up, down] = ["muted", "up", "down"].map(RR.css);
+    for (const item of items) {
+      const index = Number(item.dataset.word), value = unit === null ? 0 : RR.row(response, index)[unit];
+      item.style.color = unit === null ? "" : RR.mix(muted, value < 0 ? down : up, Math.sqrt(Math.min(1, Math.abs(value) / clip)));
+      item.setAttribute("aria-pressed", chosen.includes(index) || index === current);
+      item.classList.toggle("met", met.has(index));
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
-    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: RR.css("up"), label: `band: the ${RR.noun()}s push these units up` }, { colour: RR.css("down"), label: "down; wider is stronger" }, ...(RR.arrays["words.counts"].some((count) => count < RR.ENOUGH) ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
+    const few = RR.arrays["words.counts"].some((count) => count < RR.ENOUGH);
+    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: up, label: `band: the ${RR.noun()}s push these units up` }, { colour: down, label: "down; wider is stronger" }, ...(few ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
   }
 
   // Ribbons: mean response of a chip's units to a cloud's words; those below a share of the strongest are left out.
   function ribbons() {
-    const svg = host.querySelector("svg.ribbons"), units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[place];
+    const svg = host.querySelector("svg.ribbons"), units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[RR.kIndex()];
     const side = units.array("links").shape[1], links = RR.row(units.array("links"), place), frame = host.getBoundingClientRect();
-    const box = (kind, label) => host.querySelector(`.${kind}[data-label="${label}"]`).getBoundingClientRect();
+    const boxes = (kind) => new Map([...host.querySelectorAll(`.${kind}`)].map((box) => [Number(box.dataset.label), box.getBoundingClientRect()]));
+    const chips = boxes("chip"), clouds = boxes("cloud"), ways = { up: RR.css("up"), down: RR.css("down") };
     let largest = 1e-9;
     for (let r = 0; r < k; r++) for (let c = 0; c < k; c++) largest = Math.max(largest, Math.abs(links[r * side + c]) || 0);
     RR.byId("link-filter-name").textContent = `${Math.round(100 * Number(filter.value))}% of the strongest`;
+    RR.byId("stroke-name").textContent = `${stroke.value} px`;
     const paths = [];
     for (let r = 0; r < k; r++) {
       for (let c = 0; c < k; c++) {
         const strength = links[r * side + c];
         if (!(Math.abs(strength) >= Number(filter.value) * largest) || !strength) continue;
-        const from = box("chip", c), to = box("cloud", r);
+        const from = chips.get(c), to = clouds.get(r);
         const x0 = from.right - frame.left, x1 = to.left - frame.left, y0 = from.top + from.height / 2 - frame.top, y1 = to.top + to.height / 2 - frame.top;
         const middle = (x0 + x1) / 2, focused = RR.selection.cluster === null || RR.selection.cluster === r || RR.selection.cluster === c;
-        paths.push(RR.svg("path", { d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`, fill: "none", stroke: RR.css(strength < 0 ? "down" : "up"), "stroke-width": (1 + 15 * Math.abs(strength) / largest).toFixed(1), "stroke-opacity": focused ? 0.42 : 0.08 }));
+        paths.push(RR.svg("path", { d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`, fill: "none", stroke: strength < 0 ? ways.down : ways.up, "stroke-width": Math.max(0.5, Number(stroke.value) * Math.abs(strength) / largest).toFixed(1), "stroke-opacity": focused ? 0.42 : 0.08 }));
       }
     }
     svg.replaceChildren(...paths);
   }
 
-  new ResizeObserver(() => ribbons()).observe(host);
-  RR.on(["state", "k", "theme"], build);
+  new ResizeObserver(() => arrange()).observe(host);
+  RR.on(["state", "mode", "k", "theme"], build);
   RR.on(["words", "units", "lens", "cluster", "step", "sequence", "epoch"], (selection, now) => {
-    if (now.has("state") || now.has("k") || now.has("theme")) return;
+    if (["state", "mode", "k", "theme"].some((key) => now.has(key))) return;
     colour();
     if (now.has("cluster")) ribbons();
   });

@@ -105,7 +105,7 @@ def test_clicking_a_word_changes_every_view(open_page, report, run):
 def test_sliders_of_the_units_figure(open_page, report, run):
     page = open_page(report)
     units = run.result(Units, 0)
-    links = np.abs(units.links[list(units.ks).index(units.default_k)])
+    links = np.abs(units.links[units.modes.index(units.default_mode), list(units.ks).index(units.default_k)])
     for share in (0.2, 0.6, 1.0):
         page.locator("#link-filter").evaluate(
             "(node, share) => { node.value = share; node.dispatchEvent(new Event('input')); }", share

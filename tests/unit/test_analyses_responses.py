@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rnnreport.analyses.cocluster import CoclusterParams, Coclusters
+from rnnreport.analyses.information import cluster_information, mean_kept_rates
 from rnnreport.analyses.responses import kept_rate_summary, word_responses
-from rnnreport.analyses.units import _strengths
+from rnnreport.analyses.units import strengths
 from rnnreport.formulas import changes, kept_rates
 
 
@@ -68,16 +69,74 @@ def test_kept_rate_does_not_cross_sequences() -> None:
 
 def test_link_strength_of_one_cluster() -> None:
     clusters = Coclusters(
+        modes=("raw",),
         ks=np.array([1, 2], np.int32),
-        row_labels=np.array([[0, 0], [0, -1]], np.int32),
-        column_labels=np.array([[0, 0], [0, 0]], np.int32),
-        stability=np.ones(2, np.float32),
-        cut=np.zeros(2, np.float32),
+        row_labels=np.array([[[0, 0], [0, -1]]], np.int32),
+        column_labels=np.array([[[0, 0], [0, 0]]], np.int32),
+        stability=np.ones((1, 2), np.float32),
+        cut=np.zeros((1, 2), np.float32),
+        default_mode="raw",
         default_k=1,
     )
-    links, association = _strengths(np.array([[1, -1], [3, 1]], np.float32), clusters)
-    assert links[0, 0, 0] == 1.0
-    np.testing.assert_array_equal(np.isnan(links[0]), [[False, True], [True, True]])
-    np.testing.assert_array_equal(links[1, 0], [0, np.nan])
-    np.testing.assert_array_equal(association, [[0, 2], [0, 0]])
-    assert CoclusterParams().ks == (2, 3, 5, 8, 10, 15, 20)
+    links, association = strengths(np.array([[1, -1], [3, 1]], np.float32), clusters)
+    assert links[0, 0, 0, 0] == 1.0
+    np.testing.assert_array_equal(np.isnan(links[0, 0]), [[False, True], [True, True]])
+    np.testing.assert_array_equal(links[0, 1, 0], [0, np.nan])
+    np.testing.assert_array_equal(association[0], [[0, 2], [0, 0]])
+    assert set(CoclusterParams().ks) >= {2, 3, 5, 8, 10, 15, 20}
+
+
+def test_information_of_the_published_step() -> None:
+    found = cluster_information(np.array([[1, -2, 0.5], [0.4, -3, -0.5]], np.float32), np.arange(3))
+    assert found.positive == pytest.approx([1.5, 0.4]) and found.negative == pytest.approx([-2, -3.5])
+    assert found.gained_positive[1] == pytest.approx(-1.1) and found.gained_negative[1] == pytest.approx(-1.5)
+    assert found.kept_rate[1] == pytest.approx(2.4 / 3.5)
+
+
+def test_information_of_identity_flip_and_zero() -> None:
+    states = np.array([[0, 0], [1, -2], [1, -2], [-1, 2]], np.float32)
+    found = cluster_information(states, np.arange(2))
+    assert found.kept_rate.tolist() == [0, 0, 1, 0]
+    assert found.gained_positive[2] == found.gained_negative[2] == 0
+
+
+def test_gains_add_up_to_the_changes_and_rates_are_shares() -> None:
+    draw = np.random.default_rng(0)
+    states = draw.normal(size=(50, 12)).astype(np.float32)
+    members = draw.random(12) < 0.5
+    found = cluster_information(states, members)
+    delta = changes(states, np.array([0, 50]))[:, members].sum(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(found.gained_positive + found.gained_negative, delta, rtol=1e-5, atol=1e-5)
+    assert (found.kept_rate >= 0).all() and (found.kept_rate <= 1).all()
+
+
+def test_changes_add_up_to_the_last_state_of_each_sequence() -> None:
+    states = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    delta = changes(states, np.array([0, 4, 9]))
+    np.testing.assert_allclose(delta[:4].sum(axis=0), states[3], atol=1e-6)
+    np.testing.assert_allclose(delta[4:].sum(axis=0), states[8], atol=1e-6)
+
+
+def test_responses_do_not_depend_on_the_order_of_the_sequences() -> None:
+    draw = np.random.default_rng(0)
+    pieces = [draw.normal(size=(length, 4)).astype(np.float32) for length in (3, 5, 2)]
+    words = [draw.integers(0, 2, len(piece)).astype(np.int32) for piece in pieces]
+
+    def responses(order: list[int]) -> np.ndarray:
+        offsets = np.cumsum([0, *(len(pieces[n]) for n in order)])
+        delta = changes(np.concatenate([pieces[n] for n in order]), offsets)
+        return word_responses(delta, np.concatenate([words[n] for n in order]), 2).mean
+
+    np.testing.assert_allclose(responses([0, 1, 2]), responses([2, 0, 1]), atol=1e-6)
+
+
+def test_kept_rates_of_clusters_are_the_means_over_the_steps_of_every_sequence() -> None:
+    states = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    labels = np.array([[[0, 0, 1, 1, -1], [2, 2, 2, 0, 0]]], np.int32)
+    found = mean_kept_rates(states, np.array([0, 4, 9]), labels, np.array([2, 3], np.int32))
+    for place, label in ((0, 0), (0, 1), (1, 0), (1, 2)):
+        members = labels[0, place] == label
+        rates = [cluster_information(part, members).kept_rate[1:] for part in (states[:4], states[4:])]
+        assert found[0, place, label] == pytest.approx(np.concatenate(rates).mean(), abs=1e-6)
+    assert np.isnan(found[0, 0, 2]) and np.isnan(found[0, 1, 1])
+    assert np.isnan(mean_kept_rates(states[:1], np.array([0, 1]), labels, np.array([2, 3], np.int32))).all()

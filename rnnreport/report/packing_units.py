@@ -1,0 +1,83 @@
+"""What of words and units travels to the browser (``templates/assets/units.js`` and its neighbours read it)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnreport.report.payload import Payload
+from rnnreport.results.recorded import Floats, Ints
+from rnnreport.results.schema import WEIGHTINGS, Units, Words
+
+_MOST_STATES = 600_000  # numbers of one state's steps that a page carries: all 4,000 displayed steps up to 150 units
+
+
+def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
+    """Names, counts and shapes of the words."""
+    payload.add_integers("words.counts", words.counts)
+    payload.add_integers("words.steps", words.step_words)
+    payload.add_columns("words.shapes", words.shapes, bits=8)
+    return {"names": list(words.names), "prototypes": bool(words.shapes.size), "unseen": words.unseen}
+
+
+def pack_units(prefix: str, units: Units, lengths: Ints, payload: Payload) -> dict[str, Any]:
+    """Responses, co-clusters and states of one recorded state.
+
+    Parameters
+    ----------
+    prefix : str, of the names in the payload
+    units : Units
+    lengths : int32 (Q,), of the displayed sequences
+    payload : Payload
+        Mode and k share an axis: place ``mode * len(ks) + k``.
+    """
+    words, width = units.response.shape
+    kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
+    payload.add_reals(f"{prefix}.response", units.response)
+    payload.add_columns(f"{prefix}.bands", units.bands, bits=8)
+    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
+    payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
+    payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
+    payload.add_reals(f"{prefix}.links", units.links.reshape(-1, *units.links.shape[2:]))
+    payload.add_reals(f"{prefix}.association", units.association.reshape(-1, words))
+    payload.add_reals(f"{prefix}.keptByCluster", kept, bits=8)
+    payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
+    rows = _kept_steps(lengths, _MOST_STATES // width)
+    payload.add_integers(f"{prefix}.stateRows", rows)
+    payload.add_columns(f"{prefix}.states", units.activation[rows >= 0], bits=8)
+    return {
+        "prefix": prefix,
+        "modes": [WEIGHTINGS[mode] for mode in units.modes],
+        "ks": units.ks.tolist(),
+        "stability": [_rounded(value) for value in units.stability.ravel().tolist()],
+        "cut": [_rounded(value) for value in units.cut.ravel().tolist()],
+        "defaultMode": units.modes.index(units.default_mode),
+        "defaultK": units.ks.tolist().index(units.default_k),
+        "epochs": units.epochs.tolist(),
+        "clip": _full_colour(units.response),
+        "activationClip": _full_colour(units.activation),
+    }
+
+
+def _kept_steps(lengths: Ints, most: int) -> Ints:
+    """int32 (P,): the row of each displayed step among those whose states travel, -1 for the others.
+
+    Whole sequences, evenly spaced among the displayed ones, as many as hold at most ``most`` steps, but at least one.
+    """
+    for count in range(lengths.size, 0, -1):
+        chosen = np.unique(np.linspace(0, lengths.size - 1, count).round().astype(np.int64))
+        if count == 1 or lengths[chosen].sum() <= most:
+            break
+    kept = np.repeat(np.isin(np.arange(lengths.size), chosen), lengths)
+    return np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+
+
+def _full_colour(values: Floats) -> float | None:
+    """The magnitude that is drawn in full colour: beyond it lie 2% of the values."""
+    return _rounded(float(np.nanquantile(np.abs(values), 0.98))) if values.size else 1.0
+
+
+def _rounded(value: float) -> float | None:
+    """Six significant digits; None for what is not a number."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
