@@ -15,6 +15,7 @@ GRU (gate order r, z, n): n_t = tanh(W_in x_t + b_in + r_t (W_hn h_(t-1) + b_hn)
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -61,7 +62,7 @@ def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> 
     call : RecurrentCall or LayerCall
     kinds : collection of str
         What is computed and given: "h"; "c" of an LSTM; gates, "i", "f", "g", "o" of an LSTM and "r", "z", "n" of a
-        GRU. A plain RNN and a named layer have "h" only.
+        GRU. A plain RNN has "h" only; of a named layer all states are given.
 
     Raises
     ------
@@ -69,8 +70,8 @@ def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> 
         If dropout between the layers was active, so that the call cannot be repeated.
     """
     if isinstance(call, LayerCall):
-        found: _Found = {(0, "fwd", "h"): call.states}
-        lengths = padded(call.states)[1]
+        found: _Found = {(0, "fwd", kind): values for kind, values in call.states.items()}
+        lengths, kinds = padded(call.states[call.default])[1], call.states
     else:
         found, lengths = _run(call, kinds)
     backward = isinstance(call, RecurrentCall) and call.backward
@@ -171,10 +172,13 @@ def _fused(piece: Piece, index: int, inputs: Tensor) -> Tensor:
     weights, initial = piece.weights[index], _of_layer(piece.initial, index)
     options = (weights.flat(), weights.input_bias is not None, 1, 0.0, False, False, False)
     start = [state.unsqueeze(0).contiguous() for state in initial]
-    if piece.mode == "LSTM":
-        return torch.lstm(inputs, start, *options)[0]
-    operation = {"GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[piece.mode]
-    return operation(inputs, start[0], *options)[0]
+    with warnings.catch_warnings():
+        # cuDNN says that it copies the weights: those of one layer lie among the others'
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk of memory")
+        if piece.mode == "LSTM":
+            return torch.lstm(inputs, start, *options)[0]
+        operation = {"GRU": torch.gru, "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu}[piece.mode]
+        return operation(inputs, start[0], *options)[0]
 
 
 def _beside(piece: Piece, index: int, inputs: Tensor, h: Tensor, kinds: Collection[str]) -> dict[str, Tensor]:
