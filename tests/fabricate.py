@@ -192,12 +192,12 @@ def _answers(probe: Probe, corpus: _Corpus, progress: float, network: np.random.
     if probe.task == "multi-label":
         right = _so_far(corpus, probe.task)
         return np.asarray(1 / (1 + np.exp(-4 * progress * (2 * right - 1) - network.normal(0, 1, right.shape))))
-    per_sequence = probe.task == "regression"
-    right = _so_far(corpus, probe.task) if per_sequence else probe.truths.astype(np.float64)
-    known = right[np.isfinite(right).all(axis=1)]
+    truths = probe.truths.astype(np.float64)
+    right = _so_far(corpus, probe.task) if probe.task == "regression" else truths
+    known = truths[np.isfinite(truths).all(axis=1)]
     mean = known.mean(axis=0) if len(known) else np.zeros(right.shape[1])
     spread = known.std(axis=0) if len(known) else np.ones(right.shape[1])
-    noise = network.normal(0, 1.2 - progress, right.shape) * spread
+    noise = network.normal(0, 1 - 0.9 * progress, right.shape) * spread
     return np.asarray(mean + progress * np.where(np.isfinite(right), right - mean, 0) + noise)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,35 @@ def ratio_interval(totals: Doubles, sizes: Doubles, params: BootstrapParams) -> 
     if totals.size == 0:
         return float("nan"), float("nan"), float("nan")
     value = float(totals.sum() / sizes.sum())
-    if totals.size < 2:
-        return value, float("nan"), float("nan")
-    picks = _resamples(totals.size, params)
-    drawn = np.concatenate([totals[pick].sum(axis=1) / sizes[pick].sum(axis=1) for pick in picks])
+    return value, *percentile_interval([totals, sizes], lambda sums: sums[0] / sums[1], params)
+
+
+def percentile_interval(
+    columns: Sequence[Doubles], statistic: Callable[[Doubles], Doubles], params: BootstrapParams
+) -> tuple[float, float]:
+    """The interval of any function of sums over sequences.
+
+    Parameters
+    ----------
+    columns : sequence of M float64 (N,), what each sequence adds to M sums
+    statistic : function of M sums of R resamples, float64 (M, R), to float64 (R,)
+    params : BootstrapParams
+
+    Returns
+    -------
+    low, high : float
+        Over the resamples in which the statistic is finite; NaN with fewer than two sequences or where it never is.
+    """
+    if columns[0].size < 2:
+        return float("nan"), float("nan")
+    picks = _resamples(columns[0].size, params)
+    drawn = np.concatenate([statistic(np.stack([column[pick].sum(axis=1) for column in columns])) for pick in picks])
+    drawn = drawn[np.isfinite(drawn)]
+    if not drawn.size:
+        return float("nan"), float("nan")
     tail = 100 * (1 - params.coverage) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail])
-    return value, float(low), float(high)
+    return float(low), float(high)
 
 
 def exact_ends(

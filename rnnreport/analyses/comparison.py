@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.analyses.bootstrap import BootstrapParams, ratio_interval
-from rnnreport.analyses.performance import PerformanceParams, Scores, performance, score
+from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, ratio_interval
+from rnnreport.analyses.performance import PerformanceParams, performance
+from rnnreport.analyses.quantities import error_sums, root_mean_square
 from rnnreport.analyses.sample import evenly
+from rnnreport.analyses.scores import Errors, Scores, score
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Doubles, Manifest, Probe
+from rnnreport.results.recorded import PER_SEQUENCE, PER_STEP, Checkpoint, Doubles, Manifest, Probe
 from rnnreport.results.schema import Comparison, Performance
 
 _GUIDE = (
@@ -23,6 +25,9 @@ _GUIDE = (
     "same network can differ as much. Linear CKA is 1 for the same representation up to rotation and scale; a low "
     "value means a different representation, not a worse one."
 )
+
+
+_PAIRED = {"language-model": "cross_entropy", "multi-label": "exact_match"}  # what is compared; otherwise accuracy
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class _Run:
     manifest: Manifest
     probe: Probe
     last: Checkpoint
-    scores: Scores | None
+    scores: Scores | Errors | None
     performance: Performance
 
     @property
@@ -159,27 +164,37 @@ def _first_difference(expected: Probe, found: Probe) -> str:
         if one != two:
             order = " (the same ids in another order)" if set(expected.sequence_ids) == set(found.sequence_ids) else ""
             return f"sequence {place} is {two!r} instead of {one!r}{order}"
+    if expected.truths.size and expected.class_names != found.class_names:
+        return f"it predicts {', '.join(found.class_names)} instead of {', '.join(expected.class_names)}"
     if len(expected.sequence_ids) != len(found.sequence_ids):
         return f"{len(found.sequence_ids)} sequences instead of {len(expected.sequence_ids)}"
     for what, first, second in _per_sequence(expected, found):
-        differing = np.flatnonzero(first != second) if first.shape == second.shape else np.array([0])
+        same_shape = first.shape == second.shape
+        differing = np.nonzero(first != second)[0] if same_shape else np.array([0])
         if differing.size:
             return f"sequence {expected.sequence_ids[differing[0]]!r} has {what}"
     return _first_differing_step(expected, found)
 
 
 def _per_sequence(expected: Probe, found: Probe) -> list[tuple[str, NDArray[Any], NDArray[Any]]]:
-    return [
+    pairs: list[tuple[str, NDArray[Any], NDArray[Any]]] = [
         ("another length", expected.lengths, found.lengths),
         ("another label", _named(expected.class_names, expected.labels), _named(found.class_names, found.labels)),
     ]
+    if expected.task in PER_SEQUENCE and expected.truths.size:
+        what = "other labels" if expected.task == "multi-label" else "another target"
+        pairs.append((what, expected.truths, found.truths))
+    return pairs
 
 
 def _first_differing_step(expected: Probe, found: Probe) -> str:
     owners = np.repeat(np.arange(expected.lengths.size), expected.lengths)
     tokens = _named(expected.vocabulary, expected.tokens), _named(found.vocabulary, found.tokens)
     targets = _named(_target_names(expected), expected.targets), _named(_target_names(found), found.targets)
-    for what, (one, two) in (("input", tokens), ("input", (expected.values, found.values)), ("target", targets)):
+    compared = [("input", tokens), ("input", (expected.values, found.values)), ("target", targets)]
+    if expected.task in PER_STEP:
+        compared.append(("target", (expected.truths, found.truths)))
+    for what, (one, two) in compared:
         if one.shape != two.shape:
             return f"the {what} of a step has another shape"
         differs = (one != two) & ((one == one) | (two == two))  # NaN on both sides is no difference
@@ -213,33 +228,52 @@ def _triple(result: Performance, name: str) -> tuple[float, float, float]:
 
 
 def _paired(baseline: _Run, run: _Run, params: BootstrapParams) -> dict[str, Any] | None:
-    """Difference run - baseline over the same items; of cross-entropy for a language model, of accuracy otherwise.
+    """Difference run - baseline over the same items, with its interval over the same resamples of sequences.
 
-    None where one of them cannot be scored, or a single sequence leaves nothing to resample.
+    Of cross-entropy for a language model, of the root mean square error for quantities, of exact matches for several
+    labels, of accuracy otherwise. None where one of them cannot be scored, or a single sequence leaves nothing to
+    resample.
     """
-    if baseline.scores is None or run.scores is None:
+    one, two, count = baseline.scores, run.scores, baseline.probe.lengths.size
+    task, extra = baseline.probe.task, {}
+    if isinstance(one, Errors) and isinstance(two, Errors):
+        metric = "rmse"
+        value, low, high = _rmse_difference(one, two, count, params)
+    elif isinstance(one, Scores) and isinstance(two, Scores):
+        metric = _PAIRED.get(task, "accuracy")
+        change = two.loss - one.loss if metric == "cross_entropy" else two.right - one.right
+        value, low, high = ratio_interval(*two.per_sequence(change, count), params)
+        extra = _mcnemar(one.right > 0, two.right > 0) if task in PER_SEQUENCE else {}
+    else:
         return None
-    language = baseline.probe.task == "language-model"
-    metric = "cross_entropy" if language else "accuracy"
-    change = run.scores.loss - baseline.scores.loss if language else run.scores.right - baseline.scores.right
-    value, low, high = ratio_interval(*run.scores.per_sequence(change, run.probe.lengths.size), params)
     if not np.isfinite([value, low, high]).all():
         return None
-    found: dict[str, Any] = {
+    # Both have to agree: the percentile interval alone is too short when few sequences changed.
+    outside = low > 0 or high < 0
+    return {
         "run": run.manifest.name,
         "baseline": baseline.manifest.name,
         "metric": metric,
         "difference": value,
         "low": low,
         "high": high,
-        "n": int(change.size),
+        "n": int(two.sequence.size),
+        **extra,
+        "significant": bool(outside and extra.get("p_value", 0.0) < 1 - params.coverage),
     }
-    if baseline.probe.task == "classification":
-        found |= _mcnemar(baseline.scores.right > 0, run.scores.right > 0)
-    # Both have to agree: the percentile interval alone is too short when few sequences changed.
-    outside = low > 0 or high < 0
-    found["significant"] = bool(outside and found.get("p_value", 0.0) < 1 - params.coverage)
-    return found
+
+
+def _rmse_difference(baseline: Errors, run: Errors, count: int, params: BootstrapParams) -> tuple[float, float, float]:
+    """Both errors are taken of the same resamples, so that what makes a sequence hard for both cancels."""
+    numbers, first = error_sums(baseline, count)
+    second = error_sums(run, count)[1]
+    columns = [column[numbers > 0] for column in (numbers, first, second)]
+
+    def difference(totals: Doubles) -> Doubles:
+        return root_mean_square(totals[[0, 2]]) - root_mean_square(totals[[0, 1]])
+
+    value = float(difference(np.array([[column.sum()] for column in columns]))[0])
+    return value, *percentile_interval(columns, difference, params)
 
 
 def _mcnemar(baseline_right: NDArray[np.bool_], run_right: NDArray[np.bool_]) -> dict[str, Any]:

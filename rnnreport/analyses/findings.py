@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rnnreport.analyses.quantities import r_squared
 from rnnreport.analyses.rules import Evidence, loss_curve
+from rnnreport.analyses.scores import LABEL_AT, Errors, score, set_numbers
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Units, Words
 
@@ -22,6 +24,10 @@ def quality(evidence: Evidence) -> tuple[str, str] | None:
         found = metrics["perplexity"]
         interval = _interval(found, "{:,.1f}")
         return f"Perplexity is {found['value']:,.1f}{interval} over {found['n']:,} predicted tokens.", "overview"
+    if "rmse" in metrics:
+        return _quality_of_quantities(evidence), "overview"
+    if "exact_match" in metrics:
+        return _quality_of_labels(evidence), "overview"
     if "accuracy" not in metrics:
         return None
     found, what = metrics["accuracy"], "steps" if evidence.probe.task == "tagging" else "sequences"
@@ -30,6 +36,27 @@ def quality(evidence: Evidence) -> tuple[str, str] | None:
         f"Accuracy is {found['value']:.1%}{_interval(found, '{:.1%}')} on {found['n']:,} {what}; always naming the "
         f"most frequent class would reach {majority:.1%}."
     ), "overview"
+
+
+def _quality_of_labels(evidence: Evidence) -> str:
+    metrics = evidence.performance.metrics
+    found, f1 = metrics["exact_match"], metrics.get("micro_f1")
+    labels = f"; over single labels F1 is {f1['value']:.1%}" if f1 else ""
+    return (
+        f"All labels are right in {found['value']:.1%}{_interval(found, '{:.1%}')} of {found['n']:,} sequences"
+        f"{labels}. Always naming the most frequent set would be right in {metrics['majority_share']['value']:.1%}."
+    )
+
+
+def _quality_of_quantities(evidence: Evidence) -> str:
+    metrics = evidence.performance.metrics
+    found, explained = metrics["rmse"], metrics.get("r2")
+    what = "steps" if evidence.probe.task == "step-regression" else "sequences"
+    share = f" (R² {explained['value']:.3f})" if explained else ""
+    return (
+        f"The root mean square error is {found['value']:.4g}{_interval(found, '{:.4g}')} on {found['n']:,} {what}; "
+        f"that of always predicting the mean is {metrics['mean_rmse']['value']:.4g}{share}."
+    )
 
 
 def confusion(evidence: Evidence) -> tuple[str, str] | None:
@@ -46,6 +73,36 @@ def confusion(evidence: Evidence) -> tuple[str, str] | None:
     return (
         f"The most frequent mistake is {_quoted(names[actual])} read as {_quoted(names[predicted])}: "
         f"{errors[actual, predicted]:,} of {table[actual].sum():,}, of {errors.sum():,} mistakes in all."
+    ), "overview"
+
+
+def worst_label(evidence: Evidence) -> tuple[str, str] | None:
+    """The label with the most mistakes."""
+    counts = evidence.performance.label_counts
+    mistakes = counts[:, 1] + counts[:, 2]
+    if not mistakes.any():
+        return None
+    worst = int(mistakes.argmax())
+    right, wrong, missed, absent = (int(number) for number in counts[worst])
+    return (
+        f"The label with the most mistakes is {_quoted(evidence.performance.class_names[worst])}: missed in {missed:,} "
+        f"of the {right + missed:,} sequences that have it, given to {wrong:,} of the {wrong + absent:,} that do not."
+    ), "overview"
+
+
+def worst_quantity(evidence: Evidence) -> tuple[str, str] | None:
+    """The quantities predicted worst and best, each against its own mean."""
+    errors = score(evidence.probe, evidence.last)
+    if not isinstance(errors, Errors):
+        return None
+    explained, names = r_squared(errors), evidence.performance.class_names
+    known = np.flatnonzero(np.isfinite(explained))
+    if known.size < 2:
+        return None
+    worst, best = known[explained[known].argmin()], known[explained[known].argmax()]
+    return (
+        f"Of {known.size} quantities {_quoted(names[worst])} is predicted worst (R² {explained[worst]:.3f}) and "
+        f"{_quoted(names[best])} best ({explained[best]:.3f}), each against its own mean."
     ), "overview"
 
 
@@ -73,16 +130,19 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
 def decision_time(evidence: Evidence) -> tuple[str, str] | None:
     """When the prediction of a sequence stops changing."""
     output, probe = evidence.last.step_output, evidence.probe
-    if probe.task != "classification" or not output.size or not np.isfinite(output).all():
+    if probe.task not in ("classification", "multi-label") or not output.size:
         return None
-    longer = np.flatnonzero(probe.lengths > 1)
+    offsets = probe.offsets
+    expected = np.logical_and.reduceat(np.isfinite(output).all(axis=1), offsets[:-1])
+    longer = np.flatnonzero((probe.lengths > 1) & expected)
     if not longer.size:
         return None
-    chosen = output.argmax(axis=1)
-    offsets = probe.offsets
+    several = probe.task == "multi-label"
+    what = "set of labels" if several else "prediction"
+    chosen = set_numbers(output >= LABEL_AT)[0] if several else output.argmax(axis=1)
     shares = [_settled(chosen[offsets[n] : offsets[n + 1]]) for n in longer]
     return (
-        f"On average the prediction no longer changes after {np.mean(shares):.0%} of a sequence "
+        f"On average the {what} no longer changes after {np.mean(shares):.0%} of a sequence "
         f"(n = {longer.size:,} sequences of at least two steps)."
     ), "sequences"
 
@@ -129,6 +189,8 @@ def _quoted(name: str) -> str:
 FINDERS: tuple[Callable[[Evidence], tuple[str, str] | None], ...] = (
     quality,
     confusion,
+    worst_label,
+    worst_quantity,
     moving_words,
     decision_time,
     retention,

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnreport.analyses.bootstrap import BootstrapParams, exact_ends, ratio_interval
-from rnnreport.results.recorded import Checkpoint, Doubles, Ints, Probe
+from rnnreport.analyses.quantities import quantity_metrics
+from rnnreport.analyses.sample import evenly
+from rnnreport.analyses.scores import Errors, Scores, label_flags, score
+from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import Performance
 
+Metric = tuple[tuple[float, float, float], str]  # value, low and high, and the unit
+
 _NOT_METRICS = ("epoch", "wall_s")
-_SMALLEST = float(np.finfo(np.float32).tiny)  # a probability stored as 0 costs this much, not infinity
 
 _GUIDE = {
     "classification": "Intervals resample whole sequences; one that reaches the majority share means that always "
@@ -23,6 +26,16 @@ _GUIDE = {
     "the interval as progress.",
     "tagging": "Every step is scored, and intervals resample whole sequences because the steps of one sequence depend "
     "on each other. A high share of one tag makes accuracy look good: compare it with the majority share.",
+    "multi-label": "A sequence is an exact match where every label is right at a probability of 0.5; F1 counts single "
+    "labels, right ones against missed and wrong ones. Intervals resample whole sequences. Labels that most sequences "
+    "lack are easy to get right: compare the exact matches with those of always naming the most frequent set.",
+    "regression": "Errors are in the units of the targets, all quantities together, so that one of large numbers "
+    "outweighs the others. R² is 1 for no error, 0 for always predicting the mean of each quantity, and below 0 for "
+    "worse than that. Intervals resample whole sequences. An error is large or small only beside that of the mean.",
+    "step-regression": "Every step with a target is scored, and intervals resample whole sequences because the steps "
+    "of one sequence depend on each other. R² is 1 for no error and 0 for always predicting the mean of each quantity; "
+    "errors are in the units of the targets, all quantities together. Where values change slowly, repeating the last "
+    "one gives a high R² too.",
     "language-model": "Perplexity is the exponential of the mean cross-entropy per token, so a model that guesses "
     "evenly among k tokens has perplexity k. It can be compared only between models with the same vocabulary and "
     "tokeniser.",
@@ -33,33 +46,10 @@ _GUIDE = {
 
 @dataclass(frozen=True)
 class PerformanceParams:
-    """Parameters of the intervals."""
+    """Parameters of the intervals, and the number of predicted quantities that are kept for display at most."""
 
     bootstrap: BootstrapParams = field(default_factory=BootstrapParams)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Right and wrong, per scored item, and where each item belongs.
-
-    Attributes
-    ----------
-    sequence : int64 (I,), the sequence of each scored item (a sequence, a tag, a next token)
-    right : float64 (I,), 1 where the prediction is right
-    loss : float64 (I,), -ln p(actual) in nats
-    actual, predicted : int32 (I,)
-    """
-
-    sequence: NDArray[np.int64]
-    right: Doubles
-    loss: Doubles
-    actual: Ints
-    predicted: Ints
-
-    def per_sequence(self, values: Doubles, count: int) -> tuple[Doubles, Doubles]:
-        """Sum of the values over the items of each sequence, and the number of items, both float64 (count,)."""
-        totals = np.bincount(self.sequence, weights=values, minlength=count).astype(np.float64)
-        return totals, np.bincount(self.sequence, minlength=count).astype(np.float64)
+    most_items: int = 2000
 
 
 def performance(
@@ -78,12 +68,13 @@ def performance(
     """
     scores = score(probe, checkpoint)
     names, epochs, values = _history(history)
+    truth, output = _pairs(scores, params.most_items)
     return Performance(
-        metrics=_metrics(probe, scores, params.bootstrap),
-        confusion=_confusion(scores, len(probe.class_names)),
-        label_counts=np.zeros((0, 4), np.int32),
-        truth=np.zeros((0, 0), np.float32),
-        output=np.zeros((0, 0), np.float32),
+        metrics=_metrics(probe, checkpoint, scores, params.bootstrap),
+        confusion=_confusion(probe, scores),
+        label_counts=_label_counts(probe, checkpoint),
+        truth=truth,
+        output=output,
         class_names=probe.class_names,
         history_names=names,
         history_epochs=epochs,
@@ -92,38 +83,34 @@ def performance(
     )
 
 
-def score(probe: Probe, checkpoint: Checkpoint) -> Scores | None:
-    """Compare what the model says with what is right, or None where one of the two is missing."""
-    owners = np.repeat(np.arange(probe.lengths.size), probe.lengths)
-    if probe.task == "classification" and probe.labels.size and checkpoint.model_output.size:
-        return _score_classes(np.arange(probe.lengths.size), checkpoint.model_output, probe.labels)
-    if probe.task == "tagging" and probe.targets.size and checkpoint.step_output.size:
-        known = probe.targets >= 0
-        return _score_classes(owners[known], checkpoint.step_output[known], probe.targets[known])
-    if probe.task == "language-model" and checkpoint.surprisal.size:
-        return _score_tokens(probe, checkpoint, owners)
-    return None
-
-
-def _score_classes(sequence: NDArray[np.int64], output: NDArray[np.float32], actual: Ints) -> Scores:
-    finite = np.isfinite(output).all(axis=1)
-    predicted = np.where(finite, output.argmax(axis=1), -1).astype(np.int32)  # a prediction of NaN is no class at all
-    chosen = np.clip(output[np.arange(actual.size), actual].astype(np.float64), _SMALLEST, None)
-    return Scores(sequence, (predicted == actual).astype(np.float64), -np.log(chosen), actual, predicted)
-
-
-def _score_tokens(probe: Probe, checkpoint: Checkpoint, owners: NDArray[np.int64]) -> Scores:
-    scored = probe.targets >= 0
-    actual, predicted = probe.targets[scored], checkpoint.top_tokens[scored, 0]
-    loss = checkpoint.surprisal[scored].astype(np.float64)
-    return Scores(owners[scored], (actual == predicted).astype(np.float64), loss, actual, predicted)
-
-
-def _metrics(probe: Probe, scores: Scores | None, params: BootstrapParams) -> dict[str, dict[str, Any]]:
+def _metrics(
+    probe: Probe, checkpoint: Checkpoint, scores: Scores | Errors | None, params: BootstrapParams
+) -> dict[str, dict[str, Any]]:
     """Every metric whose value is finite, by name."""
-    if scores is None or scores.right.size == 0:
+    if scores is None or scores.sequence.size == 0:
         return {}
     count = probe.lengths.size
+    found: dict[str, Metric]
+    if isinstance(scores, Errors):
+        found = {
+            name: (metric, "share of variance" if name == "r2" else "target units")
+            for name, metric in quantity_metrics(scores, count, params).items()
+        }
+    else:
+        found = _share_metrics(probe, scores, count, params)
+        if probe.task == "multi-label":
+            has, gives, _ = label_flags(probe.truths, checkpoint.model_output)
+            both, either = 2.0 * (has & gives).sum(axis=1), has.sum(axis=1) + gives.sum(axis=1).astype(np.float64)
+            found["micro_f1"] = (ratio_interval(both, either, params), "share")
+    return {
+        name: {"value": value, "low": _bound(low), "high": _bound(high), "n": int(scores.sequence.size), "unit": unit}
+        for name, ((value, low, high), unit) in found.items()
+        if math.isfinite(value)
+    }
+
+
+def _share_metrics(probe: Probe, scores: Scores, count: int, params: BootstrapParams) -> dict[str, Metric]:
+    """What counts right and wrong items, and their loss."""
 
     def interval(values: Doubles) -> tuple[float, float, float]:
         return ratio_interval(*scores.per_sequence(values, count), params)
@@ -132,18 +119,15 @@ def _metrics(probe: Probe, scores: Scores | None, params: BootstrapParams) -> di
         value, low, high = interval(values)
         return exact_ends(value, low, high, count, params)
 
-    accuracy, loss = share(scores.right), interval(scores.loss)
-    found = {"accuracy": (accuracy, "share"), "cross_entropy": (loss, "nats")}
+    right, loss = share(scores.right), interval(scores.loss)
+    name = "exact_match" if probe.task == "multi-label" else "accuracy"
+    found: dict[str, Metric] = {name: (right, "share"), "cross_entropy": (loss, "nats")}
     if probe.task == "language-model":
         found["perplexity"] = ((_exp(loss[0]), _exp(loss[1]), _exp(loss[2])), "tokens")
     else:
         most_frequent = np.bincount(scores.actual).argmax()
         found["majority_share"] = (share((scores.actual == most_frequent).astype(np.float64)), "share")
-    return {
-        name: {"value": value, "low": _bound(low), "high": _bound(high), "n": int(scores.right.size), "unit": unit}
-        for name, ((value, low, high), unit) in found.items()
-        if math.isfinite(value)
-    }
+    return found
 
 
 def _bound(value: float) -> float | None:
@@ -154,13 +138,31 @@ def _exp(value: float) -> float:
     return math.exp(value) if value < 700 else math.inf
 
 
-def _confusion(scores: Scores | None, classes: int) -> Ints:
-    if scores is None or classes == 0:
+def _confusion(probe: Probe, scores: Scores | Errors | None) -> Ints:
+    if not isinstance(scores, Scores) or probe.task not in ("classification", "tagging"):
         return np.zeros((0, 0), np.int32)
     predicted = scores.predicted >= 0
-    table = np.zeros((classes, classes), np.int32)
+    table = np.zeros((len(probe.class_names), len(probe.class_names)), np.int32)
     np.add.at(table, (scores.actual[predicted], scores.predicted[predicted]), 1)
     return table
+
+
+def _label_counts(probe: Probe, checkpoint: Checkpoint) -> Ints:
+    """Only sequences whose output is finite, as in the confusion matrix."""
+    if probe.task != "multi-label" or not probe.truths.size or not checkpoint.model_output.size:
+        return np.zeros((0, 4), np.int32)
+    has, gives, finite = label_flags(probe.truths, checkpoint.model_output)
+    has, gives = has[finite], gives[finite]
+    kinds = (has & gives, ~has & gives, has & ~gives, ~has & ~gives)
+    return np.stack([kind.sum(axis=0) for kind in kinds], axis=1).astype(np.int32)
+
+
+def _pairs(scores: Scores | Errors | None, most: int) -> tuple[Floats, Floats]:
+    """Targets and predictions of evenly spaced items."""
+    if not isinstance(scores, Errors):
+        return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+    kept = evenly(len(scores.truth), most)
+    return scores.truth[kept].astype(np.float32), scores.output[kept].astype(np.float32)
 
 
 def _history(lines: Sequence[dict[str, Any]]) -> tuple[tuple[str, ...], Ints, Doubles]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnreport.results.recorded import Checkpoint, Manifest, Probe, StateKey
+from rnnreport.analyses.scores import Errors, score
+from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
 from rnnreport.results.schema import Check, Performance, Unavailable, Units, Words
 
-# The last is what capture itself measures on the corpus it is given.
-TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy")
-PROBABILITY_TOLERANCE = 1e-5
+# The last two are what capture itself measures on the corpus it is given.
+TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
+TOLERANCE = 1e-5  # of a probability, or of a quantity relative to the largest one
 
 
 @dataclass(frozen=True)
@@ -53,49 +54,86 @@ def states_are_finite(evidence: Evidence) -> Check:
 
 
 def prediction_is_verified(evidence: Evidence) -> Check:
-    """Warn unless the expected prediction of the last step equals the model's own output."""
+    """Warn unless the expected prediction of the last step equals the model's own output, wherever there is one."""
     last, probe = evidence.last, evidence.probe
-    title, anchor = "Expected predictions are the model's own", "sequences"
+    id, title, anchor = "prediction-verified", "Expected predictions are the model's own", "sequences"
     count = probe.lengths.size
-    limit = PROBABILITY_TOLERANCE
     if probe.task == "unlabelled":
-        return Check("prediction-verified", title, "no data", None, None, 0, anchor, evidence.manifest.head)
-    if probe.task != "classification":
+        return Check(id, title, "no data", None, None, 0, anchor, evidence.manifest.head)
+    if probe.task not in PER_SEQUENCE:
         known = last.step_output.size or last.surprisal.size
         verdict, text = (
             ("pass", "they come from the model itself, step by step") if known else ("warn", evidence.manifest.head)
         )
-        return Check("prediction-verified", title, verdict, None, None, int(probe.lengths.sum()), anchor, text)
+        return Check(id, title, verdict, None, None, int(probe.lengths.sum()), anchor, text)
+    size = float(np.nanmax(np.abs(last.model_output), initial=1.0)) if probe.task in NUMERIC else 1.0
+    limit = TOLERANCE * size
     if not last.step_output.size or not last.model_output.size:
-        return Check("prediction-verified", title, "warn", None, limit, count, anchor, evidence.manifest.head)
-    difference = np.abs(last.step_output[probe.offsets[1:] - 1] - last.model_output).max()
-    agrees = bool(difference <= limit)
-    text = f"at the last step of {count:,} sequences they differ by {difference:.1e} at most"
-    return Check(
-        "prediction-verified", title, "pass" if agrees else "warn", float(difference), limit, count, anchor, text
-    )
+        return Check(id, title, "warn", None, limit, count, anchor, evidence.manifest.head)
+    ends = last.step_output[probe.offsets[1:] - 1]
+    expected = np.isfinite(ends).all(axis=1)  # the others were not sampled for it
+    if not expected.any():
+        return Check(id, title, "warn", None, limit, 0, anchor, "no sequence has a finite expected prediction")
+    difference = float(np.abs(ends[expected] - last.model_output[expected]).max())
+    compared = int(expected.sum())
+    of = "" if compared == count else f" of {count:,}"
+    text = f"at the last step of {compared:,}{of} sequences they differ by {difference:.1e} at most"
+    verdict = "pass" if difference <= limit else "warn"  # a difference of NaN is no agreement
+    return Check(id, title, verdict, difference, limit, compared, anchor, text)
 
 
 def beats_the_majority(evidence: Evidence) -> Check:
-    """Accuracy against always naming the most frequent class; perplexity against guessing evenly."""
-    metrics = evidence.performance.metrics
-    if evidence.probe.task == "language-model":
+    """The model against the best answer that looks at no input: a class, a set of labels, a mean, an even guess."""
+    task = evidence.probe.task
+    if task == "language-model":
         return _beats_even_guess(evidence)
-    title, anchor = "Better than the most frequent class", "overview"
-    accuracy, majority = metrics.get("accuracy"), metrics.get("majority_share")
-    if not accuracy or not majority:
+    if task in NUMERIC:
+        return _beats_the_mean(evidence)
+    several = task == "multi-label"
+    name, what = ("exact_match", "exact matches") if several else ("accuracy", "accuracy")
+    title = "Better than the most frequent set of labels" if several else "Better than the most frequent class"
+    anchor, metrics = "overview", evidence.performance.metrics
+    found, majority = metrics.get(name), metrics.get("majority_share")
+    if not found or not majority:
         return Check("beats-majority", title, "no data", None, None, 0, anchor, "there are no labels to score against")
-    share, low, high = majority["value"], accuracy["low"], accuracy["high"]
-    n = accuracy["n"]
+    share, low, high = majority["value"], found["low"], found["high"]
+    n = found["n"]
     if low is None:
         text = "one sequence is not enough for an interval"
-        return Check("beats-majority", title, "no data", accuracy["value"], share, n, anchor, text)
-    verdict = "pass" if low > share else "fail" if high < share else "warn"
+        return Check("beats-majority", title, "no data", found["value"], share, n, anchor, text)
     text = (
-        f"accuracy {accuracy['value']:.1%} (95% interval {low:.1%} to {high:.1%}, n = {n:,}) against a majority share "
-        f"of {share:.1%}"
+        f"{what} {found['value']:.1%} (95% interval {low:.1%} to {high:.1%}, n = {n:,}) against a majority share of "
+        f"{share:.1%}"
     )
-    return Check("beats-majority", title, verdict, accuracy["value"], share, n, anchor, text)
+    return Check("beats-majority", title, _verdict(low, high, share), found["value"], share, n, anchor, text)
+
+
+def _beats_the_mean(evidence: Evidence) -> Check:
+    id, title, anchor = "beats-mean", "Better than always predicting the mean", "overview"
+    errors = score(evidence.probe, evidence.last)
+    if not isinstance(errors, Errors):
+        return Check(id, title, "no data", None, 0, 0, anchor, "there are no targets to score against")
+    n, wrong = len(errors.error), int((~np.isfinite(errors.error)).any(axis=1).sum())
+    if wrong:
+        text = f"{wrong:,} of {n:,} predictions are not finite"
+        return Check(id, title, "fail", None, 0, n, anchor, text)
+    metrics = evidence.performance.metrics
+    found = metrics.get("r2")
+    if found is None:
+        return Check(id, title, "no data", None, 0, n, anchor, "the targets are all the same")
+    value, low, high = found["value"], found["low"], found["high"]
+    if low is None:
+        return Check(id, title, "no data", value, 0, n, anchor, "too few sequences for an interval")
+    text = (
+        f"R² {value:.3f} (95% interval {low:.3f} to {high:.3f}, n = {n:,}); the root mean square error is "
+        f"{metrics['rmse']['value']:.4g}, that of the mean {metrics['mean_rmse']['value']:.4g}"
+    )
+    return Check(id, title, _verdict(low, high, 0), value, 0, n, anchor, text)
+
+
+def _verdict(low: float, high: float, bar: float) -> str:
+    """Where an interval lies: above the bar, below it, or across."""
+    return "pass" if low > bar else "fail" if high < bar else "warn"
 
 
 def _beats_even_guess(evidence: Evidence) -> Check:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.formulas import changes
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Manifest, Probe
+from rnnreport.results.recorded import PER_SEQUENCE, PER_STEP, Checkpoint, Doubles, Floats, Ints, Manifest, Probe
 from rnnreport.results.schema import Sequences
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -21,6 +21,10 @@ _HEAD_GUIDE = (
     "Each step shows what the model would predict if the sequence ended there. A change of prediction at a word does "
     "not mean that the word caused it: the state before it matters as much. Distances are measured in the full state "
     "space."
+)
+_ANSWER_GUIDE = (
+    "Each step shows the model's own answer at that step. A change at an input does not mean that this input caused "
+    "it: the state before it matters as much. Distances are measured in the full state space."
 )
 _TOKEN_GUIDE = (
     "Each step shows how surprised the model was by the token that follows, in nats, and what it expected instead. "
@@ -73,8 +77,8 @@ def read_sequences(
         labels=_take(probe.labels, sample.sequences),
         predicted=_take(predicted, sample.sequences),
         confidence=_take(confidence, sample.sequences),
-        truths=np.zeros((0, 0), np.float32),
-        outputs=np.zeros((0, 0), np.float32),
+        truths=_take(probe.truths, sample.sequences if probe.task in PER_SEQUENCE else sample.steps),
+        outputs=_take(last.model_output, sample.sequences) if probe.truths.size else np.zeros((0, 0), np.float32),
         tokens=tokens,
         token_names=token_names,
         values=_take(probe.values, sample.steps),
@@ -91,7 +95,7 @@ def read_sequences(
         total_sequences=probe.lengths.size,
         total_steps=int(probe.lengths.sum()),
         head=manifest.head,
-        guide=_guide(last),
+        guide=_guide(probe, last),
     )
 
 
@@ -142,7 +146,7 @@ def _take(values: NDArray[Scalar], places: NDArray[np.integer]) -> NDArray[Scala
     return values[places] if len(values) else values
 
 
-def _guide(last: Checkpoint) -> str:
+def _guide(probe: Probe, last: Checkpoint) -> str:
     if last.step_output.size:
-        return _HEAD_GUIDE
+        return _ANSWER_GUIDE if probe.task in PER_STEP else _HEAD_GUIDE
     return _TOKEN_GUIDE if last.surprisal.size else _STATE_GUIDE
