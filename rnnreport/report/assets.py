@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rnnreport.report.environment import template_folder
 
 _STYLES = ("tokens.css", "page.css", "views.css", "print.css")
-_CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "reading.js")
+_CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
     "bar.js",
@@ -22,6 +22,8 @@ REPORT_SCRIPTS = (
     "details.js",
     "sequences.js",
     "steps.js",
+    "series.js",
+    "answers.js",
     "labels.js",
     "map.js",
     "training.js",

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 import rnnreport
 from rnnreport.errors import RnnReportError
+from rnnreport.report.tasks import TASKS, metric_name
 
 
 @functools.cache
@@ -57,6 +58,8 @@ def environment() -> jinja2.Environment:
         "percent": percent,
         "parameter": parameter,
         "markdown": markdown_escape,
+        "metric": metric_name,
+        "task": lambda task: TASKS[task].title,
     }
     return made
 

@@ -43,6 +43,38 @@ def scatter_svg(
     return _svg(label, body)
 
 
+def agreement_svg(label: str, truth: NDArray[np.floating], output: NDArray[np.floating]) -> Markup:
+    """Targets against predictions, with the diagonal on which the prediction is right.
+
+    Parameters
+    ----------
+    label : str, the text alternative
+    truth, output : real (I,); items that are not finite are left out
+    """
+    shown = _thinned(np.flatnonzero(np.isfinite(truth) & np.isfinite(output)))
+    if not len(shown):
+        return Markup("")
+    truth, output = truth[shown].astype(np.float64), output[shown].astype(np.float64)
+    low, high = float(min(truth.min(), output.min())), float(max(truth.max(), output.max()))
+    side, left, bottom = _HEIGHT - 60, 80, _HEIGHT - 40
+    scale = side / (high - low or 1.0)
+    across, up = left + (truth - low) * scale, bottom - (output - low) * scale
+    dots = "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(across, up, strict=True))
+    x, y = left + side, bottom - side
+    texts = (
+        (left, bottom + 16, f"{low:.3g}"),
+        (x - 20, bottom + 16, f"{high:.3g}"),
+        (left + side / 2 - 20, bottom + 32, "target"),
+        (0, y + side / 2, "prediction"),
+        (left - 40, bottom, f"{low:.3g}"),
+        (left - 40, y + 8, f"{high:.3g}"),
+    )
+    body = f'<polyline points="{left},{bottom} {x},{y}" fill="none" stroke="#333" stroke-dasharray="4 4"/>'
+    body += f'<path d="{dots}" stroke="currentColor" stroke-width="4" stroke-linecap="round" stroke-opacity="0.5"/>'
+    body += "".join(f'<text x="{a:.0f}" y="{b:.0f}" font-size="11">{text}</text>' for a, b, text in texts)
+    return _svg(label, body)
+
+
 def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Markup:
     """Lines over epochs, labelled at their ends."""
     finite = {name: (x[np.isfinite(y)], y[np.isfinite(y)]) for name, (x, y) in curves.items()}

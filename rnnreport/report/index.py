@@ -9,7 +9,7 @@ from rnnreport.report.assets import page_assets
 from rnnreport.report.environment import environment
 from rnnreport.results.schema import Summary
 
-_METRICS = ("accuracy", "cross_entropy", "perplexity")
+_METRICS = ("accuracy", "exact_match", "micro_f1", "rmse", "r2", "cross_entropy", "perplexity")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
+from rnnreport.report.tasks import TASKS
+from rnnreport.results.recorded import NUMERIC
 from rnnreport.results.schema import Comparison, Dynamics, Projection, Sequences
 
 
@@ -24,10 +26,12 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     """
     words, sequences = available(run.words), available(run.sequences)
     projection, dynamics = available(run.projection), available(run.dynamics)
-    comparison = available(run.comparison)
+    comparison, scored = available(run.comparison), available(run.performance)
+    if scored:
+        payload.add_exact("scored.truth", scored.truth)
+        payload.add_exact("scored.output", scored.output)
     return {
         "kind": "report",
-        "task": run.manifest.task,
         "states": [state_title(units.scope) for units in run.units],
         "words": words and pack_words(words, payload),
         "units": [
@@ -47,7 +51,6 @@ def describe_comparison(comparison: Comparison, sequences: Sequence[Sequences], 
     payload.add_reals("confidence", comparison.confidence, bits=8)
     return {
         "kind": "comparison",
-        "task": sequences[0].task,
         "runs": list(comparison.runs),
         "sequences": [_pack_sequences(f"run{place}", run, payload) for place, run in enumerate(sequences)],
     }
@@ -56,16 +59,27 @@ def describe_comparison(comparison: Comparison, sequences: Sequence[Sequences], 
 def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict[str, Any]:
     for name in ("lengths", "labels", "predicted", "tokens", "targets", "top_tokens"):
         payload.add_integers(f"{prefix}.{name}", getattr(sequences, name))
-    for name in ("confidence", "step_output", "top_probabilities", "values"):
+    for name in ("confidence", "top_probabilities"):
         payload.add_reals(f"{prefix}.{name}", getattr(sequences, name), bits=8)
     for name in ("surprisal", "distance"):
         payload.add_reals(f"{prefix}.{name}", getattr(sequences, name))
+    payload.add_columns(f"{prefix}.values", sequences.values, bits=8)
+    if sequences.task in NUMERIC:
+        payload.add_columns(f"{prefix}.step_output", sequences.step_output)
+    else:
+        payload.add_reals(f"{prefix}.step_output", sequences.step_output, bits=8)
+    payload.add_exact(f"{prefix}.truths", sequences.truths)
+    payload.add_exact(f"{prefix}.outputs", sequences.outputs)
     return {
         "prefix": prefix,
+        "kind": TASKS[sequences.task].kind,
+        "task": sequences.task,
+        "featureNames": list(sequences.feature_names),
         "ids": list(sequences.sequence_ids),
         "tokenNames": list(sequences.token_names),
         "classNames": list(sequences.class_names),
         "epochs": sequences.epochs.tolist(),
+        "all": len(sequences.sequence_ids) == sequences.total_sequences,
         "largestDistance": _rounded(sequences.largest_distance),
     }
 

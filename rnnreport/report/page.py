@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,16 @@ from rnnreport.report import tables
 from rnnreport.report.assets import COMPARISON_SCRIPTS, REPORT_SCRIPTS, page_assets
 from rnnreport.report.bokeh_items import plot_item
 from rnnreport.report.environment import environment
-from rnnreport.report.fallback import curves_svg, scatter_svg
+from rnnreport.report.fallback import agreement_svg, curves_svg, scatter_svg
+from rnnreport.report.figures.agreement import agreement
 from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
 from rnnreport.report.figures.maps import dynamics_map, state_map
+from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_comparison, describe_report
 from rnnreport.report.payload import Payload, script_json
+from rnnreport.report.tasks import TASKS
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Comparison, Performance, Sequences, Unavailable
 
@@ -29,6 +33,7 @@ CLASS_COLOURS = (
     "#cc6677", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#77736b",
 )  # fmt: skip
 
+_ERROR_NAMES = re.compile("loss|entropy|error|mse|mae")  # never a share, however small
 Curves = dict[str, tuple[Any, Any]]
 
 
@@ -60,9 +65,11 @@ def render_report(folder: RunFolder) -> str:
         reasons={
             name: reason(getattr(run, name)) for name in ("performance", "words", "sequences", "projection", "dynamics")
         },
-        class_colours=CLASS_COLOURS,
         clusters=tables.cluster_rows(run),
+        shows=TASKS[run.manifest.task],
+        task=run.manifest.task,
         confusion=tables.confusion_rows(run),
+        labels=tables.label_rows(run),
         rows=tables.sequence_rows(run),
         states=[state_title(units.scope) for units in run.units],
         curves={name: group for name, group in curves.items() if group},
@@ -89,7 +96,7 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
     sequences = [_sequences(folder) for folder in folders]
     payload = Payload()
     description = describe_comparison(comparison, sequences, payload)
-    curves = _comparison_history(comparison)
+    curves = _comparison_history(comparison, f"test {TASKS[sequences[0].task].loss_label}")
     figures: dict[str, figure] = {
         f"curve-{name}": epoch_curves(f"curve-{name}", label, group) for name, (label, group) in curves.items()
     }
@@ -97,8 +104,10 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
         figures["similarity"] = epoch_curves(
             "similarity", "linear CKA with the baseline", _similarity_curves(comparison)
         )
+    shows = TASKS[sequences[0].task]
     if sequences[0].step_output.size:
-        figures["reading"] = reading_curves(comparison.runs)
+        probability = shows.kind != "quantities"
+        figures["reading"] = reading_curves(comparison.runs, shows.reading_label, probability=probability)
     return _render(
         "compare.html.j2",
         COMPARISON_SCRIPTS,
@@ -109,7 +118,8 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> s
         models=[model_line(manifest) for manifest in manifests],
         manifests=manifests,
         summaries=[folder.summary() for folder in folders],
-        class_colours=CLASS_COLOURS,
+        shows=shows,
+        task=sequences[0].task,
         flips=tables.flip_rows(comparison),
         curves={name: label for name, (label, _) in curves.items()},
         static={name: curves_svg(label, group) for name, (label, group) in curves.items()},
@@ -146,16 +156,23 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     if run.units:
         figures["response"] = response_curve(run.units[0].response.shape[1])
         figures["boxes"] = unit_boxes()
-    sequences = available(run.sequences)
+    sequences, scored = available(run.sequences), available(run.performance)
     if sequences:
-        if sequences.step_output.size:
-            figures["classes"] = class_steps(sequences.class_names)
+        kind = TASKS[sequences.task].kind
+        if sequences.values.size:
+            figures["channels"] = channel_lines(sequences.feature_names)
+        if kind == "quantities" and sequences.step_output.size:
+            figures["quantity"] = quantity_lines()
+        elif sequences.step_output.size:
+            figures["classes"] = class_steps(sequences.class_names, exclusive=kind == "classes")
+        if scored and scored.truth.size:
+            figures["agreement"] = agreement()
         figures["distance"] = step_bars("distance", "distance")
         if sequences.surprisal.size:
             figures["surprisal"] = step_bars("surprisal", "surprisal, nats")
     if available(run.projection):
         figures["map"] = state_map()
-    for name, label in (("loss", "loss, nats"), ("score", "share")):
+    for name, label in (("loss", TASKS[run.manifest.task].loss_label), ("score", "share")):
         if curves[name]:
             figures[f"curve-{name}"] = epoch_curves(f"curve-{name}", label, curves[name])
     if available(run.dynamics):
@@ -173,16 +190,16 @@ def _history(performance: object) -> dict[str, Curves]:
         known = np.isfinite(values)
         if name in ("wall_s", "epoch", "n") or known.sum() < 2:  # one epoch makes no curve
             continue
-        is_share = bool((values[known] >= 0).all() and (values[known] <= 1).all()) and "loss" not in name
-        group = groups["score" if is_share and "entropy" not in name else "loss"]
+        is_share = bool((values[known] >= 0).all() and (values[known] <= 1).all())
+        group = groups["score" if is_share and not _ERROR_NAMES.search(name) else "loss"]
         group[name.replace("_", " ")] = (performance.history_epochs[known], values[known])
     return groups
 
 
-def _comparison_history(comparison: Comparison) -> dict[str, tuple[str, Curves]]:
+def _comparison_history(comparison: Comparison, loss_label: str) -> dict[str, tuple[str, Curves]]:
     """Per scale, the test metric of every run."""
     groups: dict[str, tuple[str, Curves]] = {}
-    for name, label, wanted in (("loss", "test loss, nats", "test_loss"), ("score", "test accuracy", "test_accuracy")):
+    for name, label, wanted in (("loss", loss_label, "test_loss"), ("score", "test accuracy", "test_accuracy")):
         found: Curves = {}
         for title, history in zip(comparison.runs, comparison.history, strict=True):
             points = [(epoch, value) for epoch, value in history.get(wanted, []) if value is not None]
@@ -201,10 +218,15 @@ def _similarity_curves(comparison: Comparison) -> Curves:
 def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup]:
     pictures = {f"curve-{name}": curves_svg(f"{name} over epochs", group) for name, group in curves.items()}
     sequences, projection, dynamics = available(run.sequences), available(run.projection), available(run.dynamics)
+    scored = available(run.performance)
+    if scored and scored.truth.size:  # the first quantity stands for all
+        label = f"{scored.class_names[0]}: target against prediction of {len(scored.truth)} items"
+        pictures["agreement"] = agreement_svg(label, scored.truth[:, 0], scored.output[:, 0])
     if projection and sequences:
         owners = np.repeat(np.arange(len(sequences.lengths)), sequences.lengths)
         groups = sequences.labels[owners] if sequences.labels.size else np.zeros(len(owners), np.int32)
-        label = f"{projection.methods[0]} of {len(owners)} states, coloured by true class"
+        colouring = ", coloured by true class" if sequences.labels.size else ""
+        label = f"{projection.methods[0]} of {len(owners)} states{colouring}"
         pictures["map"] = scatter_svg(label, projection.coordinates[0], groups, CLASS_COLOURS)
     if dynamics:
         epochs = np.repeat(np.arange(len(dynamics.epochs)), len(dynamics.plane) // len(dynamics.epochs))

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.report.environment import number
 from rnnreport.report.gather import Run, available
 from rnnreport.results.recorded import Ints
-from rnnreport.results.schema import Comparison, Unavailable
+from rnnreport.results.schema import Comparison, Sequences, Unavailable
 
 _WORDS_PER_CLUSTER = 12
 _STATIC_SEQUENCES = 20
@@ -55,6 +56,30 @@ def confusion_rows(run: Run) -> dict[str, Any] | None:
     }
 
 
+def label_rows(run: Run) -> list[dict[str, Any]]:
+    """How well each label is recognised, most frequent first."""
+    performance = available(run.performance)
+    if performance is None:
+        return []
+    rows = []
+    counted = zip(performance.class_names, performance.label_counts.tolist(), strict=False)  # no counts: no rows
+    for place, (name, (found, extra, missed, absent)) in enumerate(counted):
+        rows.append(
+            {
+                "place": place,
+                "name": name,
+                "there": found + missed,
+                "found": found,
+                "missed": missed,
+                "extra": extra,
+                "total": found + extra + missed + absent,
+                "precision": found / (found + extra) if found + extra else None,
+                "recall": found / (found + missed) if found + missed else None,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["there"])
+
+
 def sequence_rows(run: Run) -> list[dict[str, Any]]:
     """The first displayed sequences as text."""
     sequences = available(run.sequences)
@@ -67,16 +92,37 @@ def sequence_rows(run: Run) -> list[dict[str, Any]]:
             sequences.tokens[starts[place] : starts[place + 1]].tolist() if sequences.tokens.size else []
         )
         text = " ".join(sequences.token_names[token] for token in tokens) or f"{sequences.lengths[place]} steps"
-        names = sequences.class_names
+        actual, predicted = _answers(sequences, place, slice(starts[place], starts[place + 1]))
         rows.append(
             {
                 "id": sequences.sequence_ids[place],
-                "label": _name(names, sequences.labels, place),
-                "predicted": _name(names, sequences.predicted, place),
+                "actual": actual,
+                "predicted": predicted,
                 "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else ""),
             }
         )
     return rows
+
+
+def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, str]:
+    """What is right and what was predicted, in words; for an answer at each step the size of the error."""
+    names = sequences.class_names
+    if sequences.task == "step-regression":
+        errors = sequences.step_output[-1, steps] - sequences.truths[steps]
+        known = np.isfinite(errors).any(axis=0)
+        size = np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))
+        named = [name for name, there in zip(names, known, strict=True) if there]
+        return "", "; ".join(f"{name}: RMSE {number(value)}" for name, value in zip(named, size, strict=True))
+    if sequences.truths.size:
+        both = sequences.truths[place], sequences.outputs[place]
+        if sequences.task == "multi-label":
+            actual, predicted = (", ".join(names[k] for k in np.flatnonzero(row >= 0.5)) or "none" for row in both)
+        else:
+            actual, predicted = (
+                "; ".join(f"{name} {number(value)}" for name, value in zip(names, row, strict=True)) for row in both
+            )
+        return actual, predicted
+    return _name(names, sequences.labels, place), _name(names, sequences.predicted, place)
 
 
 def _name(names: tuple[str, ...], classes: Ints, place: int) -> str:

@@ -2,13 +2,14 @@
 // Start: unpack, restore the selection from the link, build the views, announce once.
 (async function boot() {
   await RR.unpack();
-  const { sequences, words, units } = RR.description;
+  const { sequences, words, units } = RR.description, [first] = [sequences ?? []].flat();
+  const chosen = first && ["labels", "quantities"].includes(first.kind) ? first.classNames.length : 0;
   if (RR.description.kind === "report") {
     RR.selection.epoch = Math.max(0, RR.epochs().length - 1);
     const width = units.length ? RR.arrays[`${units[0].prefix}.response`].shape[1] : 0;
-    RR.limits = { state: units.length, mode: units[0]?.modes.length ?? 0, k: units[0]?.ks.length ?? 0, words: words?.names.length ?? 0, units: width, cluster: 64, sequence: sequences?.ids.length ?? 0, epoch: RR.epochs().length, step: 0 };
+    RR.limits = { state: units.length, mode: units[0]?.modes.length ?? 0, k: units[0]?.ks.length ?? 0, words: words?.names.length ?? 0, units: width, cluster: 64, sequence: sequences?.ids.length ?? 0, epoch: RR.epochs().length, output: chosen, step: 0 };
   } else {
-    RR.limits = { sequence: sequences[0].ids.length };
+    RR.limits = { sequence: first.ids.length, output: chosen };
   }
   RR.initial = structuredClone(RR.selection);
   const found = RR.readHash();

@@ -4,8 +4,8 @@ RR.views.push(function readings() {
   const { runs } = RR.description, pick = RR.byId("pick"), host = RR.byId("readings");
   const readers = RR.description.sequences.map(RR.reader), [first] = readers;
   const choose = (p) => RR.point(p);
-  const right = (reader, q) => reader.label(q) >= 0 && reader.predicted(q) === reader.label(q);
-  const parted = (q) => new Set(readers.map((reader) => reader.predicted(q))).size > 1;
+  const { shows } = first;
+  const parted = (q) => new Set(readers.map((reader) => shows.answer(reader, q))).size > 1;
   const order = [...first.ids.keys()].sort((a, b) => parted(b) - parted(a) || a - b);
   pick.append(...order.map((q) => RR.el("option", { value: q }, `${first.ids[q]}${parted(q) ? " (the runs differ)" : ""}`)));
   pick.addEventListener("change", () => RR.set({ sequence: Number(pick.value) }));
@@ -26,19 +26,15 @@ RR.views.push(function readings() {
     host.replaceChildren(...readers.map((reader, r) => {
       const line = RR.el("div", { class: `running${reader.characters ? " chars" : ""}` });
       for (let p = reader.starts[q]; p < reader.starts[q + 1]; p++) {
-        const surprisal = reader.array("surprisal")[p];
-        const tint = RR.predictionTint(reader, p) ?? (Number.isFinite(surprisal) ? RR.mix(RR.css("panel"), RR.css("third"), Math.min(1, surprisal / 8)) : null);
-        const node = RR.tokenNode(reader, p, tint, choose);
-        const k = reader.winner(p);
+        const node = RR.tokenNode(reader, p, RR.textTint(reader, p), choose);
         node.setAttribute("data-hint", "");
-        RR.hint(node, [runs[r], `step ${p - reader.starts[q] + 1}`, k >= 0 ? `expects ${reader.classNames[k]} (${RR.percent(reader.probabilities(p)[k])})` : `surprisal ${Number.isFinite(surprisal) ? surprisal.toFixed(2) : "–"} nats`]);
+        RR.hint(node, () => [runs[r], `step ${p - reader.starts[q] + 1}`, ...shows.says(reader, p)]);
         line.append(node);
       }
-      const guess = reader.predicted(q);
-      const verdict = guess >= 0 ? `${reader.classNames[guess]} ${label >= 0 ? (right(reader, q) ? "✓" : "✗") : ""} ${RR.percent(reader.array("confidence")[q])}` : "";
+      const verdict = reader.without(q) || shows.verdict(reader, q);
       return RR.el("div", { class: "read" }, who(r, verdict), line);
     }));
-    if (first.has) RR.classLegend("reading-legend", first.classNames);
+    shows.legend("reading-legend", first);
     for (const row of document.querySelectorAll("#flips tr[data-id]")) row.setAttribute("aria-selected", row.dataset.id === first.ids[q]);
   }
   const mark = (p) => { for (const node of host.querySelectorAll(".token")) node.classList.toggle("pointed", Number(node.dataset.p) === p); };
@@ -47,22 +43,24 @@ RR.views.push(function readings() {
     if (q < 0) continue;
     row.addEventListener("click", () => { RR.set({ sequence: q }); RR.byId("reading").scrollIntoView(); });
   }
-  RR.on(["sequence", "theme"], draw);
+  RR.on(["sequence", "output", "theme"], draw);
   RR.onPoint(mark);
 
   RR.plot("reading", (plot) => {
     const curve = () => {
-      const q = current(), label = first.label(q), count = first.lengths[q];
+      const q = current(), count = first.lengths[q], steps = [...Array(count).keys()], x = steps.map((t) => t + 1);
       readers.forEach((reader, r) => {
         const colour = RR.curveColour(r);
-        plot.fill(`reading.line-${r}`, { x: [...Array(count).keys()].map((t) => t + 1), y: Array.from({ length: count }, (_, t) => (label < 0 ? NaN : reader.probabilities(reader.starts[q] + t)[label])) });
+        plot.fill(`reading.line-${r}`, { x, y: steps.map((t) => shows.curve(reader, reader.starts[q] + t)) });
         RR.lineColour(plot, `reading.curve-${r}`, colour);
         RR.lineColour(plot, `reading.dots-${r}`, colour);
       });
+      plot.fill("reading.target", { x, y: steps.map((t) => shows.aim(first, first.starts[q] + t)) });
+      RR.lineColour(plot, "reading.truth", RR.css("muted"));
       plot.figure.x_range.setv({ start: 0.5, end: count + 0.5 });
     };
     curve();
-    RR.on(["sequence", "theme"], curve);
+    RR.on(["sequence", "output", "theme"], curve);
   });
   ["curve-loss", "curve-score"].forEach((name) => RR.curve(name, []));
   RR.curve("similarity", [], 1); // the baseline has no curve of its own

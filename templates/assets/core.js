@@ -13,7 +13,7 @@ RR.unpack = async function () {
 };
 
 RR.decode = function (buffer, entry) {
-  const kinds = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array };
+  const kinds = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
   const length = entry.shape.reduce((product, side) => product * side, 1);
   const codes = new kinds[entry.type](buffer, entry.at, length);
   if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
@@ -43,8 +43,8 @@ RR.starts = function (lengths) {
 
 // ---- selection ----
 // state: which recorded state; mode: weighting of the co-clusters; k: place in ks; words, units: lists; cluster, sequence, step: index or null;
-// epoch: place in the recorded epochs; lens: what recolours units and words ("word", "unit", "step").
-RR.selection = { state: 0, mode: null, k: null, words: [], units: [], cluster: null, sequence: null, step: null, epoch: null, lens: null };
+// epoch: place in the recorded epochs; output: the chosen label or quantity; lens: what recolours units and words ("word", "unit", "step").
+RR.selection = { state: 0, mode: null, k: null, words: [], units: [], cluster: null, sequence: null, step: null, epoch: null, output: 0, lens: null };
 RR.listeners = [];
 RR.on = (keys, follow) => RR.listeners.push({ keys: new Set(keys), follow });
 
@@ -136,7 +136,16 @@ RR.svg = function (tag, attributes = {}, ...children) {
 RR.byId = (id) => document.getElementById(id);
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };
-RR.percent = (share) => `${(100 * share).toFixed(1)}%`;
+RR.percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : "–");
+// Three significant digits, as report/environment.py writes them.
+RR.number = function (value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value), sign = value < 0 ? "−" : "";
+  if (size && (size >= 1e6 || size < 1e-4)) return sign + size.toExponential(2);
+  const digits = size ? Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(size)))) : 0;
+  return sign + size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+};
+RR.signedNumber = (value) => (value > 0 ? "+" : "") + RR.number(value);
 RR.signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 // Invisible characters need a printable form.
 RR.visible = (token) => token.replace(/ /g, token === " " ? "␣" : " ").replace(/\n/g, "↵").replace(/\t/g, "⇥") || "∅";

@@ -7,14 +7,22 @@ RR.labelRules = {
     const distance = reading.array("distance"), least = threshold * reading.largestDistance;
     return (p, next) => next <= reading.last(p) && distance[p] >= least;
   },
-  // The probability of a class changed by at least this much (of any class; for two classes they change alike).
-  confidence: (reading, threshold) => (p, next) => {
-    if (next > reading.last(p)) return false;
-    const now = reading.probabilities(p, RR.selection.epoch), then = reading.probabilities(next, RR.selection.epoch);
-    return now.some((value, k) => Math.abs(value - then[k]) >= threshold);
+  // The expected prediction changed by at least this much: the probability of any class (for two classes they change
+  // alike), of the chosen label, or the chosen quantity as a share of its range.
+  output: (reading, threshold) => {
+    const [low, high] = reading.kind === "quantities" ? reading.extentOf(RR.selection.output) : [0, 1], least = threshold * (high - low);
+    return RR.outputJump(reading, (now, then) => now.some((value, k) => (reading.kind === "classes" || k === RR.selection.output) && Math.abs(value - then[k]) >= least));
   },
-  // The expected class changed.
-  change: (reading) => (p, next) => next <= reading.last(p) && reading.winner(p, RR.selection.epoch) !== reading.winner(next, RR.selection.epoch),
+  // Another class is expected, or other labels are named.
+  change: (reading) => RR.outputJump(reading, reading.kind === "labels" ? (now, then) => now.some((value, k) => (value >= 0.5) !== (then[k] >= 0.5))
+    : (now, then, p, next) => reading.winner(p, RR.selection.epoch) !== reading.winner(next, RR.selection.epoch)),
+};
+
+// Whether two consecutive steps of a sequence, both with an expected prediction, differ.
+RR.outputJump = (reading, differ) => (p, next) => {
+  if (next > reading.last(p)) return false;
+  const now = reading.outputs(p, RR.selection.epoch), then = reading.outputs(next, RR.selection.epoch);
+  return now !== null && then !== null && differ(now, then, p, next);
 };
 
 // Steps to label among `from` <= p < `to`: Map of step to "after" or "before".
@@ -28,8 +36,7 @@ RR.labelled = function (reading, options, from, to) {
 };
 
 RR.labelControls = function (host, reading, changed) {
-  const rows = [["distance", "state moves by", 0.4], ["confidence", "probability changes by", 0.3], ["change", "class changes", null]]
-    .filter(([rule]) => rule === "distance" || reading.has);
+  const rows = [["distance", "state moves by", 0.4], ...reading.shows.rules(reading)];
   const options = rows.flatMap(([rule, text, start]) => {
     const slider = start === null ? null : RR.el("input", { type: "range", min: 0, max: 1, step: 0.01, value: start, "aria-label": `${text} at least`, "data-threshold": rule });
     const value = RR.el("output", {}, start === null ? "" : `${Math.round(100 * start)}%`);

@@ -4,34 +4,26 @@ RR.views.push(function stateMap() {
   const { map } = RR.description, reading = RR.reading;
   if (!map || !reading) return;
   const method = RR.byId("method"), colouring = RR.byId("map-colour");
-  const options = [];
-  if (reading.has) options.push(["prediction", "expected prediction"]);
-  if (reading.array("labels").length) options.push(["label", "true class"]);
-  if (reading.array("surprisal").length) options.push(["surprisal", "surprisal"]);
-  options.push(["time", "place in the sequence"], ["unit", "selected unit"]);
-  colouring.append(...options.map(([value, name]) => RR.el("option", { value }, name)));
-  if (RR.selection.lens === "unit") colouring.value = "unit";
   const P = reading.starts.at(-1), owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
-
-  const colours = {
-    prediction: (p) => { const k = reading.winner(p, RR.selection.epoch); return RR.classTint(k, reading.probabilities(p, RR.selection.epoch)[k], reading.classes); },
-    label: (p) => RR.classColour(reading.label(owners[p])),
-    surprisal: (p) => RR.mix(RR.css("rule"), RR.css("third"), Math.min(1, (reading.array("surprisal")[p] || 0) / 8)),
-    time: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
-    unit: (p) => { const units = RR.unitsOf(), unit = RR.selection.units.at(-1); return unit === undefined ? RR.css("muted") : RR.signColour(RR.stateAt(p)?.[unit], units.activationClip); },
-  };
-  function legend() {
-    const mode = colouring.value, units = RR.description.units.length ? RR.unitsOf() : null;
-    if (mode === "prediction" || mode === "label") RR.classLegend("map-legend", reading.classNames);
-    else if (mode === "time") RR.legend("map-legend", [{ ramp: RR.orderRamp(), low: "first step", high: "last" }]);
-    else if (mode === "surprisal") RR.legend("map-legend", [{ ramp: RR.ramp([RR.css("rule"), RR.css("third")]), low: "0", high: "8 nats" }]);
-    else RR.legend("map-legend", RR.selection.units.length ? [{ ramp: RR.signRamp(), low: RR.signed(-units.activationClip), high: `${RR.signed(units.activationClip)} state of unit ${RR.selection.units.at(-1)}` }] : [{ colour: RR.css("muted"), label: "select a unit first" }]);
-  }
+  const options = [...reading.shows.colourings(reading), {
+    value: "time", name: "place in the sequence",
+    colour: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
+    legend: (id) => RR.legend(id, [{ ramp: RR.orderRamp(), low: "first step", high: "last" }]),
+  }, {
+    value: "unit", name: "selected unit",
+    colour: (p) => { const units = RR.unitsOf(), unit = RR.selection.units.at(-1); return unit === undefined ? RR.css("muted") : RR.signColour(RR.stateAt(p)?.[unit], units.activationClip); },
+    legend: (id) => {
+      const units = RR.description.units.length ? RR.unitsOf() : null;
+      RR.legend(id, RR.selection.units.length ? [{ ramp: RR.signRamp(), low: RR.signed(-units.activationClip), high: `${RR.signed(units.activationClip)} state of unit ${RR.selection.units.at(-1)}` }] : [{ colour: RR.css("muted"), label: "select a unit first" }]);
+    },
+  }];
+  colouring.append(...options.map(({ value, name }) => RR.el("option", { value }, name)));
+  if (RR.selection.lens === "unit") colouring.value = "unit";
 
   const MOST_LABELS = 400;
   const fades = ["right", "wrong"].map((kind) => [kind, RR.byId(`fade-${kind}`)]).filter(([, box]) => box);
   const ends = RR.byId("ends"), width = RR.byId("path-width");
-  const faded = (q) => fades.some(([kind, box]) => box.checked && (reading.predicted(q, RR.selection.epoch) === reading.label(q)) === (kind === "right"));
+  const faded = (q) => fades.some(([kind, box]) => box.checked && reading.shows.right(reading, q, RR.selection.epoch) === (kind === "right"));
 
   RR.plot("map", (plot) => {
     const xy = () => RR.arrays[`map.${method.value}`];
@@ -39,17 +31,22 @@ RR.views.push(function stateMap() {
     const draw = () => {
       const { words, sequence, cluster } = RR.selection, steps = RR.arrays["words.steps"];
       const wordLabels = cluster === null ? null : RR.row(RR.unitsOf().array("wordLabels"), RR.kPlace());
+      const { colour, legend } = options.find(({ value }) => value === colouring.value);
+      let unknown = 0;
       const coordinates = xy(), data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
       const chosen = (p) => words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
       for (let p = 0; p < P; p++) {
         data.x[p] = coordinates[2 * p];
         data.y[p] = coordinates[2 * p + 1];
-        data.color.push(colours[colouring.value](p));
+        const shade = colour(p);
+        unknown += shade === null;
+        data.color.push(shade ?? RR.css("rule"));
         const picked = chosen(p);
         data.alpha[p] = (picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08) * (faded(owners[p]) ? 0.15 : 1);
       }
       plot.fill("map.points", data);
-      legend();
+      legend("map-legend");
+      if (unknown) RR.byId("map-legend").append(RR.legendKey({ colour: RR.css("rule"), label: `not known for ${unknown.toLocaleString("en")} states` }));
       const facts = [`${P.toLocaleString("en")} states of ${reading.ids.length} sequences, ${RR.description.states[0] ?? ""}`, `${map.methods[method.value]}; axes carry no unit`];
       if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
@@ -113,9 +110,9 @@ RR.views.push(function stateMap() {
     method.addEventListener("change", draw);
     colouring.addEventListener("change", draw);
     RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });
-    RR.on(["words", "cluster", "mode", "k", "epoch", "theme", "units", "state", "lens"], (selection, now) => {
+    RR.on(["words", "cluster", "mode", "k", "epoch", "output", "theme", "units", "state", "lens"], (selection, now) => {
       if (now.has("units") && selection.lens === "unit") colouring.value = "unit";
-      else if (colouring.value === "unit" && !selection.units.length) colouring.value = options[0][0];
+      else if (colouring.value === "unit" && !selection.units.length) colouring.value = options[0].value;
       draw();
     });
     RR.on(["sequence"], draw);

@@ -42,19 +42,27 @@ RR.orderColour = function (share) {
   const low = Math.min(VIRIDIS.length - 2, Math.floor(place));
   return RR.mix(VIRIDIS[low], VIRIDIS[low + 1], place - low);
 };
+// Quantities: around zero where they take both signs, else from low to high in one hue.
+RR.quantityScale = function ([low, high]) {
+  const clip = Math.max(-low, high);
+  if (low < 0 && high > 0) return { low: -clip, high: clip, colour: (value) => RR.signColour(value, clip), ramp: RR.signRamp };
+  const colour = (value) => RR.mix(RR.css("faint"), RR.css("second"), 0.12 + 0.88 * (value - low) / (high - low || 1));
+  return { low, high, colour, ramp: () => RR.ramp([colour(low), colour(high)]) };
+};
 RR.ramp = (stops) => `linear-gradient(90deg, ${stops.join(", ")})`;
 RR.orderRamp = () => RR.ramp([0, 0.25, 0.5, 0.75, 1].map(RR.orderColour));
 RR.signRamp = () => RR.ramp([-1, -0.5, -0.1, 0, 0.1, 0.5, 1].map((value) => RR.signColour(value, 1)));
 
-// Legend entries: [colour, label] keys, or {ramp, low, high}.
+// Legend entries: {colour, label}, drawn as a `line` ("solid", "dashed") where it says so, or {ramp, low, high}.
 RR.legend = function (id, entries) {
   const node = RR.byId(id);
   if (!node) return;
-  node.replaceChildren(...entries.map((entry) => {
-    const mark = RR.el("i", entry.ramp ? { class: "ramp" } : {});
-    mark.style.background = entry.ramp ?? entry.colour;
-    return entry.ramp
-      ? RR.el("span", { class: "key" }, entry.low, mark, entry.high)
-      : RR.el("span", { class: "key" }, mark, entry.label);
-  }));
+  node.replaceChildren(...entries.map(RR.legendKey));
+};
+RR.legendKey = function (entry) {
+  const mark = RR.el("i", entry.ramp ? { class: "ramp" } : {});
+  if (entry.line) mark.classList.add("line");
+  if (entry.line === "dashed") mark.style.background = `repeating-linear-gradient(90deg, ${entry.colour} 0 5px, transparent 5px 8px)`;
+  else mark.style.background = entry.ramp ?? entry.colour;
+  return entry.ramp ? RR.el("span", { class: "key" }, entry.low, mark, entry.high) : RR.el("span", { class: "key" }, mark, entry.label);
 };

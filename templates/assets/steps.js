@@ -1,56 +1,73 @@
 "use strict";
-// Class heat map and bars of the selected sequence; clicking a column selects its step.
-RR.views.push(function stepFigures() {
-  const reading = RR.reading;
-  if (!reading) return;
-  const current = () => RR.selection.sequence ?? 0;
-  const labels = (q) => new Map(Array.from({ length: reading.lengths[q] }, (_, t) => [t, reading.features ? String(t + 1) : RR.visible(reading.token(reading.starts[q] + t)).slice(0, 12)]));
-  const frame = (plot, name, q) => {
-    const count = reading.lengths[q], axis = plot.find(`${name}.steps`);
+// The figures of the selected sequence over its steps; clicking a column selects its step.
+RR.steps = {
+  current: () => RR.selection.sequence ?? 0,
+  label: (p) => (RR.reading.features ? String(p - RR.reading.starts[RR.reading.owner(p)] + 1) : RR.visible(RR.reading.token(p)).slice(0, 12)),
+  // Steps along the x-axis, with as many names as there is room for.
+  frame(plot, name) {
+    const reading = RR.reading, q = RR.steps.current(), count = reading.lengths[q], axis = plot.find(`${name}.steps`);
     plot.figure.x_range.setv({ start: -0.5, end: count - 0.5 });
     const every = Math.ceil(count / Math.max(4, Math.floor(plot.place.clientWidth / (reading.features ? 22 : 30))));
-    axis.ticker.setv({ ticks: Array.from({ length: count }, (_, t) => t).filter((t) => t % every === 0) });
-    axis.setv({ major_label_overrides: labels(q), major_label_orientation: reading.features || reading.characters ? 0 : 0.9 });
-  };
-  const link = (plot, source, places) => {
+    const steps = Array.from({ length: count }, (_, t) => t);
+    axis.ticker.setv({ ticks: steps.filter((t) => t % every === 0) });
+    axis.setv({ major_label_overrides: new Map(steps.map((t) => [t, RR.steps.label(reading.starts[q] + t)])), major_label_orientation: reading.features || reading.characters ? 0 : 0.9 });
+  },
+  // `places(index)`: the step of a mark; `also(index)`: what else a click on it chooses.
+  link(plot, source, places, also = () => {}) {
     RR.touch(plot, source, {
-      click: ([index]) => RR.chooseStep(current(), places(index)),
+      click: ([index]) => { RR.chooseStep(RR.steps.current(), places(index)); also(index); },
       over: ([index]) => {
-        const p = index === undefined ? -1 : reading.starts[current()] + places(index);
+        const p = index === undefined ? -1 : RR.reading.starts[RR.steps.current()] + places(index);
         RR.point(p);
         RR.tip(p < 0 ? null : RR.stepTip(p));
       },
     });
-  };
-  // The selected step and the pointed one, in this sequence.
-  const marks = () => {
-    const q = current(), found = [];
+  },
+  // The selected step and the pointed one, in this sequence, each with its colour.
+  marks() {
+    const reading = RR.reading, q = RR.steps.current(), found = [];
     if (RR.selection.step !== null) found.push([RR.selection.step, RR.css("ink")]);
     const t = RR.pointed - reading.starts[q];
     if (RR.pointed >= 0 && t >= 0 && t < reading.lengths[q] && t !== RR.selection.step) found.push([t, RR.css("muted")]);
     return found;
-  };
+  },
+  // Draws now, and again when what is drawn or marked changes.
+  follow(draw, mark) {
+    draw();
+    RR.on(["sequence", "epoch", "output", "theme"], draw);
+    RR.on(["step"], mark);
+    RR.onPoint(mark);
+  },
+};
 
+RR.views.push(function stepFigures() {
+  const reading = RR.reading, { current, frame, link, marks, follow } = RR.steps;
+  if (!reading) return;
+
+  // Classes have a strip for the winner; labels have a dot where they are named, and ✓ where they are there.
   RR.plot("classes", (plot) => {
-    const K = reading.classes;
+    const K = reading.classes, strip = Number(reading.kind === "classes"), rows = K + strip;
     const draw = () => {
-      const q = current(), data = { x: [], y: [], h: [], color: [] };
+      const q = current(), data = { x: [], y: [], h: [], color: [] }, named = { x: [], y: [], color: [] };
       for (let t = 0; t < reading.lengths[q]; t++) {
-        const p = reading.starts[q] + t, found = reading.probabilities(p, RR.selection.epoch), winner = reading.winner(p, RR.selection.epoch);
+        const p = reading.starts[q] + t, found = reading.outputs(p, RR.selection.epoch);
         const add = (y, h, color) => { data.x.push(t); data.y.push(y); data.h.push(h); data.color.push(color); };
-        add(0, 0.7, RR.classTint(winner, found[winner], K));
-        for (let k = 0; k < K; k++) add(k + 1, 0.94, RR.mix(RR.css("faint"), RR.classColour(k), found[k]));
+        if (strip) add(0, 0.7, reading.shows.tint(reading, p, RR.selection.epoch) ?? RR.css("rule"));
+        for (let k = 0; k < K; k++) {
+          const colour = found ? RR.mix(RR.css("faint"), RR.classColour(k), found[k]) : RR.css("rule");
+          add(k + strip, 0.94, colour);
+          if (!strip && found && found[k] >= 0.5) { named.x.push(t); named.y.push(k); named.color.push(RR.inkOn(colour)); }
+        }
       }
       plot.fill("classes", data);
-      frame(plot, "classes", q);
+      plot.fill("classes.named", named);
+      if (!strip) plot.find("classes.names").major_label_overrides = new Map(reading.classNames.map((name, k) => [k, `${name.slice(0, 13)}${reading.there(q, k) ? " ✓" : ""}`]));
+      frame(plot, "classes");
       mark();
     };
     const mark = () => { const found = marks(); plot.fill("classes.here", { x: found.map(([t]) => t), color: found.map(([, colour]) => colour) }); };
-    draw();
-    link(plot, "classes", (index) => Math.floor(index / (K + 1)));
-    RR.on(["sequence", "epoch", "theme"], draw);
-    RR.on(["step"], mark);
-    RR.onPoint(mark);
+    link(plot, "classes", (index) => Math.floor(index / rows), (index) => { if (!strip) RR.set({ output: index % rows }); });
+    follow(draw, mark);
   });
 
   const bars = (name, values, colour) => RR.plot(name, (plot) => {
@@ -61,7 +78,7 @@ RR.views.push(function stepFigures() {
         data.x.push(t); data.top.push(Number.isFinite(values[p]) ? values[p] : 0); data.color.push(colour(p));
       }
       plot.fill(name, data);
-      frame(plot, name, q);
+      frame(plot, name);
       mark();
     };
     // A distance leads from its step to the next: both of its ends mark it.
@@ -75,12 +92,9 @@ RR.views.push(function stepFigures() {
       }
       plot.fill(`${name}.here`, data);
     };
-    draw();
     link(plot, name, (index) => index);
-    RR.on(["sequence", "epoch", "theme"], draw);
-    RR.on(["step"], mark);
-    RR.onPoint(mark);
+    follow(draw, mark);
   });
-  bars("distance", reading.array("distance"), (p) => RR.predictionTint(reading, p, RR.selection.epoch) ?? RR.css("muted"));
+  bars("distance", reading.array("distance"), (p) => (reading.has ? RR.textTint(reading, p, RR.selection.epoch) : RR.css("muted")));
   if (reading.array("surprisal").length) bars("surprisal", reading.array("surprisal"), () => RR.css("third"));
 });

@@ -189,7 +189,7 @@ def test_the_six_label_rules(open_page, report, run):
     output, now = found.step_output[-1], inside
     jumps = {
         "distance": now[found.distance[now] >= 0.4 * found.largest_distance],
-        "confidence": now[np.abs(output[now] - output[now + 1]).max(axis=1) >= 0.3],
+        "output": now[np.abs(output[now] - output[now + 1]).max(axis=1) >= 0.3],
         "change": now[output[now].argmax(axis=1) != output[now + 1].argmax(axis=1)],
     }
     assert all(steps.size for steps in jumps.values())
@@ -198,7 +198,7 @@ def test_the_six_label_rules(open_page, report, run):
             box = page.locator(f"[data-rule={rule}][data-side={side}]")
             box.check()
             asked = f"RR.labelled(RR.reading, [{{ rule: '{rule}', side: '{side}', threshold: %s }}], 0, {starts[-1]})"
-            threshold = {"distance": 0.4, "confidence": 0.3, "change": 0}[rule]
+            threshold = {"distance": 0.4, "output": 0.3, "change": 0}[rule]
             labelled = page.evaluate(f"[...({asked % threshold}).keys()]")
             assert (
                 abs(len(labelled) - expected.size) <= 1 and len(set(labelled) ^ set(expected.tolist())) <= 2

@@ -108,13 +108,22 @@ def unit_boxes() -> figure:
     return plot
 
 
-def reading_curves(runs: Sequence[str]) -> figure:
-    """One sequence read by several runs: probability of the true class after each step.
+def reading_curves(runs: Sequence[str], y_label: str, *, probability: bool) -> figure:
+    """One sequence read by several runs: what each expects after each step, and a target where there is one.
 
-    Sources: ``reading.line-I`` (x, y), one per run.
+    Sources: ``reading.line-I`` (x, y), one per run, ``reading.target`` (x, y).
+
+    Parameters
+    ----------
+    runs : their titles
+    y_label : str
+    probability : whether the axis goes from 0 to 1
     """
-    plot = base_figure(height=250, x_label="step", y_label="probability of the true class",
-        x_range=Range1d(start=-0.5, end=1.5), y_range=Range1d(start=-0.02, end=1.05),
+    plot = base_figure(height=250, x_label="step", y_label=y_label, x_range=Range1d(start=-0.5, end=1.5),
+        y_range=Range1d(start=-0.02, end=1.05) if probability else DataRange1d(range_padding=0.1),
+    )  # fmt: skip
+    plot.line(
+        "x", "y", source=empty_source("reading.target", "x", "y"), line_width=4, line_alpha=0.3, name="reading.truth",
     )  # fmt: skip
     for place in range(len(runs)):
         source = empty_source(f"reading.line-{place}", "x", "y")

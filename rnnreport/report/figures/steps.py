@@ -9,39 +9,40 @@ from bokeh.plotting import figure
 
 from rnnreport.report.figures.base import base_figure, empty_source, pointing
 
-_LEFT = 92  # both figures share their steps: equal borders keep the columns under each other
+LEFT_BORDER = 92  # all figures of one sequence share their steps: equal borders keep the columns under each other
 
 
-def class_steps(class_names: Sequence[str]) -> figure:
-    """Classes x steps: the darker, the more probable after that step; the top strip is the winner.
+def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
+    """Classes x steps: the darker, the more probable after that step.
 
-    Sources: ``classes`` (x, y, h, color).
+    Classes exclude each other, and the top strip is the winner; labels do not, and a dot says that one is named.
+
+    Sources: ``classes`` (x, y, h, color), ``classes.here`` (x, color), ``classes.named`` (x, y, color).
     """
-    rows = len(class_names)
+    rows = len(names)
+    strip = int(exclusive)
     plot = base_figure(
-        height=min(420, 76 + 22 * (rows + 1)),
+        height=min(420, 76 + 22 * (rows + strip)),
         x_range=Range1d(start=-0.5, end=1.5),
-        y_range=Range1d(start=rows + 0.5, end=-0.8),
+        y_range=Range1d(start=rows + strip - 0.5, end=-0.9),
     )
-    plot.min_border_left = plot.min_border_right = _LEFT
+    plot.min_border_left = LEFT_BORDER
     plot.min_border_right = 8
     source = empty_source("classes", "x", "y", "h", "color")
     cells = plot.rect(
         "x", "y", width=1, height="h", source=source, fill_color="color", line_color=None, dilate=True,
     )  # fmt: skip
+    named = empty_source("classes.named", "x", "y", "color")
+    plot.scatter("x", "y", source=named, size=5, fill_color="color", line_color=None)
     here = empty_source("classes.here", "x", "color")
     plot.rect(
-        "x",
-        (rows - 0.3) / 2,
-        width=1,
-        height=rows + 1.4,
-        source=here,
-        fill_color=None,
-        line_color="color",
-        line_width=1.5,
-    )
-    plot.yaxis.ticker = FixedTicker(ticks=list(range(rows + 1)))
-    plot.yaxis.major_label_overrides = {0: "winner", **{place + 1: name[:14] for place, name in enumerate(class_names)}}
+        "x", (rows + strip - 1.3) / 2, width=1, height=rows + strip + 0.4, source=here, fill_color=None,
+        line_color="color", line_width=1.5,
+    )  # fmt: skip
+    plot.yaxis.name = "classes.names"
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(rows + strip)))
+    labels = [*(["winner"] if exclusive else []), *(name[:14] for name in names)]
+    plot.yaxis.major_label_overrides = dict(enumerate(labels))
     plot.xaxis.name = "classes.steps"
     plot.xaxis.ticker = FixedTicker(ticks=[])
     plot.xaxis.major_label_text_font_size = "0px"
@@ -61,7 +62,7 @@ def step_bars(name: str, y_label: str) -> figure:
         y_range=DataRange1d(start=0, range_padding=0.1),
         y_label=y_label,
     )
-    plot.min_border_left = _LEFT
+    plot.min_border_left = LEFT_BORDER
     plot.min_border_right = 8
     bars = plot.vbar(
         "x", top="top", width=0.72, source=empty_source(name, "x", "top", "color"), fill_color="color",
