@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from rnnreport.capture.batches import Batch
 from rnnreport.capture.isolation import attributes_kept
-from rnnreport.capture.layers import LayerCall, LayerReader, find_reader
+from rnnreport.capture.layers import LayerCall, LayerReader, NamedLayer, find_reader
 from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.stitching import stitch
 from rnnreport.capture.watching import RECURRENT_MODULES, Watched, watched
@@ -90,11 +90,13 @@ def observe(
     InputError
         If the model fails or its recurrent layers did not run over exactly these sequences and steps.
     """
-    raw, seen = _run(model, convention, batch, [reader.name for reader in convention.layers], keep_gates)
+    raw, seen = _run(model, convention, batch, [reader.layer.path for reader in convention.layers], keep_gates)
     return raw, _calls(model, convention, batch, seen)
 
 
-def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch, layers: Sequence[str] = ()) -> Convention:
+def find_convention(
+    model: nn.Module, adapter: Adapter | None, trial: Batch, layers: Sequence[NamedLayer] = ()
+) -> Convention:
     """Find out how the model wants its input.
 
     The signature says whether it wants lengths. The order of the axes is the one for which the recurrent layers see
@@ -105,8 +107,8 @@ def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch, lay
     model : nn.Module
     adapter : function, optional
     trial : Batch
-    layers : sequence of str
-        Paths of modules whose outputs are to be recorded.
+    layers : sequence of NamedLayer
+        Modules whose outputs are to be recorded.
 
     Raises
     ------
@@ -118,8 +120,8 @@ def find_convention(model: nn.Module, adapter: Adapter | None, trial: Batch, lay
     for time_major in (False, True) if adapter is None else (False,):
         convention = Convention(adapter, name, time_major)
         try:
-            _, seen = _run(model, convention, trial, layers)
-            readers = tuple(find_reader(layer, seen.outputs[layer], trial) for layer in layers)
+            _, seen = _run(model, convention, trial, [layer.path for layer in layers])
+            readers = tuple(find_reader(layer, seen.outputs[layer.path], trial) for layer in layers)
             convention = replace(convention, layers=readers)
             calls = _calls(model, convention, trial, seen)
         except InputError as error:
@@ -157,8 +159,9 @@ def _calls(model: nn.Module, convention: Convention, batch: Batch, seen: Watched
         found = [call for call in found if (call.sequences, call.steps) == (sequences, steps)]
     calls: dict[str, Call] = {call.name: replace(call, backward=call.name in convention.backward) for call in found}
     for reader in convention.layers:
-        own = calls.pop(reader.name, None)
-        calls[reader.name] = own or reader.read(seen.outputs[reader.name], batch)
+        path = reader.layer.path
+        own = calls.pop(path, None)
+        calls[path] = own if own and not reader.layer.kinds else reader.read(seen.outputs[path], batch)
     return list(calls.values())
 
 
@@ -282,4 +285,4 @@ def _refuse_chance(model: nn.Module, convention: Convention, trial: Batch, calls
 
 
 def _states(call: Call) -> Tensor:
-    return call.states if isinstance(call, LayerCall) else call.outputs()
+    return torch.cat(list(call.states.values()), dim=2) if isinstance(call, LayerCall) else call.outputs()

@@ -226,14 +226,14 @@ def default_call(calls: Sequence[Call]) -> Call:
     return next((call for call in reversed(calls) if isinstance(call, LayerCall) or not call.backward), calls[-1])
 
 
-def last_layer_key(calls: Sequence[Call], kind: str) -> StateKey:
-    """The key of the states that are shown first."""
+def default_key(calls: Sequence[Call]) -> StateKey:
+    """The key of the states that are shown first, and that the head is applied to."""
     call = default_call(calls)
     if isinstance(call, LayerCall):
-        return StateKey(call.name, 0, "fwd", kind)
-    return StateKey(call.name, call.layers - 1, "rev" if call.backward else "fwd", kind)
+        return StateKey(call.name, 0, "fwd", call.default)
+    return StateKey(call.name, call.layers - 1, "rev" if call.backward else "fwd", "h")
 
 
 def last_layer(calls: Sequence[Call]) -> Tensor:
     """States (B, T, H) of the last layer of the recurrent layers that ran last."""
-    return replay(default_call(calls)).states[last_layer_key(calls, "h")]
+    return replay(default_call(calls)).states[default_key(calls)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,11 +16,11 @@ from rnnreport.capture.expected import (
     Reading,
     Trial,
     default_call,
+    default_key,
     find_expected,
-    last_layer_key,
 )
 from rnnreport.capture.heads import HeadFunction, calls_after_recurrence, last_linear_output
-from rnnreport.capture.layers import LayerCall, refuse_unknown
+from rnnreport.capture.layers import LayerCall, parse_layers
 from rnnreport.capture.outputs import (
     OutputReader,
     find_layout,
@@ -30,8 +30,6 @@ from rnnreport.capture.outputs import (
 )
 from rnnreport.capture.replay import replay
 from rnnreport.results.recorded import PER_SEQUENCE, Probe, StateKey
-
-RECORDED_KINDS = ("h", "c")
 
 
 @dataclass(frozen=True)
@@ -74,17 +72,18 @@ def inspect_model(
     adapter : function, optional
     batch_size : int
     layers : sequence of str
-        Paths of modules whose outputs are recorded as states; the last one's is the default state.
+        Paths of modules whose outputs are recorded as states, as ``PATH`` or ``PATH:NAME,NAME``; the last one's is the
+        default state.
 
     Raises
     ------
     InputError
         If the model cannot be run on the probe set, its output does not fit the corpus, or ``head`` does not hold.
     """
-    refuse_unknown(model, layers)
+    named = parse_layers(model, layers)
     trial = trial_batch(probe, a_parameter(model))
-    convention = find_convention(model, adapter, trial, layers)
-    with calls_after_recurrence(model, layers) as later:
+    convention = find_convention(model, adapter, trial, named)
+    with calls_after_recurrence(model, [layer.path for layer in named]) as later:
         raw, calls = observe(model, convention, trial)
     widths = _widths(calls)
     architecture = _architecture(model, calls)
@@ -105,22 +104,19 @@ def _architecture(model: nn.Module, calls: list[Call]) -> dict[str, Any]:
     call = default_call(calls)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if isinstance(call, LayerCall):
-        cell, layers, units, both = type(model.get_submodule(call.name)).__name__, 1, call.states.shape[2], False
+        units = call.states[call.default].shape[2]
+        cell, layers, both = type(model.get_submodule(call.name)).__name__, 1, False
     else:
         cell, layers, units, both = call.mode.partition("_")[0], call.layers, call.units, call.bidirectional
     return {"cell": cell, "layers": layers, "units": units, "bidirectional": both, "parameters": parameters}
 
 
 def _widths(calls: list[Call]) -> dict[StateKey, int]:
-    """Recorded states and their units; the last layer's forward states first."""
-    found = {
-        key: states.shape[2]
-        for call in calls
-        for key, states in replay(call).states.items()
-        if key.kind in RECORDED_KINDS
-    }
-    default = [last_layer_key(calls, kind) for kind in RECORDED_KINDS]
-    ordered = [key for key in default if key in found] + [key for key in found if key not in default]
+    """Recorded states and their units; the last layer's forward states first, the hidden one in front."""
+    found = {key: states.shape[2] for call in calls for key, states in replay(call).states.items()}
+    default = default_key(calls)
+    beside = [key for key in found if key != default and replace(key, kind=default.kind) == default]
+    ordered = [default, *beside, *(key for key in found if key != default and key not in beside)]
     return {key: found[key] for key in ordered}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,40 @@ from rnnreport.capture.watching import title_of
 from rnnreport.errors import InputError
 
 Arrangement = Literal["batch-first", "time-first", "steps"]
+_ARRANGEMENTS: tuple[Arrangement, ...] = ("batch-first", "time-first", "steps")
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """What the user says of a module whose output is recorded.
+
+    Attributes
+    ----------
+    path : str, of the module in the model
+    kinds : tuple of str, names of the states it returns, in their order or the keys of a dict; () for one state, "h",
+        the first tensor that it returns
+    """
+
+    path: str
+    kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> NamedLayer:
+        """Read ``PATH`` or ``PATH:NAME,NAME``.
+
+        Raises
+        ------
+        InputError
+            If a name is no identifier or appears twice.
+        """
+        path, colon, names = text.partition(":")
+        kinds = tuple(name.strip() for name in names.split(",")) if colon else ()
+        for kind in kinds:
+            if not kind.isidentifier() or kinds.count(kind) > 1:
+                raise InputError(
+                    f"layer {text!r}: the states cannot be called {names!r}", "write different names, as in cell:h,c"
+                )
+        return cls(path, kinds)
 
 
 @dataclass(frozen=True)
@@ -25,11 +59,16 @@ class LayerCall:
     Attributes
     ----------
     name : str, path of the module in the model
-    states : Tensor (T, B, H)
+    states : dict of str to Tensor (T, B, H), by the name of the state; H may differ
     """
 
     name: str
-    states: Tensor
+    states: dict[str, Tensor]
+
+    @property
+    def default(self) -> str:
+        """The name of the state that is shown first."""
+        return "h" if "h" in self.states else next(iter(self.states))
 
 
 @dataclass(frozen=True)
@@ -38,13 +77,13 @@ class LayerReader:
 
     Attributes
     ----------
-    name : str, path of the module in the model
-    arrangement : "batch-first" (B, T, H) or "time-first" (T, B, H) of one call, or "steps": one call per step, each
-        (B, H), (B, 1, H) or (1, B, H), in the order of the steps
+    layer : NamedLayer
+    arrangements : tuple, of each state: "batch-first" (B, T, H) or "time-first" (T, B, H) of one call, or "steps": one
+        call per step, each (B, H), (B, 1, H) or (1, B, H), in the order of the steps
     """
 
-    name: str
-    arrangement: Arrangement
+    layer: NamedLayer
+    arrangements: tuple[Arrangement, ...]
 
     def read(self, outputs: Sequence[Any], batch: Batch) -> LayerCall:
         """The states of a batch.
@@ -52,43 +91,110 @@ class LayerReader:
         Raises
         ------
         InputError
-            If the outputs have other shapes than the arrangement says.
+            If the outputs are others or of other shapes than in the trial.
         """
-        states = _arranged(outputs, self.arrangement, *batch.steps.shape)
-        if states is None:
-            raise _refusal(self.name, outputs, batch)
-        return LayerCall(self.name, states)
+        states = {}
+        for (kind, each), arrangement in zip(_by_kind(self.layer, outputs).items(), self.arrangements, strict=True):
+            found = _arranged(each, arrangement, *batch.steps.shape)
+            if found is None:
+                raise _refusal(self.layer, kind, each, batch)
+            states[kind] = found
+        return LayerCall(self.layer.path, states)
 
 
-def refuse_unknown(model: nn.Module, layers: Sequence[str]) -> None:
-    """Raise unless the model has all these modules.
+def parse_layers(model: nn.Module, texts: Sequence[str]) -> tuple[NamedLayer, ...]:
+    """The layers that the user names.
 
     Raises
     ------
     InputError
-        Names those it has.
+        If the model does not have one of them, or one is named twice.
     """
-    names = list(dict.fromkeys(title_of(name) for name, _ in model.named_modules() if name))
-    for layer in layers:
-        if layer not in names:
-            raise InputError(
-                f"the model has no module {layer!r}", f"its modules are: {', '.join(names[:30]) or 'none'}"
-            )
+    layers = tuple(NamedLayer.parse(text) for text in texts)
+    paths = [layer.path for layer in layers]
+    known = list(dict.fromkeys(title_of(name) for name, _ in model.named_modules() if name))
+    for path in paths:
+        if path not in known:
+            raise InputError(f"the model has no module {path!r}", f"its modules are: {', '.join(known[:30]) or 'none'}")
+        if paths.count(path) > 1:
+            raise InputError(f"the layer {path} is named twice", f"name all its states at once: {path}:h,c")
+    return layers
 
 
-def find_reader(name: str, outputs: Sequence[Any], batch: Batch) -> LayerReader:
+def find_reader(layer: NamedLayer, outputs: Sequence[Any], batch: Batch) -> LayerReader:
     """How a module's outputs are arranged, told by a batch with different numbers of sequences and of steps.
 
+    Parameters
+    ----------
+    layer : NamedLayer
+    outputs : sequence, what the module returned in each call, as in ``Watched``
+    batch : Batch
+
     Raises
     ------
     InputError
-        If they are not one vector for each step.
+        If they are not one vector for each step and state.
     """
-    arrangements: tuple[Arrangement, ...] = ("batch-first", "time-first", "steps")
-    for arrangement in arrangements:
-        if _arranged(outputs, arrangement, *batch.steps.shape) is not None:
-            return LayerReader(name, arrangement)
-    raise _refusal(name, outputs, batch)
+    found = []
+    for kind, each in _by_kind(layer, outputs).items():
+        shape = batch.steps.shape
+        fitting = (arrangement for arrangement in _ARRANGEMENTS if _arranged(each, arrangement, *shape) is not None)
+        arrangement = next(fitting, None)
+        if arrangement is None:
+            raise _refusal(layer, kind, each, batch)
+        found.append(arrangement)
+    return LayerReader(layer, tuple(found))
+
+
+def _by_kind(layer: NamedLayer, outputs: Sequence[Any]) -> dict[str, list[Any]]:
+    """What each call returned for each state.
+
+    Raises
+    ------
+    InputError
+        If a call returned another number of tensors than there are names, or a dict without one of them.
+    """
+    if not layer.kinds:
+        return {"h": [_first(output) for output in outputs]}
+    calls = [_named_tensors(layer, output) for output in outputs]
+    return {kind: [call[place] for call in calls] for place, kind in enumerate(layer.kinds)}
+
+
+def _first(output: Any) -> Any:
+    """The first tensor of an output, which is where modules put the state: (output, state), (h, c) or h itself."""
+    while isinstance(output, (tuple, list)) and not isinstance(output, PackedSequence) and output:
+        output = output[0]
+    return output if isinstance(output, (Tensor, PackedSequence)) else None
+
+
+def _named_tensors(layer: NamedLayer, output: Any) -> list[Any]:
+    if isinstance(output, Mapping):
+        missing = [kind for kind in layer.kinds if not isinstance(output.get(kind), (Tensor, PackedSequence))]
+        if missing:
+            raise InputError(
+                f"the layer {layer.path} returns a dict without {missing[0]!r}",
+                f"name some of its keys that hold tensors: {', '.join(map(str, output))}",
+            )
+        return [output[kind] for kind in layer.kinds]
+    found = list(_flat(output))
+    if len(found) != len(layer.kinds):
+        raise InputError(
+            f"the layer {layer.path} returns {len(found)} tensors, and {len(layer.kinds)} names are given: "
+            f"{', '.join(layer.kinds)}",
+            "give each tensor that it returns a name, in their order",
+        )
+    return found
+
+
+def _flat(output: Any) -> Iterator[Any]:
+    """The tensors of an output, however they are nested."""
+    if isinstance(output, (Tensor, PackedSequence)):
+        yield output
+    elif isinstance(output, (tuple, list)):
+        for item in output:
+            yield from _flat(item)
+    elif isinstance(output, Mapping):
+        yield from _flat(list(output.values()))
 
 
 def _arranged(outputs: Sequence[Any], arrangement: Arrangement, sequences: int, steps: int) -> Tensor | None:
@@ -116,12 +222,13 @@ def _of_step(output: Any, sequences: int) -> Tensor | None:
     return output if output.dim() == 2 and output.shape[0] == sequences else None
 
 
-def _refusal(name: str, outputs: Sequence[Any], batch: Batch) -> InputError:
+def _refusal(layer: NamedLayer, kind: str, outputs: Sequence[Any], batch: Batch) -> InputError:
     sequences, steps = batch.steps.shape
     shapes = sorted({str(_shape(output)) for output in outputs})
     gave = f"gave {' and '.join(shapes)} in {len(outputs)} calls" if outputs else "was not called"
+    state = f" as {kind}" if layer.kinds and outputs else ""
     return InputError(
-        f"the layer {name} {gave} in a batch of {sequences} sequences of {steps} steps",
+        f"the layer {layer.path} {gave}{state} in a batch of {sequences} sequences of {steps} steps",
         "its output must be (batch, time, features) or (time, batch, features), or (batch, features) once per step",
     )
 

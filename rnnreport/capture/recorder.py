@@ -75,7 +75,8 @@ class Recorder:
         For models that are not called as ``model(inputs)`` or ``model(inputs, lengths)``.
     layers : sequence of str
         Paths of further modules whose outputs are states, for cells of other kinds than torch's; they need one vector
-        per step. The last one's states are shown first.
+        per step. ``"cell"`` records the first tensor that the module returns, ``"cell:h,c"`` two of these names. The
+        last one's states are shown first.
     batch_size : int
         Most sequences in one forward pass.
 

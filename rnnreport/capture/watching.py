@@ -8,7 +8,7 @@ of its modules also keeps a list of the modules that are running.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial, wraps
@@ -50,7 +50,7 @@ class Watched:
     Attributes
     ----------
     pieces : list of OwnedPiece
-    outputs : dict of module path to its outputs, for the modules asked for
+    outputs : dict of module path to its outputs, tensors in tuples, lists and dicts, for the modules asked for
     """
 
     pieces: list[OwnedPiece] = field(default_factory=list)
@@ -148,12 +148,14 @@ class _Frame:
         return isinstance(self.module, RECURRENT_MODULES)
 
 
-def _copied(output: Any) -> Tensor | PackedSequence | None:
-    """The first tensor of an output, which is where modules put the state: (output, state), (h, c) or h itself."""
-    while isinstance(output, (tuple, list)) and not isinstance(output, PackedSequence) and output:
-        output = output[0]
+def _copied(output: Any) -> Any:
+    """An output with copies of its tensors, because the model may go on to change its own; the rest is left out."""
     if isinstance(output, PackedSequence):
         return output._replace(data=output.data.detach().clone())
+    if isinstance(output, Mapping):
+        return {name: _copied(item) for name, item in output.items()}
+    if isinstance(output, (tuple, list)):
+        return [_copied(item) for item in output]
     return output.detach().clone() if isinstance(output, Tensor) else None
 
 

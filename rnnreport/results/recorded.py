@@ -25,6 +25,7 @@ Task = Literal[
 PER_SEQUENCE: tuple[Task, ...] = ("classification", "multi-label", "regression")  # one answer for a whole sequence
 PER_STEP: tuple[Task, ...] = ("tagging", "step-regression")  # an answer at each step, one number per output
 NUMERIC: tuple[Task, ...] = ("regression", "step-regression")  # the outputs are quantities, not probabilities
+_GATES = ("i", "f", "g", "o", "r", "z", "n")
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -34,7 +35,8 @@ Ints = NDArray[np.int32]
 class StateKey:
     """Which vector of the network: module path, layer, direction and kind.
 
-    ``kind`` is "h" (hidden state), "c" (cell state) or a gate: LSTM "i", "f", "g", "o"; GRU "r", "z", "n".
+    ``kind`` is "h" (hidden state), "c" (cell state), a gate (LSTM "i", "f", "g", "o"; GRU "r", "z", "n") or the name of
+    a state of another cell.
     """
 
     module: str
@@ -48,9 +50,10 @@ class StateKey:
     @property
     def title(self) -> str:
         """The key in words: "rnn, layer 1, hidden state h"."""
-        kinds = {"h": "hidden state h", "c": "cell state c"}
+        kinds = {"h": "hidden", "c": "cell"}
         backward = ", backward" if self.direction == "rev" else ""
-        return f"{self.module}, layer {self.layer + 1}{backward}, {kinds.get(self.kind, 'gate ' + self.kind)}"
+        kind = f"gate {self.kind}" if self.kind in _GATES else f"{kinds.get(self.kind, '')} state {self.kind}".strip()
+        return f"{self.module}, layer {self.layer + 1}{backward}, {kind}"
 
     @classmethod
     def parse(cls, text: str) -> StateKey:

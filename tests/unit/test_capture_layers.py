@@ -21,7 +21,7 @@ from rnnreport.cli import main
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint
+from rnnreport.results.recorded import Checkpoint, StateKey
 
 torch.set_num_threads(1)
 
@@ -82,6 +82,60 @@ class StateSpace(nn.Module):
         return self.head(states[:, -1])  # type: ignore[no-any-return]
 
 
+class OwnLSTM(nn.Module):
+    """A hand-written LSTM cell, step(x, (h, c)) -> (h, c), in one of the ways in which such cells return it."""
+
+    def __init__(self, form: str = "tuple") -> None:
+        super().__init__()
+        self.gates, self.form = nn.Linear(D + H, 4 * H), form
+
+    def forward(self, inputs: Tensor, state: Any) -> Any:
+        h, c = (state["h"], state["c"]) if self.form == "dict" else state[-1] if self.form == "nested" else state
+        i, f, g, o = self.gates(torch.cat([inputs, h], 1)).chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        if self.form == "dict":
+            return {"c": c, "h": h, "note": "no tensor"}
+        return (h, (h, c)) if self.form == "nested" else (h, c)
+
+
+class Stepped(nn.Module):
+    """Steps an LSTM of its own; the head reads the last h."""
+
+    def __init__(self, form: str = "tuple") -> None:
+        super().__init__()
+        self.cell, self.head = OwnLSTM(form), nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        zeros = inputs.new_zeros(len(inputs), H)
+        state: Any = {"h": zeros, "c": zeros} if self.cell.form == "dict" else (zeros, zeros)
+        state = (zeros, state) if self.cell.form == "nested" else state
+        for values in inputs.unbind(1):
+            state = self.cell(values, state)
+        return self.head(state["h"] if self.cell.form == "dict" else state[0])  # type: ignore[no-any-return]
+
+
+class TwoPlaces(nn.Module):
+    """All steps at once, (B, T, D) -> states (B, T, H) and (T, B, 2 H), as a scan may leave them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ssm = DiagonalStateSpace()
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        states = self.ssm(inputs)
+        return states, torch.cat([states, -states], 2).transpose(0, 1)
+
+
+class Scanned(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan, self.head = TwoPlaces(), nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.scan(inputs)[0][:, -1])  # type: ignore[no-any-return]
+
+
 class Embedded(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -130,6 +184,18 @@ def gated_alone(cell: MinimalGatedUnit, values: NDArray[np.float32]) -> NDArray[
     return np.array(states)
 
 
+def lstm_alone(cell: OwnLSTM, values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """h and c of every step, in NumPy."""
+    weight, bias = doubles(cell.gates)
+    h, c, states = np.zeros(H), np.zeros(H), []
+    for row in values.astype(np.float64):
+        i, f, g, o = np.split(weight @ np.concatenate([row, h]) + bias, 4)
+        c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        h = np.tanh(c) / (1 + np.exp(-o))
+        states.append((h, c))
+    return np.array([h for h, _ in states]), np.array([c for _, c in states])
+
+
 def state_space_alone(layer: DiagonalStateSpace, values: NDArray[np.float32]) -> NDArray[np.float64]:
     decay, (weight, _) = layer.decay.detach().double().numpy(), doubles(layer.input)
     x, states = np.zeros(H), []
@@ -166,6 +232,57 @@ def test_a_diagonal_state_space_is_recorded_in_either_order(time_major: bool, la
     expected = np.concatenate([state_space_alone(model.ssm, values) for values in corpus().inputs])
     np.testing.assert_allclose(checkpoint.states[f"{layer}.0.fwd.h"], expected, atol=1e-6)
     assert "`head`" in run.manifest().head
+
+
+@pytest.mark.parametrize(
+    ("form", "layer", "meaning"),
+    [
+        ("tuple", "cell:h,c", {"h": "h", "c": "c"}),
+        ("tuple", "cell: c , h", {"h": "c", "c": "h"}),  # names are taken as they are given
+        ("tuple", "cell:out,memory", {"out": "h", "memory": "c"}),
+        ("dict", "cell:c,h", {"h": "h", "c": "c"}),
+        ("dict", "cell:c", {"c": "c"}),
+        ("nested", "cell:out,h,c", {"h": "h", "out": "h", "c": "c"}),
+    ],
+)
+def test_states_of_a_cell_have_the_names_given(form: str, layer: str, meaning: dict[str, str], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Stepped(form)
+    run, checkpoint = captured(model, tmp_path, layer)
+    alone = [lstm_alone(model.cell, values) for values in corpus().inputs]
+    own = {"h": np.concatenate([h for h, _ in alone]), "c": np.concatenate([c for _, c in alone])}
+    manifest = run.manifest()
+    assert manifest.state_keys == tuple(f"cell.0.fwd.{kind}" for kind in meaning)
+    for kind, state in meaning.items():
+        np.testing.assert_allclose(checkpoint.states[f"cell.0.fwd.{kind}"], own[state], atol=1e-6)
+    assert manifest.model["cell"] == "OwnLSTM"
+    first = next(iter(meaning.values()))  # what the head is applied to
+    assert manifest.head.startswith("The expected prediction of a step is `head`, ") == (first == "h")
+
+
+def test_states_of_one_call_may_have_widths_and_orders_of_their_own(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Scanned()
+    run, checkpoint = captured(model, tmp_path, "scan:x,both")
+    expected = np.concatenate([state_space_alone(model.scan.ssm, values) for values in corpus().inputs])
+    np.testing.assert_allclose(checkpoint.states["scan.0.fwd.x"], expected, atol=1e-6)
+    np.testing.assert_allclose(checkpoint.states["scan.0.fwd.both"], np.hstack([expected, -expected]), atol=1e-6)
+    assert run.manifest().model["units"] == H
+    assert [StateKey.parse(key).title for key in run.manifest().state_keys] == [
+        "scan, layer 1, state x",
+        "scan, layer 1, state both",
+    ]
+
+
+def test_a_layer_of_torchs_own_takes_the_names_that_are_given(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Stepped()
+    model.cell = nn.LSTMCell(D, H)  # type: ignore[assignment]
+    model.cell.form = "tuple"  # type: ignore[assignment]
+    _, plain = captured(model, tmp_path / "plain")
+    run, checkpoint = captured(model, tmp_path, "cell:y,memory")
+    assert run.manifest().state_keys == ("cell.0.fwd.y", "cell.0.fwd.memory")
+    np.testing.assert_allclose(checkpoint.states["cell.0.fwd.memory"], plain.states["cell.0.fwd.c"], atol=1e-6)
 
 
 def test_layers_stand_beside_the_recurrent_ones_and_come_first(tmp_path: Path) -> None:
@@ -224,6 +341,31 @@ def test_layers_that_cannot_be_read_are_refused(layers: list[str], complaint: st
     with pytest.raises(InputError) as caught:
         captured(Gated(), tmp_path, *layers)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "layers", "complaint"),
+    [
+        ("tuple", ["cell:h"], "the layer cell returns 2 tensors, and 1 names are given: h (give each tensor that it"),
+        ("nested", ["cell:h,c"], "the layer cell returns 3 tensors, and 2 names are given: h, c (give each tensor"),
+        (
+            "dict",
+            ["cell:h,m"],
+            "the layer cell returns a dict without 'm' (name some of its keys that hold tensors: c, h",
+        ),
+        ("dict", ["cell:note"], "the layer cell returns a dict without 'note'"),
+        ("tuple", ["cell:h,"], "layer 'cell:h,': the states cannot be called 'h,'"),
+        ("tuple", ["cell:h,h"], "the states cannot be called 'h,h' (write different names, as in cell:h,c)"),
+        ("tuple", ["cell:a.b"], "the states cannot be called 'a.b'"),
+        ("tuple", ["cell:h,c", "cell"], "the layer cell is named twice (name all its states at once: cell:h,c)"),
+        ("tuple", ["head:x"], "the layer head gave (3, 2) in 1 calls as x in a batch of 3 sequences of 7 steps"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(form: str, layers: list[str], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        captured(Stepped(form), tmp_path, *layers)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_recurrent_layers_that_are_not_called_are_named(tmp_path: Path) -> None:
