@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -88,12 +88,15 @@ def test_a_tenth_of_idle_units_is_tolerated(tmp_path: Path) -> None:
     assert (check.verdict, check.value, check.n) == ("warn", 0.15, 20)
 
 
-def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path) -> None:
-    found = evidence(tmp_path)
+@pytest.mark.parametrize("task", get_args(Task))
+def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Task) -> None:
+    found = evidence(tmp_path, task)
     checks = [rule(found) for rule in rules.RULES]
     assert len({check.id for check in checks}) == len(checks)
     anchors = {"overview", "units", "sequences", "map", "training", "comparison", "provenance"}
     assert {check.anchor for check in checks} <= anchors
+    assert {check.verdict for check in checks} <= {"pass", "no data"}
+    assert all(find(found) is None or find(found)[1] in anchors for find in FINDERS)
     assert len(FINDERS) >= MOST_FINDINGS
 
 
