@@ -1,6 +1,6 @@
 """On a GPU the same code gives the numbers of the CPU. Skipped where there is none, in CI too.
 
-On a GPU torch runs all layers of a module at once, so those below the last are run again; that is tested without one too.
+On a GPU torch runs all layers of a module at once, so those below the last are run again: tested without one too.
 """
 
 from __future__ import annotations
