@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
@@ -35,6 +36,11 @@ class AnalysisParams:
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
+
+    @classmethod
+    def of_engine(cls, engine: Engine) -> AnalysisParams:
+        """The defaults, with MM-PHATE laid out by this engine."""
+        return cls(dynamics=DynamicsParams(embed=EmbedParams(engine=engine)))
 
 
 def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: AnalysisParams | None = None) -> None:

@@ -17,6 +17,13 @@ force = click.option("--force", is_flag=True, help="Replace an existing output."
 max_size = click.option(
     "--max-size", type=click.FloatRange(min=0, min_open=True), metavar="MB", help="Largest page allowed, instead of 20."
 )
+mmphate_engine = click.option(
+    "--mmphate-engine",
+    type=click.Choice(["rnnreport", "phate"]),
+    default="rnnreport",
+    show_default=True,
+    help="Who lays out MM-PHATE: our own engine, or phate, to check it (slower; see its licence).",
+)
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rnnreport.cli import options, outputs
 
+if TYPE_CHECKING:
+    from rnnreport.analyses.mmphate.embed import Engine
+
 
 @click.command(context_settings=options.ENVIRONMENT)
 @options.run_argument
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
+@options.mmphate_engine
 @options.force
-def analyse(run: Path, baseline: Path | None, force: bool) -> None:
+def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, force: bool) -> None:
     """Analyse the recorded states of RUN."""
+    from rnnreport.analyses import AnalysisParams
     from rnnreport.analyses import analyse as analyse_run
     from rnnreport.results.folder import RunFolder
 
@@ -26,7 +32,7 @@ def analyse(run: Path, baseline: Path | None, force: bool) -> None:
     with ExitStack() as kept:
         for path in (results, summary):
             kept.enter_context(outputs.set_aside(path))
-        analyse_run(folder, compared)
+        analyse_run(folder, compared, AnalysisParams.of_engine(mmphate_engine))
     click.echo(results)
 
 

@@ -81,7 +81,7 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
     if not np.ptp(tensor, axis=-1).any():
         return Unavailable(Dynamics.analysis, f"the state {scope} never differs between sequences")
     kernel = multislice_kernel(tensor.reshape(-1, choice.units.size, choice.sequences.size), params.kernel)
-    embedding = embed(kernel.matrix, params.embed)
+    embedding = embed(kernel, params.embed)
     return Dynamics(
         scope=scope,
         epochs=np.array(epochs, dtype=np.int32),
@@ -132,7 +132,7 @@ def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: Dyn
         "interslice_knn": kernel.inter_neighbours,
         "gamma": params.embed.gamma,
         "seed": params.embed.seed,
-        "engine": "phate",
+        "engine": params.embed.engine,
     }
 
 

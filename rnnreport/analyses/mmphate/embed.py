@@ -1,39 +1,42 @@
-"""Diffusion and layout of the kernel by phate: landmarks, automatic t, potential with gamma 0, metric MDS.
-
-phate and graphtools are GPL-2.0 by their metadata; they are imported only when this analysis runs.
-"""
+"""From the kernel to places of all nodes: landmarks, automatic t, potential, layout, interpolation."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import math
-import sys
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
-import numpy as np
 from scipy import sparse
-from scipy.linalg import svdvals
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
 
+from rnnreport.analyses.mmphate.diffusion import (
+    diffuse,
+    knee,
+    landmark_labels,
+    potential,
+    potential_distances,
+    singular_values,
+    von_neumann_entropy,
+)
+from rnnreport.analyses.mmphate.kernel import Kernel
+from rnnreport.analyses.mmphate.layout import LayoutParams, lay_out, stress, unit_variance
 from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles
 
-_POWERS = 100
-_SILENT = -3  # the library's level that prints nothing; at 0 it still prints
-_JUDGED = 1000  # nodes whose pairs measure the stress
+Engine = Literal["rnnreport", "phate"]
+
+_JUDGED = 1000  # nodes whose pairs measure the stress of the reference path
 
 
 @dataclass(frozen=True)
 class EmbedParams:
-    """Landmarks at most, and the seed of landmarks and layout."""
+    """Landmarks at most, gamma of the potential, the seed of landmarks and layout, and who computes it."""
 
     landmarks: int = 2000
-    gamma: int = 0
+    gamma: float = 0
     seed: int = 0
+    engine: Engine = "rnnreport"
+    layout: LayoutParams = field(default_factory=LayoutParams)
 
 
 @dataclass(frozen=True)
@@ -61,105 +64,51 @@ class Embedding:
     space_stress: float
 
 
-def embed(kernel: sparse.csr_matrix, params: EmbedParams) -> Embedding:
+def embed(kernel: Kernel, params: EmbedParams) -> Embedding:
     """Lay out the nodes of a kernel in two and in three dimensions.
 
     Parameters
     ----------
-    kernel : CSR float64 (N, N)
+    kernel : Kernel
     params : EmbedParams
     """
-    with _quiet_libraries():
-        import phate
-
-        operator = phate.PHATE(
-            knn_dist="precomputed_affinity",
-            n_components=3,
-            n_landmark=params.landmarks,
-            gamma=params.gamma,
-            random_state=params.seed,
-            n_jobs=1,
-            verbose=_SILENT,
-        )
-        operator.fit(kernel)
-        entropy = von_neumann_entropy(svdvals(operator.diff_op))
-        t = max(1, int(phate.vne.find_knee_point(entropy)))
-        operator.set_params(t=t)
-        space = operator.transform()
-        operator.set_params(n_components=2)  # keeps the diffusion potential, repeats the layout
-        plane = operator.transform()
-        judged = evenly(kernel.shape[0], _JUDGED)
-        apart = pdist(operator.diff_potential[judged])
+    if params.engine == "phate":
+        return _embed_by_phate(kernel.matrix, params)
+    diffusion = diffuse(kernel.matrix, landmark_labels(kernel.nodes, params.landmarks, params.seed))
+    entropy = von_neumann_entropy(singular_values(diffusion.operator))
+    t = max(1, knee(entropy))
+    distances = potential_distances(potential(diffusion.operator, t, params.gamma))
+    plane, space = (lay_out(distances, dimensions, params.layout) for dimensions in (2, 3))
     return Embedding(
-        plane=unit_variance(plane),
-        space=unit_variance(space),
+        plane=unit_variance(diffusion.to_landmarks @ plane.points),
+        space=unit_variance(diffusion.to_landmarks @ space.points),
         entropy=entropy,
         t=t,
-        landmarks=operator.diff_op.shape[0],
-        components=int(connected_components(kernel, directed=False)[0]),
-        plane_stress=stress(apart, pdist(plane[judged])),
-        space_stress=stress(apart, pdist(space[judged])),
+        landmarks=len(distances),
+        components=_components(kernel.matrix),
+        plane_stress=plane.stress,
+        space_stress=space.stress,
     )
 
 
-def stress(wanted: Doubles, shown: Doubles) -> float:
-    """Kruskal's stress-1 of a layout after its best scaling, in [0, 1].
+def _embed_by_phate(matrix: sparse.csr_matrix, params: EmbedParams) -> Embedding:
+    """The reference path: phate's own landmarks, power and layout of the same kernel."""
+    from rnnreport.analyses.mmphate.reference import phate_embedding
 
-    Parameters
-    ----------
-    wanted, shown : float64 (pairs,)
-        Distances of the same pairs before and in the layout.
-    """
-    sizes = float((wanted @ wanted) * (shown @ shown))
-    return math.sqrt(max(0.0, 1 - float(wanted @ shown) ** 2 / sizes)) if sizes > 0 else 0.0
-
-
-def von_neumann_entropy(singular_values: Doubles) -> Doubles:
-    """Spectral entropy of the powers 1 ... 100 of an operator.
-
-    Parameters
-    ----------
-    singular_values : float64 (L,)
-
-    Returns
-    -------
-    float64 (100,), nats
-    """
-    scaled = singular_values / singular_values.max()  # powers of a value above 1 would overflow
-    entropy = np.empty(_POWERS)
-    power = scaled.copy()
-    for place in range(_POWERS):
-        share = power / power.sum() + np.finfo(np.float64).eps
-        entropy[place] = -(share * np.log(share)).sum()
-        power = power * scaled
-    return entropy
+    found = phate_embedding(matrix, params.landmarks, params.gamma, params.seed)
+    judged = evenly(matrix.shape[0], _JUDGED)
+    apart = pdist(found.potential[judged])
+    return Embedding(
+        plane=unit_variance(found.plane),
+        space=unit_variance(found.space),
+        entropy=found.entropy,
+        t=found.t,
+        landmarks=found.landmarks,
+        components=_components(matrix),
+        plane_stress=stress(apart, pdist(found.plane[judged])),
+        space_stress=stress(apart, pdist(found.space[judged])),
+    )
 
 
-def unit_variance(points: Doubles) -> Doubles:
-    """Centre the points and scale them to a total variance of 1: the method leaves their scale undefined."""
-    centred = points - points.mean(axis=0)
-    total = centred.var(axis=0).sum()
-    return np.asarray(centred / np.sqrt(total) if total > 0 else centred)
-
-
-@contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    """Keep stdout for what was asked for: graphtools' logger prints there, even when told to be quiet.
-
-    Its warnings about a disconnected graph and slow convergence are replaced by numbers: components and stress.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import graphtools  # noqa: F401  # makes the logger
-
-        logger = logging.getLogger("graphtools")
-        streams = [
-            (handler, handler.stream) for handler in logger.handlers if isinstance(handler, logging.StreamHandler)
-        ]
-        for handler, _ in streams:
-            handler.setStream(sys.stderr)
-        try:
-            yield
-        finally:
-            for handler, stream in streams:
-                handler.setStream(stream)
+def _components(matrix: sparse.csr_matrix) -> int:
+    return int(connected_components(matrix, directed=False)[0])
