@@ -10,6 +10,8 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 import rnnreport
 from rnnreport import InputError, Recorder, RecordingWarning, RunFolder, make_probe
 from rnnreport.load.corpus import Corpus, load_corpus
+from rnnreport.results import folder as folders
 
 torch.set_num_threads(1)
 
@@ -200,22 +203,46 @@ def test_a_full_disk_leaves_the_earlier_epochs(call: str, corpus: Corpus, tmp_pa
     assert {line["epoch"]: line["loss"] for line in folder.metrics()}.items() >= {1: 0.1, 3: 0.3}.items()
 
 
+@contextmanager
+def longest_file(size: int) -> Iterator[None]:
+    """Within, the system writes what fits into a file of this many bytes and refuses the rest, as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_a_line_of_metrics_that_was_half_written(corpus: Corpus, tmp_path: Path) -> None:
-    """The limit of a file's size makes the system write what fits and refuse the rest, as a full disk does."""
     recorder = Recorder(net_of(1), corpus, tmp_path / "run")
     recorder.epoch(1, loss=0.1)
     size = (tmp_path / "run" / "metrics.jsonl").stat().st_size
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 9, limits[1]))
-        with pytest.warns(RecordingWarning, match=r"cannot write .*metrics\.jsonl: File too large"):
-            recorder.epoch(2, loss=0.2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with longest_file(size + 9), pytest.warns(RecordingWarning, match=r"cannot write .*metrics\.jsonl: File too large"):
+        recorder.epoch(2, loss=0.2)
     assert (tmp_path / "run" / "metrics.jsonl").stat().st_size == size + 9
     assert [line["epoch"] for line in RunFolder.open(tmp_path / "run").metrics()] == [1]
     recorder.epoch(3, loss=0.3)
     assert [line["epoch"] for line in RunFolder.open(tmp_path / "run").metrics()] == [1, 3]
+
+
+def test_states_that_were_half_written(corpus: Corpus, tmp_path: Path) -> None:
+    model = net_of(1)
+    recorder = Recorder(model, corpus, tmp_path / "run")
+    with longest_file(1000), pytest.warns(RecordingWarning, match=r"cannot write .*probe\.npz: File too large"):
+        recorder.epoch(0)
+    assert not RunFolder(tmp_path / "run").exists()
+    recorder.epoch(1, loss=0.1)
+    before = files(tmp_path / "run" / "states")
+    with longest_file(1000), pytest.warns(RecordingWarning, match=r"cannot write .*epoch-000002\.npz: File too large"):
+        recorder.epoch(2, loss=0.2)
+    assert files(tmp_path / "run" / "states") == before
+    model.load_state_dict(net_of(3).state_dict())
+    recorder.epoch(3, loss=0.3)
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.epochs() == [1, 3]
+    check_epoch(1, folder)
+    check_epoch(3, folder)
 
 
 def record_until_killed(corpus: Corpus, path: Path, started: Any, kill_at: int) -> None:
@@ -232,6 +259,7 @@ def record_until_killed(corpus: Corpus, path: Path, started: Any, kill_at: int) 
         return call
 
     tempfile.mkstemp, os.fdopen, os.replace = deadly(tempfile.mkstemp), deadly(os.fdopen), deadly(os.replace)
+    folders.open = deadly(open)  # type: ignore[attr-defined]  # of the metrics, in that module alone
     model = net_of(0)
     recorder = Recorder(model, corpus, path)
     done = RunFolder(path).epochs()
@@ -281,13 +309,17 @@ def test_killed_at_random_moments_it_stays_readable_and_goes_on(corpus: Corpus, 
 
 
 def test_killed_before_every_single_write(corpus: Corpus, tmp_path: Path) -> None:
-    """An epoch has two files of states, the first one also two of the probe set and the manifest; 3 calls each."""
+    """An epoch has the metrics and two files of states; the first one also two of the probe set and the manifest.
+
+    Metrics are one call, the other files three each.
+    """
     recorded = []
-    for kill_at in range(1, 23):
+    for kill_at in range(1, 25):
         path = tmp_path / str(kill_at)
         kill_one(corpus, path, kill_at=kill_at)
         recorded.append(check_folder(path))
         Recorder(net_of(recorded[-1] + 1), corpus, path).record(recorded[-1] + 1, loss=(recorded[-1] + 1) / 10)
         assert check_folder(path) == recorded[-1] + 1
+        assert not list(path.rglob(".*"))  # what the killed one left behind
         shutil.rmtree(path)
-    assert recorded == [0] * 15 + [1] * 6 + [2]
+    assert recorded == [0] * 16 + [1] * 7 + [2]
