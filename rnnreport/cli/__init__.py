@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rnnreport import __version__
-from rnnreport.cli import capture, compare, demo, index, stages
+from rnnreport.cli import capture, compare, demo, index, stages, train
 from rnnreport.config import read_settings
 from rnnreport.errors import RnnReportError
 from rnnreport.progress import silence
@@ -53,6 +53,7 @@ def cli(context: click.Context, quiet: bool, debug: bool) -> None:
 
 for _command in (
     demo.demo,
+    train.train,
     capture.run,
     capture.capture,
     stages.analyse,

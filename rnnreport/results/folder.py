@@ -116,6 +116,16 @@ class RunFolder:
         """Store what was recorded at an epoch."""
         store.save(self._checkpoint_path(checkpoint.epoch), checkpoint)
 
+    def discard_epochs_after(self, epoch: int) -> None:
+        """Remove the states and metrics of later epochs."""
+        for later in self.epochs():
+            if later > epoch:
+                for suffix in (".json", ".npz"):  # without its .json an epoch no longer counts
+                    path = self._checkpoint_path(later)
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+        kept = [json.dumps(line) + "\n" for line in self.metrics() if line["epoch"] <= epoch]
+        store.write_text(self.path / "metrics.jsonl", "".join(kept))
+
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
 

@@ -1,10 +1,12 @@
-"""Recurrent nets small enough to train while one waits: a classifier and a language model."""
+"""Recurrent nets: a classifier and a language model for the demo, and the one that a configuration describes."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 Cell = Literal["RNN", "GRU", "LSTM"]
 
@@ -63,4 +65,80 @@ class LanguageModel(nn.Module):
         """Scores of the next token, float32 (batch, T, V), for int64 (batch, T)."""
         states, _ = self.rnn(self.embedding(inputs))
         scores: Tensor = self.head(states)
+        return scores
+
+
+class Net(nn.Module):
+    """Embedding or numbers, recurrent layers, a linear output for each step or for each sequence.
+
+    A sequence is answered from its last state; with both directions, from the last one of each.
+
+    Parameters
+    ----------
+    cell : {"RNN", "GRU", "LSTM"}
+    outputs : int
+        Numbers per answer, K or V.
+    per_sequence : bool
+    units, layers : int
+    vocabulary : int
+        Number of tokens V; 0 for continuous input.
+    embedding : int
+        Size of a token's vector.
+    features : int
+        Number of input features D of a continuous input.
+    both : bool
+        Read in both directions.
+    dropout : float
+        Of embeddings, between layers and before the output.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        outputs: int,
+        *,
+        per_sequence: bool,
+        units: int,
+        layers: int = 1,
+        vocabulary: int = 0,
+        embedding: int = 0,
+        features: int = 0,
+        both: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.per_sequence = per_sequence
+        self.directions = 2 if both else 1
+        self.embedding: nn.Module = (
+            nn.Sequential(nn.Embedding(vocabulary, embedding), nn.Dropout(dropout)) if vocabulary else nn.Identity()
+        )
+        self.rnn = _CELLS[cell](
+            embedding if vocabulary else features,
+            units,
+            layers,
+            batch_first=True,
+            bidirectional=both,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(units * self.directions, outputs)
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Scores, float32 (batch, K), or (batch, T, K) for each step.
+
+        Parameters
+        ----------
+        inputs : int64 (batch, T) or float32 (batch, T, D)
+        lengths : int64 (batch,), where the sequences differ in it; what lies beyond is not read
+        """
+        values = self.embedding(inputs)
+        if lengths is None:
+            states, last = self.rnn(values)
+        else:
+            packed, last = self.rnn(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))
+            states, _ = pad_packed_sequence(packed, batch_first=True)
+        if self.per_sequence:
+            hidden = last[0] if isinstance(last, tuple) else last
+            states = torch.cat(tuple(hidden[-self.directions :]), dim=-1)
+        scores: Tensor = self.head(self.dropout(states))
         return scores

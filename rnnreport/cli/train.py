@@ -1,0 +1,102 @@
+"""``rnnreport train``: nets built, trained, tested and recorded as a configuration says."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rnnreport.cli import options, outputs
+from rnnreport.errors import InputError
+from rnnreport.progress import Stage, note
+
+if TYPE_CHECKING:
+    from rnnreport.results.folder import RunFolder
+
+
+@click.command(context_settings=options.ENVIRONMENT)
+@click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG.toml")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Run folder to make; by default it has the name of CONFIG. With several seeds, a folder of run folders.",
+)
+@click.option(
+    "--override",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of CONFIG, for example training.epochs=5. Repeatable.",
+)
+@click.option("--report", is_flag=True, help="Analyse and render every run when it is trained.")
+@options.max_size
+@click.option("--force", is_flag=True, help="Begin anew, in place of an earlier training.")
+def train(
+    config: Path, out: Path | None, override: tuple[str, ...], report: bool, max_size: float | None, force: bool
+) -> None:
+    """Train a net as CONFIG.toml says and record every epoch.
+
+    The README describes the configuration. An interrupted training goes on where it stopped when the same command is
+    given again, and ends with the same weights.
+    """
+    from rnnreport.train.data import load_splits
+    from rnnreport.train.manager import identity_of, refuse_other_training, train_run
+    from rnnreport.train.settings import read_settings
+
+    settings = read_settings(config, override)
+    out = out or Path(config.stem)
+    seeds = settings.training.seeds
+    runs = {seed: out / f"seed-{seed}" if len(seeds) > 1 else out for seed in seeds}
+    for run in runs.values():
+        _refuse_strangers(run)
+    splits = load_splits(settings.data, config.parent)
+    for seed, run in runs.items():
+        if force and run.exists():
+            shutil.rmtree(run)
+        refuse_other_training(run, identity_of(settings, splits, seed))
+    title = settings.name or out.absolute().name
+    try:
+        for seed, run in runs.items():
+            own = f"seed {seed}" if len(seeds) > 1 else ""
+            folder = train_run(
+                settings,
+                splits,
+                run,
+                seed=seed,
+                name=f"{title}, {own}" if own else title,
+                command=options.command_line(),
+                label=f"{own}, " if own else "",
+            )
+            click.echo(_report(folder, max_size) if report else run)
+    except KeyboardInterrupt:
+        note("the same command goes on where this one stopped")
+        raise
+
+
+def _refuse_strangers(run: Path) -> None:
+    """Only what a training left is gone on with or, with --force, deleted."""
+    from rnnreport.train.manager import FINISHED, UNFINISHED
+
+    if any((run / name).is_file() for name in (FINISHED, UNFINISHED)) or not run.exists():
+        return
+    # a temporary file is what a kill leaves before anything else
+    if not run.is_dir() or any(path.suffix != ".tmp" for path in run.iterdir()):
+        raise InputError(f"{run} exists and is no training", "it is left alone even with --force; choose another --out")
+
+
+def _report(folder: RunFolder, max_size: float | None) -> Path:
+    """Make the page of a run that has none yet."""
+    from rnnreport.analyses import analyse
+    from rnnreport.report import render_report, render_summary_markdown
+    from rnnreport.results import store
+
+    page = folder.path / "report.html"
+    if not page.is_file():
+        analyse(folder)
+        with Stage("page"):
+            html = render_report(folder)
+            store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
+        outputs.write_page(html, page, max_size)
+    return page
