@@ -90,15 +90,17 @@ def _majorised(wanted: Doubles, start: Doubles, most: int, tolerance: float) -> 
     points, count = start, len(start)
     floor = _COINCIDENT * float(wanted.mean())
     total = float(wanted @ wanted)
+    ones = np.ones((count, 1))
     before = math.inf
     for iteration in range(most):
         shown = pdist(points)
-        raw = float(((wanted - shown) ** 2).sum()) / total
+        raw = (total - 2 * float(wanted @ shown) + float(shown @ shown)) / total
         if before - raw < tolerance * before and raw <= before:
             return Layout(points, stress(wanted, shown), iteration)
         before = raw
-        ratio = squareform(np.where(shown > floor, wanted / np.maximum(shown, floor), 0), checks=False)
-        moved = (ratio.sum(axis=1)[:, None] * points - ratio @ points) / count
+        shown[shown <= floor] = np.inf
+        pull = squareform(np.divide(wanted, shown, out=shown), checks=False) @ np.hstack([points, ones])
+        moved = (pull[:, -1:] * points - pull[:, :-1]) / count
         # the doubled step leaves the best scale; the last one is single
         points = moved if iteration == most - 1 else 2 * moved - points
     return Layout(points, stress(wanted, pdist(points)), most)
