@@ -43,11 +43,11 @@ class Net(LightningModule):
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
         loss = nn.functional.cross_entropy(self(batch[0]), batch[1])
-        self.log("train_loss", loss, on_step=False, on_epoch=True)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: list[Tensor], _: int) -> None:
-        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]), sync_dist=True)
 
     def on_train_epoch_end(self) -> None:  # Lightning calls callbacks first, then this
         self.log("number", self.current_epoch + 1.0)
@@ -67,7 +67,9 @@ def corpus(tmp_path: Path) -> Corpus:
     return load_corpus(tmp_path / "a.tsv")
 
 
-def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, validate: int = 1) -> Net:
+def train(
+    corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, validate: int = 1, **options: Any
+) -> Net:
     torch.manual_seed(0)
     tokens = torch.from_numpy(np.stack(corpus.inputs)).long()
     loader = DataLoader(TensorDataset(tokens, torch.from_numpy(corpus.labels).long()), batch_size=4)
@@ -83,6 +85,7 @@ def train(corpus: Corpus, folder: Path, callbacks: list[Any], epochs: int = 2, v
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **options,
     )
     trainer.fit(net, loader, loader if validate else None)
     return net
@@ -148,6 +151,23 @@ def test_a_failing_recording_does_not_stop_the_trainer(corpus: Corpus, tmp_path:
 def test_a_head_that_is_not_there_is_told_before_training(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run", head="nowhere")])
+
+
+def train_on_two_ranks(folder: Path) -> None:
+    corpus = load_corpus(folder / "a.tsv")
+    train(corpus, folder, [RecorderCallback(corpus, folder / "run")], devices=2, strategy="ddp_fork")
+
+
+def test_two_processes_that_gather_their_metrics(corpus: Corpus, tmp_path: Path, root: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests.unit.test_integrations_lightning import train_on_two_ranks\n"
+        "train_on_two_ranks(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=root, timeout=120)
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.epochs() == [1, 2]
+    assert len((folder.path / "metrics.jsonl").read_text().splitlines()) == 2  # those of one rank
+    assert all({"train_loss", "val_loss", "number"} <= line.keys() for line in folder.metrics())
 
 
 def test_the_package_of_the_older_name_will_do() -> None:
