@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnreport.capture.recorder import Recorder
 from rnnreport.cli import cli
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Performance
@@ -105,6 +106,33 @@ def test_models_of_each_shape_are_read_as_they_are_called(shell, root, rnnreport
     (key,) = [key for key in checkpoint.states if key.endswith(".fwd.h")]
     np.testing.assert_allclose(checkpoint.states[key], torch.cat(states), atol=1e-6)
     np.testing.assert_allclose(checkpoint.model_output, torch.stack(outputs), atol=1e-6)
+
+
+def test_a_cell_of_ones_own_has_the_states_that_it_returned(shell, monkeypatch):
+    """The command as it stands makes a report; the states are those of a loop over the cell itself."""
+    folder = RunFolder.open(shell.folder / "shapes" / "own")
+    assert (folder.path / "report.html").stat().st_size > 1_000_000
+    assert folder.manifest().state_keys == ("cell.0.fwd.h", "cell.0.fwd.c")
+    monkeypatch.syspath_prepend(shell.folder)
+    own = importlib.import_module("own")
+    seen = []
+
+    class Noting(own.Cell):
+        def forward(self, x, state):
+            seen.append(super().forward(x, state))
+            return seen[-1]
+
+    torch.manual_seed(0)
+    model = own.Own()
+    recorder = Recorder(model, folder.probe(), shell.folder / "noted", layers=["cell:h,c"])
+    states = recorder.capture(0).states
+    model.cell.__class__ = Noting
+    with torch.no_grad():
+        for sequence in np.split(folder.probe().tokens, np.cumsum(folder.probe().lengths)[:-1]):
+            model(torch.from_numpy(sequence.astype(np.int64))[None])
+    for place, kind in enumerate("hc"):
+        own_states = torch.cat([step[place] for step in seen])
+        np.testing.assert_allclose(states[f"cell.0.fwd.{kind}"], own_states, atol=1e-6)
 
 
 def test_the_other_commands_work_too(shell, root):
