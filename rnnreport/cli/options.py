@@ -99,8 +99,8 @@ _CAPTURE = [
     _model(
         "--layer",
         multiple=True,
-        metavar="PATH",
-        help="Module whose output is a state, one vector per step, for cells of your own. Repeatable.",
+        metavar="PATH[:NAMES]",
+        help="Module whose output is a state, for cells of your own; PATH:h,c names several. Repeatable.",
     ),
     _corpus(
         "--corpus",
