@@ -57,19 +57,22 @@ def train(
             shutil.rmtree(run)
         refuse_other_training(run, identity_of(settings, splits, seed))
     title = settings.name or out.absolute().name
+    labels = {seed: f"seed {seed}, " if len(seeds) > 1 else "" for seed in seeds}
     try:
-        for seed, run in runs.items():
-            own = f"seed {seed}" if len(seeds) > 1 else ""
-            folder = train_run(
+        folders = [
+            train_run(
                 settings,
                 splits,
                 run,
                 seed=seed,
-                name=f"{title}, {own}" if own else title,
+                name=f"{title}, {labels[seed]}".removesuffix(", "),
                 command=options.command_line(),
-                label=f"{own}, " if own else "",
+                label=labels[seed],
             )
-            click.echo(_report(folder, max_size) if report else run)
+            for seed, run in runs.items()
+        ]
+        for folder in folders:
+            click.echo(_report(folder, max_size) if report else folder.path)
     except KeyboardInterrupt:
         note("the same command goes on where this one stopped")
         raise

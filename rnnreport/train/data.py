@@ -15,6 +15,7 @@ from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus, load_corpus
 from rnnreport.load.labels import sorted_classes
 from rnnreport.load.vocabulary import UNKNOWN, Vocabulary
+from rnnreport.progress import note
 from rnnreport.results.recorded import Ints
 from rnnreport.train.settings import Data
 
@@ -23,7 +24,7 @@ SPLITS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Splits:
-    """Corpora of one task, vocabulary and set of classes, without a sequence in common unless a file was given twice.
+    """Corpora of one task, one vocabulary and the same classes.
 
     Attributes
     ----------
@@ -62,7 +63,20 @@ def load_splits(data: Data, folder: Path) -> Splits:
     if found["train"].vocabulary and not data.vocabulary:
         tokens = _vocabulary(found["train"], data.min_count)
         found = {name: _translated(corpus, tokens) for name, corpus in found.items()}
-    return Splits(**found)
+    splits = Splits(**found)
+    for name in SPLITS[1:]:
+        repeated = repeats(splits, name)
+        if repeated:
+            note(
+                f"{repeated} of {len(found[name].inputs)} sequences of the {name} split are also in the training split"
+            )
+    return splits
+
+
+def repeats(splits: Splits, name: str) -> int:
+    """How many sequences of a split have the same content as one of the training split, whatever their ids."""
+    seen = {values.tobytes() for values in splits.train.inputs}
+    return sum(values.tobytes() in seen for values in getattr(splits, name).inputs)
 
 
 def _load(files: dict[str, Path], data: Data, folder: Path) -> dict[str, Corpus]:

@@ -26,7 +26,7 @@ from rnnreport.progress import note
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
 from rnnreport.train import fitting
-from rnnreport.train.data import SPLITS, Splits
+from rnnreport.train.data import SPLITS, Splits, repeats
 from rnnreport.train.settings import Settings, plain, settings_from
 
 UNFINISHED, FINISHED, WEIGHTS, VOCABULARY = "training.pt", "training.json", "weights.pt", "vocabulary.json"
@@ -260,6 +260,8 @@ def _described(splits: Splits) -> dict[str, Any]:
         corpus = getattr(splits, name)
         ids = hashlib.sha256("\n".join(corpus.sequence_ids).encode("utf-8", errors="surrogatepass")).hexdigest()
         found[name] = corpus.info() | {"ids_sha256": ids}
+        if name != "train":
+            found[name]["also_in_training"] = repeats(splits, name)
     return found
 
 

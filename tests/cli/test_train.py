@@ -66,9 +66,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_training_can_be_analysed_and_rendered(rnnreport, config):
     outcome = rnnreport("train", config)
     assert (outcome.code, outcome.out) == (0, "small\n")
-    assert [line.split(":")[0] for line in outcome.err.splitlines()] == [
-        "epoch 1/3", "epoch 2/3", "epoch 3/3", "kept epoch 3",
-    ]  # fmt: skip
+    told = [line.split(":")[0] for line in outcome.err.splitlines() if "epoch" in line]
+    assert told == ["epoch 1/3", "epoch 2/3", "epoch 3/3", "kept epoch 3"]
     assert RunFolder.open(Path("small")).epochs() == [0, 1, 2, 3]
     assert rnnreport("analyse", "small").code == 0
     assert rnnreport("render", "small").code == 0

@@ -219,6 +219,16 @@ class TestSplits:
         for name, values in zip(plain.test.sequence_ids, plain.test.inputs, strict=True):
             assert [plain.test.vocabulary[n] for n in values] == [whole.vocabulary[n] for n in words[name]]
 
+    def test_what_stands_in_two_splits_is_counted(self, tmp_path, capsys):
+        for name, words in (("train", "a b|c|d e"), ("valid", "f|a"), ("test", "d e|b|a b|a b")):
+            table(tmp_path / f"{name}.tsv", "text label", [(text, "x") for text in words.split("|")])
+        wanted = settings("train.tsv", data=Data("train.tsv", valid="valid.tsv", test="test.tsv"))
+        splits = load_splits(wanted.data, tmp_path)
+        told = "3 of 4 sequences of the test split are also in the training split\n"
+        assert capsys.readouterr().err == told
+        described = manager.identity_of(wanted, splits, 0)["splits"]
+        assert (described["valid"]["also_in_training"], described["test"]["also_in_training"]) == (0, 3)
+
     def test_a_vocabulary_of_the_users(self, tmp_path):
         (tmp_path / "v.json").write_text(json.dumps(["<unk>", *reversed(WORDS)]))
         splits = load_splits(Data(corpus_of("tagging", tmp_path), vocabulary="v.json"), tmp_path)
