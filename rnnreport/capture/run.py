@@ -89,8 +89,11 @@ def capture_run(
     probe = recorder.probe
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
-        for scope, responses in enumerate(stream_responses(model, whole, recorder.inspection)):
-            folder.write_corpus_responses(responses, scope)
+        streamed = stream_responses(model, whole, recorder.inspection)
+        for number, responses in enumerate(streamed.states):
+            folder.write_corpus_responses(responses, number)
+        for number, responses in enumerate(streamed.gates):
+            folder.write_corpus_gates(responses, number)
 
 
 def epochs_of(checkpoints: Sequence[Path]) -> list[tuple[int, Path]]:

@@ -6,6 +6,7 @@ RUN/
   metrics.jsonl         one line per epoch, written before its states: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
   states/epoch-000003.npz .json       Checkpoint
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
+  corpus/gates-0.npz .json            likewise of a gate
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
   summary.json          Summary
   summary.md report.html
@@ -137,6 +138,15 @@ class RunFolder:
     def write_corpus_responses(self, responses: CorpusResponses, scope: int) -> None:
         """Store the responses of a state over the whole corpus."""
         store.save(self.path / "corpus" / f"responses-{scope}", responses)
+
+    def corpus_gates(self) -> list[CorpusResponses]:
+        """Responses of the gates over the whole corpus; none where they were not needed."""
+        found = len(list((self.path / "corpus").glob("gates-*.json")))
+        return [store.load(self.path / "corpus" / f"gates-{number}", CorpusResponses) for number in range(found)]
+
+    def write_corpus_gates(self, responses: CorpusResponses, number: int) -> None:
+        """Store the responses of a gate over the whole corpus; gates are counted from 0."""
+        store.save(self.path / "corpus" / f"gates-{number}", responses)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Append one epoch's metrics.

@@ -147,7 +147,9 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class CorpusResponses:
-    """Responses of one state over the whole corpus, streamed by capture where the probe set is only a part of it.
+    """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
+
+    Of a gate its value takes the place of the change, and there is no kept rate (NaN).
 
     Attributes
     ----------

@@ -15,8 +15,8 @@ from torch import nn
 from rnnreport.analyses import analyse
 from rnnreport.analyses.responses import kept_rate_summary, word_responses
 from rnnreport.capture.run import capture_run
-from rnnreport.capture.streaming import SAMPLED, KeptRates, WordStatistics, step_hashes
-from rnnreport.formulas import BANDS, kept_rates
+from rnnreport.capture.statistics import SAMPLED, KeptRates, Occurrences, WordResponses, WordStatistics, step_hashes
+from rnnreport.formulas import BANDS, changes, kept_rates
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Units, Words
@@ -27,6 +27,24 @@ def numbered(steps: int) -> np.ndarray:
     return step_hashes(["one"], steps)[0]
 
 
+class Running:
+    """Statistics of one vector and what they share with others."""
+
+    def __init__(self, words: int, units: int, sampled: int = SAMPLED) -> None:
+        self.occurrences = Occurrences(words, sampled)
+        self.statistics = WordStatistics(self.occurrences, units)
+
+    def add(self, delta: np.ndarray, which: np.ndarray, hashes: np.ndarray) -> None:
+        self.statistics.add(torch.from_numpy(delta), self.occurrences.enter(which, hashes))
+
+    def result(self) -> WordResponses:
+        return self.statistics.result()
+
+    def held(self) -> int:
+        tables = [*vars(self.statistics).values(), *vars(self.occurrences).values()]
+        return sum(value.nbytes for value in tables if isinstance(value, (np.ndarray, torch.Tensor)))
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9))
 @settings(max_examples=40, deadline=None)
 def test_any_cut_into_batches_gives_the_numbers_of_the_whole(seed: int, batches: int) -> None:
@@ -35,11 +53,11 @@ def test_any_cut_into_batches_gives_the_numbers_of_the_whole(seed: int, batches:
     delta = (generator.normal(size=(steps, units)) + 5).astype(np.float32)
     which = np.concatenate([np.arange(words), generator.integers(-1, words, steps - words)]).astype(np.int32)
     order, hashes = generator.permutation(steps), numbered(steps)
-    statistics = WordStatistics(words, units, sampled=steps)
+    statistics = Running(words, units, sampled=steps)
     for part in np.array_split(order, batches):
         statistics.add(delta[part], which[part], hashes[part])
     found, expected = statistics.result(), word_responses(delta, which, words)
-    assert found.counts.tolist() == [int((which == word).sum()) for word in range(words)]
+    assert statistics.occurrences.counts.tolist() == [int((which == word).sum()) for word in range(words)]
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.bands, expected.bands, rtol=1e-5)
     np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
@@ -52,7 +70,7 @@ def test_the_sample_does_not_depend_on_order_or_batches() -> None:
     which = generator.integers(0, 3, steps).astype(np.int32)
     results = []
     for batches, order in ((1, np.arange(steps)), (17, generator.permutation(steps))):
-        statistics = WordStatistics(3, 2, sampled=50)
+        statistics = Running(3, 2, sampled=50)
         for part in np.array_split(order, batches):
             statistics.add(delta[part], which[part], hashes[part])
         results.append(statistics.result().bands)
@@ -65,31 +83,29 @@ def test_the_sample_does_not_depend_on_order_or_batches() -> None:
 def test_sampled_bands_are_near_those_of_all_occurrences() -> None:
     steps = 40_000
     delta = np.random.default_rng(1).normal(size=(steps, 1)).astype(np.float32)
-    statistics = WordStatistics(1, 1, sampled=400)
+    statistics = Running(1, 1, sampled=400)
     statistics.add(delta, np.zeros(steps, np.int32), numbered(steps))
     bands = statistics.result().bands[:, 0, 0]
     np.testing.assert_allclose(bands, np.percentile(delta, BANDS), atol=0.2)
 
 
 def test_memory_does_not_grow_with_the_corpus() -> None:
-    statistics = WordStatistics(2, 3, sampled=8)
+    statistics = Running(2, 3, sampled=8)
 
-    def held() -> int:
-        return sum(value.nbytes for value in vars(statistics).values())
-
-    before = held()
+    statistics.add(np.ones((1, 3), np.float32), np.zeros(1, np.int32), step_hashes(["first"], 1)[0])
+    before = statistics.held()
     for part in range(20):
         delta = np.full((500, 3), part, np.float32)
         statistics.add(delta, np.zeros(500, np.int32), step_hashes([str(part)], 500)[0])
-    assert held() == before
-    assert statistics.result().counts.tolist() == [10_000, 0]
+    assert statistics.held() == before
+    assert statistics.occurrences.counts.tolist() == [10_001, 0]
 
 
 def test_a_word_that_never_occurs_and_no_words_at_all() -> None:
-    statistics = WordStatistics(2, 3)
+    statistics = Running(2, 3)
     statistics.add(np.ones((4, 3), np.float32), np.full(4, -1, np.int32), numbered(4))
     found = statistics.result()
-    assert found.counts.tolist() == [0, 0]
+    assert statistics.occurrences.counts.tolist() == [0, 0]
     assert not found.mean.any() and not found.bands.any() and not found.explained.any()
 
 
@@ -99,7 +115,9 @@ def test_kept_rates_of_the_stream(lengths: list[int]) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     running = KeptRates()
     for first, last in itertools.pairwise(offsets):
-        running.add(states[first:last], np.array([0, last - first]))
+        part = states[first:last]
+        delta = changes(part, np.array([0, last - first]))
+        running.add(torch.from_numpy(part[:, None]), torch.from_numpy(delta[:, None]))
     rates = kept_rates(states, offsets)
     expected = kept_rate_summary(rates)
     np.testing.assert_allclose(running.result()[0], expected[0], rtol=1e-6)
@@ -123,6 +141,40 @@ class Reader(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         scores: torch.Tensor = self.head(self.rnn(self.embedding(tokens))[0][:, -1])
         return scores
+
+
+def compare_gates(model: Reader, corpus: Corpus, folder: RunFolder) -> None:
+    """Mean and bands of the streamed gates against those of torch's cell, stepped through every sequence."""
+    streamed = {responses.scope: responses for responses in folder.corpus_gates()}
+    assert list(streamed) == [f"rnn.{layer}.fwd.{kind}" for layer in range(2) for kind in "ifgo"]
+    values: dict[str, list[torch.Tensor]] = {scope: [] for scope in streamed}
+    rnn: nn.LSTM = model.rnn
+    for tokens in corpus.inputs:
+        inputs = model.embedding(torch.from_numpy(tokens.astype(np.int64)))
+        for layer in range(2):
+            w_ih, w_hh, b_ih, b_hh = rnn.all_weights[layer]
+            h = c = torch.zeros(5)
+            states = []
+            for step in inputs:
+                i, f, g, o = (w_ih @ step + b_ih + w_hh @ h + b_hh).chunk(4)
+                gates = {"i": i.sigmoid(), "f": f.sigmoid(), "g": g.tanh(), "o": o.sigmoid()}
+                c = gates["f"] * c + gates["i"] * gates["g"]
+                h = gates["o"] * c.tanh()
+                states.append(h)
+                for kind, value in gates.items():
+                    values[f"rnn.{layer}.fwd.{kind}"].append(value.detach())
+            inputs = torch.stack(states)
+    occurring = np.concatenate(corpus.inputs)
+    for scope, responses in streamed.items():
+        own = torch.stack(values[scope]).numpy()
+        expected = word_responses(own, np.searchsorted(np.sort(responses.tokens), occurring).astype(np.int32), 8)
+        order = np.argsort(np.argsort(responses.tokens))
+        np.testing.assert_allclose(responses.mean, expected.mean[order], atol=1e-6)
+        np.testing.assert_allclose(responses.explained, expected.explained, atol=1e-5)
+        few = responses.counts <= SAMPLED
+        assert few.any()
+        np.testing.assert_allclose(responses.bands[:, few], expected.bands[:, order][:, few], atol=1e-5)
+        assert np.isnan(responses.kept_rate).all()
 
 
 def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> None:
@@ -159,6 +211,7 @@ def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> 
         few = whole.result(Words).counts <= SAMPLED  # type: ignore[union-attr]
         assert few.any()
         np.testing.assert_allclose(found.bands[:, few], expected.bands[:, few], atol=1e-5)
+    compare_gates(model, corpus, sampled)
     words, all_words = sampled.result(Words), whole.result(Words)
     assert isinstance(words, Words) and isinstance(all_words, Words)
     assert (words.names, words.counts.tolist()) == (all_words.names, all_words.counts.tolist())

@@ -1,0 +1,232 @@
+"""Statistics of the steps at which each word occurs, in bounded memory: running moments and a fixed sample per word.
+
+The sample keeps the occurrences with the smallest hashes of (sequence id, step), so that it depends neither on the
+order nor on the size of the batches (bottom-k sampling; E. Cohen and H. Kaplan, "Summarizing data using bottom-k
+sketches", PODC 2007). Means and variances are merged group by group (Chan, Golub and LeVeque, 1979).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rnnreport.formulas import BANDS
+from rnnreport.results.recorded import Doubles, Floats, Ints
+
+SAMPLED = 64  # occurrences kept per word: bands are exact up to this many, and estimated from them beyond
+
+Hashes = NDArray[np.uint64]
+Places = NDArray[np.int64]
+
+_NEVER = np.iinfo(np.uint64).max
+_BINS = 2000  # of the kept rates, whose percentiles are therefore exact to 0.0005
+_RUN = 64  # rows summed in single precision before the sums are added in double precision
+
+
+@dataclass(frozen=True)
+class Group:
+    """The words of some steps, as every recorded vector needs them.
+
+    Attributes
+    ----------
+    words : int32 (w,), those that occur, increasing
+    counts : int64 (w,), how often
+    before : int64 (w,), how often they had occurred before
+    rows : int64 (n,), the steps of these words, word by word
+    starts : int64 (w,), where each word's begin in ``rows``
+    sampled : int64 (3, m), occurrences that enter the sample: step, word and place in the word's sample
+    """
+
+    words: Ints
+    counts: Places
+    before: Places
+    rows: Places
+    starts: Places
+    sampled: Places
+
+    def sums(self, values: Tensor) -> Doubles:
+        """Sum over each word's steps, (w, H), of values float32 (steps, H)."""
+        cuts = np.union1d(self.starts, np.arange(0, self.rows.size, _RUN))
+        parts = nn.functional.embedding_bag(
+            torch.from_numpy(self.rows), values, torch.from_numpy(cuts), mode="sum"
+        ).numpy()
+        return np.add.reduceat(parts.astype(np.float64), np.searchsorted(cuts, self.starts), axis=0)
+
+
+class Occurrences:
+    """How often each word has occurred, and which of its occurrences are in the sample.
+
+    Parameters
+    ----------
+    words : int, W
+    sampled : int, occurrences kept per word
+
+    Attributes
+    ----------
+    counts : int64 (W,)
+    priority : uint64 (W, sampled), hashes of the sample
+    """
+
+    def __init__(self, words: int, sampled: int = SAMPLED) -> None:
+        self.counts = np.zeros(words, np.int64)
+        self.priority = np.full((words, sampled), _NEVER, np.uint64)
+
+    def enter(self, step_words: Ints, hashes: Hashes) -> Group:
+        """Take in some steps, in any order.
+
+        Parameters
+        ----------
+        step_words : int32 (steps,), -1 for none of the words
+        hashes : uint64 (steps,), from ``step_hashes``
+        """
+        rows = np.argsort(step_words, kind="stable")
+        rows = rows[np.searchsorted(step_words[rows], 0) :]
+        words, starts, counts = np.unique(step_words[rows], return_index=True, return_counts=True)
+        before = self.counts[words]
+        self.counts[words] += counts
+        return Group(words, counts, before, rows, starts, self._enter_sample(step_words, hashes, rows))
+
+    def _enter_sample(self, step_words: Ints, hashes: Hashes, rows: Places) -> Places:
+        """Keep the occurrences with the smallest hashes; those that enter, as in ``Group``."""
+        candidates = rows[hashes[rows] < self.priority.max(axis=1)[step_words[rows]]]
+        entered = [np.zeros((3, 0), np.int64)]
+        words, starts, counts = np.unique(step_words[candidates], return_index=True, return_counts=True)
+        for word, start, count in zip(words, starts, counts, strict=True):
+            steps = candidates[start : start + count]
+            kept = self.priority[word]
+            together = np.concatenate([kept, hashes[steps]])
+            chosen = np.argpartition(together, kept.size - 1)[: kept.size]
+            fresh = chosen[chosen >= kept.size]
+            leaving = np.setdiff1d(np.arange(kept.size), chosen)
+            self.priority[word, leaving] = together[fresh]
+            entered.append(np.stack([steps[fresh - kept.size], np.full(fresh.size, word), leaving]))
+        return np.concatenate(entered, axis=1)
+
+
+@dataclass(frozen=True)
+class WordResponses:
+    """What ``WordStatistics`` has seen.
+
+    Attributes
+    ----------
+    mean : float32 (W, H), 0 for a word that did not occur
+    bands : float32 (4, W, H), percentiles ``BANDS`` of the sampled occurrences
+    explained : float32 (H,), share of the variance that word identity explains
+    """
+
+    mean: Floats
+    bands: Floats
+    explained: Floats
+
+
+class WordStatistics:
+    """Running statistics of one vector at every word.
+
+    Parameters
+    ----------
+    occurrences : Occurrences, shared by all vectors of the same steps
+    units : int, H
+    """
+
+    def __init__(self, occurrences: Occurrences, units: int) -> None:
+        words, sampled = occurrences.priority.shape
+        self._occurrences = occurrences
+        self._pivot: Tensor | None = None  # about the mean: what is squared is the distance from it
+        self._mean = np.zeros((words, units))  # from the pivot
+        self._spread = np.zeros((words, units))  # sum of squared deviations from the mean
+        self._sample = np.zeros((words, sampled, units), np.float32)
+
+    def add(self, values: Tensor, group: Group) -> None:
+        """Take in the vector at the steps of a group.
+
+        Parameters
+        ----------
+        values : Tensor float32 (steps, H) on the CPU
+        group : Group, what ``Occurrences.enter`` gave for these steps; each is taken in once, in their order
+        """
+        if not group.words.size:
+            return
+        if self._pivot is None:
+            self._pivot = values.mean(dim=0)
+        deviation = values - self._pivot
+        mean = group.sums(deviation) / group.counts[:, None]
+        spread = group.sums(deviation.square_()) - mean**2 * group.counts[:, None]
+        total = group.before + group.counts
+        shift = mean - self._mean[group.words]
+        between = shift**2 * (group.before * group.counts / total)[:, None]
+        self._spread[group.words] += np.maximum(spread, 0) + between
+        self._mean[group.words] += shift * (group.counts / total)[:, None]
+        steps, words, places = group.sampled
+        self._sample[words, places] = values[torch.from_numpy(steps)].numpy()
+
+    def result(self) -> WordResponses:
+        """Everything seen so far."""
+        mean = self._mean + (0 if self._pivot is None else self._pivot.double().numpy())
+        mean[self._occurrences.counts == 0] = 0
+        return WordResponses(mean.astype(np.float32), self._bands(), self._explained())
+
+    def _bands(self) -> Floats:
+        """Percentiles, between the two nearest in rank."""
+        bands = np.zeros((len(BANDS), *self._mean.shape), np.float32)
+        ranks = np.array(BANDS)[:, None] / 100
+        for word in np.flatnonzero(self._occurrences.counts):
+            ordered = np.sort(self._sample[word, self._occurrences.priority[word] < _NEVER], axis=0)
+            position = ranks * (len(ordered) - 1)
+            lower = np.floor(position).astype(np.int64)
+            upper = np.ceil(position).astype(np.int64)
+            low, high = ordered[lower[:, 0]], ordered[upper[:, 0]]
+            bands[:, word] = low + (high - low) * (position - lower)
+        return bands
+
+    def _explained(self) -> Floats:
+        counts = self._occurrences.counts
+        between = counts @ (self._mean - counts / max(1, counts.sum()) @ self._mean) ** 2
+        total = between + self._spread.sum(axis=0)
+        shares = np.divide(between, total, out=np.zeros_like(total), where=total > 0)
+        return np.asarray(shares, dtype=np.float32)
+
+
+class KeptRates:
+    """Running mean and percentiles of the kept rate (see ``formulas.kept_rates``)."""
+
+    def __init__(self) -> None:
+        self._bins = np.zeros(_BINS, np.int64)
+        self._total = 0.0
+
+    def add(self, states: Tensor, delta: Tensor) -> None:
+        """Take in some sequences: states and their changes, Tensor float32 (T, B, H)."""
+        size = states.abs().sum(dim=2).double().numpy()
+        moved = delta.abs().sum(dim=2).double().numpy()
+        # where the sign stays, min(|a|, |b|) is (|a| + |b| - |a - b|) / 2; where it changes, that is 0
+        kept = (size[1:] + size[:-1] - moved[1:]) / 2
+        rates = np.divide(kept, size[:-1], out=np.zeros_like(kept), where=size[:-1] > 0).clip(0, 1)
+        self._total += float(rates.sum())
+        places = np.minimum((rates * _BINS).astype(np.int64), _BINS - 1)
+        self._bins += np.bincount(places.ravel(), minlength=_BINS)
+
+    def result(self) -> Floats:
+        """float32 (4,): mean, 10th, 50th and 90th percentile; NaN where no step has a predecessor."""
+        count = int(self._bins.sum())
+        if not count:
+            return np.full(4, np.nan, np.float32)
+        ranks = np.searchsorted(np.cumsum(self._bins), [0.1 * count, 0.5 * count, 0.9 * count])
+        return np.array([self._total / count, *((ranks + 0.5) / _BINS)], np.float32)
+
+
+def step_hashes(sequence_ids: list[str], steps: int) -> Hashes:
+    """A hash for every step of some sequences of one length, the same on every machine: uint64 (B, T)."""
+    seeds = [hashlib.sha256(name.encode("utf-8", errors="surrogatepass")).digest()[:8] for name in sequence_ids]
+    start = np.frombuffer(b"".join(seeds), "<u8").astype(np.uint64)
+    return _mixed(start[:, None] + np.arange(steps, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """The finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
