@@ -17,14 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
-from rnnreport.capture.inspection import inspect_model
-from rnnreport.capture.isolation import untouched
 from rnnreport.capture.operations import SequenceOperation
-from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.replay import EVERYTHING, replay
+from rnnreport.capture.run import capture_run
 from rnnreport.capture.stitching import stitch
-from rnnreport.capture.streaming import stream_responses
 from rnnreport.capture.watching import watched
 from rnnreport.load.corpus import Corpus, load_corpus
 from rnnreport.results.folder import RunFolder
@@ -227,18 +224,15 @@ def test_a_language_model_with_the_gpu_as_default_device(tmp_path: Path) -> None
 
 
 @on_gpu
-def test_streamed_responses(corpus: Corpus) -> None:
+def test_streamed_responses(corpus: Corpus, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, probe = Classifier(), make_probe(corpus)
-    results = []
+    model, results = Classifier(), []
     for device in ("cpu", DEVICE):
-        model.to(device)
-        with untouched(model):
-            found = inspect_model(model, probe, None, None, 16)
-        results.append(stream_responses(model, probe, found))
-    assert len(results[0]) == 4
+        folder = RunFolder(tmp_path / f"on {device}")
+        capture_run(model.to(device), corpus, folder, name="n", source="s", weights=None, max_steps=60)
+        results.append([folder.corpus_responses(scope) for scope in range(4)])
     for one, other in zip(*results, strict=True):
-        assert one.scope == other.scope
+        assert one is not None and other is not None and one.scope == other.scope
         np.testing.assert_array_equal(one.counts, other.counts)
         for name in ("mean", "bands", "explained"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=TOLERANCE)
