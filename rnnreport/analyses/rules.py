@@ -66,7 +66,7 @@ def prediction_is_verified(evidence: Evidence) -> Check:
             ("pass", "they come from the model itself, step by step") if known else ("warn", evidence.manifest.head)
         )
         return Check(id, title, verdict, None, None, int(probe.lengths.sum()), anchor, text)
-    size = float(np.nanmax(np.abs(last.model_output), initial=1.0)) if probe.task in NUMERIC else 1.0
+    size = float(np.nanmax(np.abs(last.model_output), initial=0.0)) if probe.task in NUMERIC else 1.0
     limit = TOLERANCE * size
     if not last.step_output.size or not last.model_output.size:
         return Check(id, title, "warn", None, limit, count, anchor, evidence.manifest.head)
