@@ -29,6 +29,7 @@ from rnnreport.capture.outputs import (
     refuse_unless_per_sequence,
 )
 from rnnreport.capture.replay import replay
+from rnnreport.errors import InputError
 from rnnreport.results.recorded import PER_SEQUENCE, Probe, StateKey
 
 
@@ -80,6 +81,7 @@ def inspect_model(
     InputError
         If the model cannot be run on the probe set, its output does not fit the corpus, or ``head`` does not hold.
     """
+    _refuse_needless(head, probe)
     named = parse_layers(model, layers)
     trial = trial_batch(probe, a_parameter(model))
     convention = find_convention(model, adapter, trial, named)
@@ -118,6 +120,18 @@ def _widths(calls: list[Call]) -> dict[StateKey, int]:
     beside = [key for key in found if key != default and replace(key, kind=default.kind) == default]
     ordered = [default, *beside, *(key for key in found if key != default and key not in beside)]
     return {key: found[key] for key in ordered}
+
+
+def _refuse_needless(head: str | HeadFunction | None, probe: Probe) -> None:
+    """Raise where a head is given though the state of a step is not asked what it predicts.
+
+    Raises
+    ------
+    InputError
+    """
+    if head is not None and probe.task not in PER_SEQUENCE:
+        why = "the corpus has no labels" if probe.task == "unlabelled" else "the model itself answers at each step"
+        raise InputError(f"a head is given, but {why}", "leave out --head")
 
 
 def _step_reader(model: nn.Module, convention: Convention, output: Tensor, probe: Probe, trial: Batch) -> OutputReader:

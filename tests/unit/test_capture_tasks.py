@@ -207,6 +207,14 @@ def test_one_answer_per_sequence_is_needed(tmp_path: Path) -> None:
         record(Net(3), make_probe(corpus("step-regression")), tmp_path)
 
 
+def test_a_head_that_nothing_needs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a head is given, but the model itself answers at each step \(leave out"):
+        record(Net(3, steps=True), make_probe(corpus("step-regression")), tmp_path, head="tail")
+    unlabelled = replace(make_probe(corpus("regression")), task="unlabelled", class_names=())
+    with pytest.raises(InputError, match="a head is given, but the corpus has no labels"):
+        record(Net(3), unlabelled, tmp_path, head="tail")
+
+
 def test_labels_are_scored_as_scikit_learn_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, probe = Net(3), make_probe(corpus("multi-label"))
