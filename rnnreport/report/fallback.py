@@ -43,12 +43,12 @@ def scatter_svg(
     return _svg(label, body)
 
 
-def agreement_svg(label: str, truth: NDArray[np.floating], output: NDArray[np.floating]) -> Markup:
+def agreement_svg(name: str, truth: NDArray[np.floating], output: NDArray[np.floating]) -> Markup:
     """Targets against predictions, with the diagonal on which the prediction is right.
 
     Parameters
     ----------
-    label : str, the text alternative
+    name : str, of the quantity
     truth, output : real (I,); items that are not finite are left out
     """
     shown = _thinned(np.flatnonzero(np.isfinite(truth) & np.isfinite(output)))
@@ -64,15 +64,15 @@ def agreement_svg(label: str, truth: NDArray[np.floating], output: NDArray[np.fl
     texts = (
         (left, bottom + 16, f"{low:.3g}"),
         (x - 20, bottom + 16, f"{high:.3g}"),
-        (left + side / 2 - 20, bottom + 32, "target"),
+        (left, bottom + 32, f"target: {name}"),
         (0, y + side / 2, "prediction"),
         (left - 40, bottom, f"{low:.3g}"),
         (left - 40, y + 8, f"{high:.3g}"),
     )
     body = f'<polyline points="{left},{bottom} {x},{y}" fill="none" stroke="#333" stroke-dasharray="4 4"/>'
     body += f'<path d="{dots}" stroke="currentColor" stroke-width="4" stroke-linecap="round" stroke-opacity="0.5"/>'
-    body += "".join(f'<text x="{a:.0f}" y="{b:.0f}" font-size="11">{text}</text>' for a, b, text in texts)
-    return _svg(label, body)
+    body += "".join(f'<text x="{a:.0f}" y="{b:.0f}" font-size="11">{escape(text)}</text>' for a, b, text in texts)
+    return _svg(f"{name}: target against prediction of {len(truth)} items", body)
 
 
 def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArray[np.floating]]]) -> Markup:

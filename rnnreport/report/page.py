@@ -220,8 +220,7 @@ def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup
     sequences, projection, dynamics = available(run.sequences), available(run.projection), available(run.dynamics)
     scored = available(run.performance)
     if scored and scored.truth.size:  # the first quantity stands for all
-        label = f"{scored.class_names[0]}: target against prediction of {len(scored.truth)} items"
-        pictures["agreement"] = agreement_svg(label, scored.truth[:, 0], scored.output[:, 0])
+        pictures["agreement"] = agreement_svg(scored.class_names[0], scored.truth[:, 0], scored.output[:, 0])
     if projection and sequences:
         owners = np.repeat(np.arange(len(sequences.lengths)), sequences.lengths)
         groups = sequences.labels[owners] if sequences.labels.size else np.zeros(len(owners), np.int32)

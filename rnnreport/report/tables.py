@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnreport.report.environment import number
 from rnnreport.report.gather import Run, available
-from rnnreport.results.recorded import Ints
+from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import Comparison, Sequences, Unavailable
 
 _WORDS_PER_CLUSTER = 12
@@ -92,37 +93,38 @@ def sequence_rows(run: Run) -> list[dict[str, Any]]:
             sequences.tokens[starts[place] : starts[place + 1]].tolist() if sequences.tokens.size else []
         )
         text = " ".join(sequences.token_names[token] for token in tokens) or f"{sequences.lengths[place]} steps"
-        actual, predicted = _answers(sequences, place, slice(starts[place], starts[place + 1]))
         rows.append(
             {
                 "id": sequences.sequence_ids[place],
-                "actual": actual,
-                "predicted": predicted,
+                "answers": _answers(sequences, place, slice(starts[place], starts[place + 1])),
                 "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else ""),
             }
         )
     return rows
 
 
-def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, str]:
-    """What is right and what was predicted, in words; for an answer at each step the size of the error."""
+def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, ...]:
+    """What is right and what was predicted, in words, in the order of ``TaskView.answers``."""
     names = sequences.class_names
     if sequences.task == "step-regression":
         errors = sequences.step_output[-1, steps] - sequences.truths[steps]
         known = np.isfinite(errors).any(axis=0)
-        size = np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))
-        named = [name for name, there in zip(names, known, strict=True) if there]
-        return "", "; ".join(f"{name}: RMSE {number(value)}" for name, value in zip(named, size, strict=True))
-    if sequences.truths.size:
-        both = sequences.truths[place], sequences.outputs[place]
-        if sequences.task == "multi-label":
-            actual, predicted = (", ".join(names[k] for k in np.flatnonzero(row >= 0.5)) or "none" for row in both)
-        else:
-            actual, predicted = (
-                "; ".join(f"{name} {number(value)}" for name, value in zip(names, row, strict=True)) for row in both
-            )
-        return actual, predicted
-    return _name(names, sequences.labels, place), _name(names, sequences.predicted, place)
+        return (_quantities(names, known, np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))),)
+    if sequences.task == "regression":
+        rows = sequences.truths[place], sequences.outputs[place]
+        return tuple(_quantities(names, np.isfinite(row), row[np.isfinite(row)]) for row in rows)
+    if sequences.task == "multi-label":
+        given = (row[place] >= 0.5 for row in (sequences.truths, sequences.outputs))
+        return tuple(", ".join(names[k] for k in np.flatnonzero(row)) or "none" for row in given)
+    if sequences.task == "classification":
+        return _name(names, sequences.labels, place), _name(names, sequences.predicted, place)
+    return ()
+
+
+def _quantities(names: tuple[str, ...], known: NDArray[np.bool_], values: Floats) -> str:
+    """The known quantities as "name value; name value"."""
+    there = [name for name, finite in zip(names, known, strict=True) if finite]
+    return "; ".join(f"{name} {number(value)}" for name, value in zip(there, values, strict=True))
 
 
 def _name(names: tuple[str, ...], classes: Ints, place: int) -> str:

@@ -24,6 +24,7 @@ class TaskView:
     loss_label : str, y-axis of the loss curves
     reading_label : str, y-axis of the curves of one sequence read by several runs
     reading_guide : str, how to read the coloured text of the comparison page
+    answers : tuple of str, heads of the columns that say in words what is right and what was predicted
     chosen : str, what is chosen among the outputs ("label", "quantity"); "" where nothing is
     metric_names : dict, metrics that mean something else than ``METRIC_NAMES`` says
     """
@@ -35,6 +36,7 @@ class TaskView:
     loss_label: str = "loss, nats"
     reading_label: str = ""
     reading_guide: str = ""
+    answers: tuple[str, ...] = ()
     chosen: str = ""
     metric_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,6 +55,7 @@ TASKS: dict[Task, TaskView] = {
         reading_label="probability of the true class",
         reading_guide="Every run reads the same steps. Colours: the class the run would choose if the sequence ended "
         f"there; the number is its probability. {_PARTING}",
+        answers=("true", "predicted"),
     ),
     "tagging": TaskView(
         "tagging",
@@ -71,6 +74,7 @@ TASKS: dict[Task, TaskView] = {
         reading_label="probability of the chosen label",
         reading_guide="Every run reads the same steps. Colours: the probability of the chosen label if the sequence "
         f"ended there. The labels do not exclude each other, so their probabilities do not add up to 1. {_PARTING}",
+        answers=("true", "predicted"),
         chosen="label",
         metric_names={
             "cross_entropy": "cross entropy per label",
@@ -86,6 +90,7 @@ TASKS: dict[Task, TaskView] = {
         reading_label="expected quantity",
         reading_guide="Every run reads the same steps. Colours: the quantity the run would predict if the sequence "
         f"ended there. {_PARTING}",
+        answers=("target", "predicted"),
         chosen="quantity",
     ),
     "step-regression": TaskView(
@@ -96,6 +101,7 @@ TASKS: dict[Task, TaskView] = {
         loss_label="loss",
         reading_label="predicted quantity",
         reading_guide=f"Every run reads the same steps. Colours: the quantity the run predicts there. {_PARTING}",
+        answers=("root mean square error",),
         chosen="quantity",
     ),
     "language-model": TaskView(

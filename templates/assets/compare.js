@@ -35,6 +35,7 @@ RR.views.push(function readings() {
       return RR.el("div", { class: "read" }, who(r, verdict), line);
     }));
     shows.legend("reading-legend", first);
+    if (Number.isFinite(shows.aim(first, first.starts[q]))) RR.byId("reading-legend").append(RR.legendKey({ line: "solid", colour: RR.css("muted"), label: "target, the pale line below" }));
     for (const row of document.querySelectorAll("#flips tr[data-id]")) row.setAttribute("aria-selected", row.dataset.id === first.ids[q]);
   }
   const mark = (p) => { for (const node of host.querySelectorAll(".token")) node.classList.toggle("pointed", Number(node.dataset.p) === p); };

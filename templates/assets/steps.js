@@ -75,7 +75,7 @@ RR.views.push(function stepFigures() {
       const q = current(), data = { x: [], top: [], color: [] };
       for (let t = 0; t < reading.lengths[q]; t++) {
         const p = reading.starts[q] + t;
-        data.x.push(t); data.top.push(Number.isFinite(values[p]) ? values[p] : 0); data.color.push(colour(p));
+        data.x.push(t); data.top.push(values[p]); data.color.push(colour(p));
       }
       plot.fill(name, data);
       frame(plot, name);

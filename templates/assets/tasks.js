@@ -113,7 +113,10 @@ RR.kinds.labels = {
   judges: (r) => r.array("truths").length > 0 && r.array("outputs").length > 0,
   columns(r) {
     const now = () => RR.selection.epoch, given = (q, k) => r.answer(q, k, now()) >= 0.5, told = (q) => Number.isFinite(r.answer(q, 0, now()));
-    const chips = (q, shown, wrong, sign) => [...Array(r.classes).keys()].filter((k) => shown(q, k)).map((k) => RR.labelChip(r, k, wrong(q, k) ? sign : ""));
+    const chips = (q, shown, wrong, sign) => {
+      const found = [...Array(r.classes).keys()].filter((k) => shown(q, k)).map((k) => RR.labelChip(r, k, wrong(q, k) ? sign : ""));
+      return found.length ? found : RR.el("span", { class: "note" }, "none");
+    };
     const text = (q, shown) => RR.listed(r, (k) => shown(q, k));
     const wrong = (q) => RR.wrongLabels(r, q, now());
     return [

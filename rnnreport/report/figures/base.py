@@ -7,6 +7,8 @@ from typing import Any
 from bokeh.models import ColumnDataSource, HoverTool, TapTool
 from bokeh.plotting import figure
 
+EDGE = "#8a857c"  # outline of marks: a pale one stays a mark, on light and dark paper
+
 
 def base_figure(*, height: int, x_label: str = "", y_label: str = "", **options: Any) -> figure:
     """A bare figure: transparent, full width, light grid, no toolbar, text as on the page.

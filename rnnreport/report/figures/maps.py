@@ -8,9 +8,9 @@ from bokeh.models import BoxSelectTool, PanTool, Range1d, ResetTool, WheelZoomTo
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from rnnreport.report.figures.base import base_figure, empty_source, hide_axes, pointing
+from rnnreport.report.figures.base import EDGE, base_figure, empty_source, hide_axes, pointing
 
-_EXTENT = 1000.0  # maps are drawn in a square of this half-width: coordinates carry no unit
+EXTENT = 1000.0  # maps are drawn in a square of this half-width: coordinates carry no unit
 
 
 def to_square(coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -31,15 +31,15 @@ def to_square(coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
     middle = (low + high) / 2
     turned = coordinates.shape[1] == 3  # a cloud that is turned has to fit from every side
     reach = np.linalg.norm(finite - middle, axis=1).max() if turned else (high - low).max() / 2
-    scaled: NDArray[np.float32] = ((coordinates - middle) * (0.94 * _EXTENT / (float(reach) or 1.0))).astype(np.float32)
+    scaled: NDArray[np.float32] = ((coordinates - middle) * (0.94 * EXTENT / (float(reach) or 1.0))).astype(np.float32)
     return scaled
 
 
 def _map_figure(height: int) -> figure:
     plot = base_figure(
         height=height,
-        x_range=Range1d(start=-_EXTENT, end=_EXTENT),
-        y_range=Range1d(start=-_EXTENT, end=_EXTENT),
+        x_range=Range1d(start=-EXTENT, end=EXTENT),
+        y_range=Range1d(start=-EXTENT, end=EXTENT),
         match_aspect=True,
         toolbar_location="right",
     )
@@ -61,7 +61,7 @@ def state_map() -> figure:
     plot.toolbar.active_scroll = None
     points = plot.scatter(
         "x", "y", source=empty_source("map.points", "x", "y", "color", "alpha"),
-        size=6, fill_color="color", fill_alpha="alpha", line_color=None,
+        size=6, fill_color="color", fill_alpha="alpha", line_color=EDGE, line_alpha="alpha", line_width=0.5,
     )  # fmt: skip
     plot.segment(
         "x0", "y0", "x1", "y1", source=empty_source("map.path", "x0", "y0", "x1", "y1", "color", "width"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bokeh.models import DataRange1d, FixedTicker, Range1d
 from bokeh.plotting import figure
 
-from rnnreport.report.figures.base import base_figure, empty_source, pointing
+from rnnreport.report.figures.base import EDGE, base_figure, empty_source, pointing
 
 LEFT_BORDER = 92  # all figures of one sequence share their steps: equal borders keep the columns under each other
 
@@ -66,7 +66,7 @@ def step_bars(name: str, y_label: str) -> figure:
     plot.min_border_right = 8
     bars = plot.vbar(
         "x", top="top", width=0.72, source=empty_source(name, "x", "top", "color"), fill_color="color",
-        line_color=None,
+        line_color=EDGE, line_width=0.5,
     )  # fmt: skip
     here = empty_source(f"{name}.here", "x", "top", "color")
     plot.vbar("x", top="top", width=0.72, source=here, fill_color=None, line_color="color", line_width=2)
