@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnreport.cli import options, outputs
-from rnnreport.errors import InputError
 from rnnreport.progress import Stage, note
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def train(
     given again, and ends with the same weights.
     """
     from rnnreport.train.data import load_splits
-    from rnnreport.train.manager import identity_of, refuse_other_training, train_run
+    from rnnreport.train.manager import identity_of, refuse_other_training, refuse_strangers, train_run
     from rnnreport.train.settings import read_settings
 
     settings = read_settings(config, override)
@@ -50,7 +49,7 @@ def train(
     seeds = settings.training.seeds
     runs = {seed: out / f"seed-{seed}" if len(seeds) > 1 else out for seed in seeds}
     for run in runs.values():
-        _refuse_strangers(run)
+        refuse_strangers(run)
     splits = load_splits(settings.data, config.parent)
     for seed, run in runs.items():
         if force and run.exists():
@@ -76,17 +75,6 @@ def train(
     except KeyboardInterrupt:
         note("the same command goes on where this one stopped")
         raise
-
-
-def _refuse_strangers(run: Path) -> None:
-    """Only what a training left is gone on with or, with --force, deleted."""
-    from rnnreport.train.manager import FINISHED, UNFINISHED
-
-    if any((run / name).is_file() for name in (FINISHED, UNFINISHED)) or not run.exists():
-        return
-    # a temporary file is what a kill leaves before anything else
-    if not run.is_dir() or any(path.suffix != ".tmp" for path in run.iterdir()):
-        raise InputError(f"{run} exists and is no training", "it is left alone even with --force; choose another --out")
 
 
 def _report(folder: RunFolder, max_size: float | None) -> Path:

@@ -221,6 +221,28 @@ def identity_of(settings: Settings, splits: Splits, seed: int) -> dict[str, Any]
     return {"settings": plain(settings), "seed": seed, "splits": _described(splits)}
 
 
+def refuse_strangers(path: Path) -> None:
+    """Raise where a folder holds anything but what a training leaves, wherever it was interrupted.
+
+    Parameters
+    ----------
+    path : Path
+        Of the run folder, which may not exist.
+
+    Raises
+    ------
+    InputError
+    """
+    if not path.exists():
+        return
+    names = {entry.name for entry in path.iterdir() if entry.suffix != ".tmp"} if path.is_dir() else {path.name}
+    begun = names <= {UNFINISHED, VOCABULARY, "probe.npz", "probe.json"}
+    if not begun and not ("run.json" in names and names & {UNFINISHED, FINISHED}):
+        raise InputError(
+            f"{path} exists and is no training", "it is left alone even with --force; choose another --out"
+        )
+
+
 def refuse_other_training(path: Path, identity: dict[str, Any]) -> None:
     """Raise where a folder holds another training, finished or not; the title and the other seeds may differ.
 
@@ -280,10 +302,13 @@ def _save(training: Training, path: Path, identity: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """What ``_save`` wrote."""
     try:
-        found: dict[str, Any] = torch.load(path, weights_only=True)
+        found: Any = torch.load(path, weights_only=True)
     except Exception as error:  # a damaged file makes torch raise nearly anything
         raise InputError(f"{path} is damaged: {error}", "begin anew with --force") from error
+    if not isinstance(found, dict) or "identity" not in found:
+        raise InputError(f"{path} is not what a training leaves", "choose another --out")
     return found
 
 

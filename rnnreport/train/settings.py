@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import tomllib
 import types
 import typing
@@ -20,6 +19,9 @@ from typing import Any, Literal
 from rnnreport.errors import InputError
 from rnnreport.load.files import read_source
 from rnnreport.train.nets import Cell
+
+_LARGEST = 1e300
+_SEEDS = 2**63
 
 
 def _limited(default: Any, wanted: str, holds: Callable[[Any], bool]) -> Any:
@@ -122,9 +124,11 @@ class Fit:
     clip: float | None = _positive(None)
     balance: Literal["none", "weights", "oversample"] = "none"
     seeds: tuple[int, ...] = _limited(
-        (0,), "a list of different whole numbers from 0", lambda values: _different(values) and min(values) >= 0
+        (0,),
+        "a list of different whole numbers from 0",
+        lambda values: _different(values) and min(values) >= 0 and max(values) < _SEEDS,
     )
-    threads: int = _from(1, 1)
+    threads: int = _limited(1, "a whole number from 1 to 1024", lambda value: 1 <= value <= 1024)
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def read_settings(path: Path, overrides: Iterable[str] = ()) -> Settings:
     """
     try:
         given = tomllib.loads("\n".join(read_source(path).lines()))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise InputError(f"{path}: not TOML: {error}", "correct the file") from error
     for override in overrides:
         _override(given, override)
@@ -233,7 +237,7 @@ def _override(given: dict[str, Any], text: str) -> None:
         raise InputError(f"the override {text!r} is not TABLE.KEY=VALUE", "write for example training.epochs=5")
     try:
         parsed = tomllib.loads(f"value = {value}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         parsed = {}
     given[key] = parsed["value"] if parsed.keys() == {"value"} else value
 
@@ -292,7 +296,7 @@ def _converted(given: Any, hint: Any) -> Any:
     if origin is tuple:
         items = [_converted(item, arguments[0]) for item in given] if isinstance(given, list) else [None]
         return None if None in items else tuple(items)
-    if hint is float and type(given) in (int, float) and math.isfinite(given):
+    if hint is float and type(given) in (int, float) and -_LARGEST < given < _LARGEST:  # NaN is refused, too
         return float(given)
     return given if type(given) is hint and hint is not float else None  # a truth value is no whole number here
 

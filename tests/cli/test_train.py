@@ -151,12 +151,23 @@ def test_all_folders_are_looked_at_before_the_first_training(rnnreport, config):
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_strangers_are_left_alone(rnnreport, config, force):
-    Path("small").mkdir()
-    Path("small/thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("name", ["small", "small/thesis.txt", "small/training.pt"])
+def test_strangers_are_left_alone(rnnreport, config, name, force):
+    path = Path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("years of work")
+    if path.name == "training.pt":
+        Path("small/notes.txt").write_text("a training of some other kind")
     outcome = rnnreport("train", config, *force)
     assert outcome.code == 2 and "left alone" in outcome.error
-    assert Path("small/thesis.txt").read_text() == "years of work"
+    assert path.read_text() == "years of work"
+
+
+def test_what_a_kill_leaves_at_the_very_beginning_is_no_stranger(rnnreport, config):
+    Path("small").mkdir()
+    Path("small/.training.pt.abc.tmp").write_bytes(b"half")
+    assert rnnreport("train", config).code == 0
+    assert not list(Path("small").glob(".*"))
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
