@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, step_budget
 from rnnreport.capture.calling import Adapter, observe
+from rnnreport.capture.gates import read_gates
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.inspection import Inspection, inspect_model
 from rnnreport.capture.isolation import untouched
@@ -32,7 +33,7 @@ from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import refuse_hidden, unwrapped
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Probe, StateKey
+from rnnreport.results.recorded import Checkpoint, Gates, Probe, StateKey
 
 _SHOW_PROGRESS_FROM = 8  # batches
 
@@ -180,6 +181,40 @@ class Recorder:
         # metrics first: an epoch counts as recorded by its states, so none that is recorded ever lacks them
         self.folder.append_metrics(line | {"epoch": checkpoint.epoch, "wall_s": wall})
         self.folder.write_checkpoint(checkpoint)
+
+    def gates(self, epoch: int, /) -> None:
+        """Store the gates of all LSTM and GRU layers on the probe set; what goes wrong becomes a ``RecordingWarning``.
+
+        They take another pass and twice the room of the states of an epoch, so they are kept of one epoch only: call
+        this once, after the last one was recorded. A plain RNN has no gates.
+
+        Parameters
+        ----------
+        epoch : int
+            The last one recorded, while the model is still the same.
+        """
+        try:
+            self.record_gates(epoch)
+        except Exception as error:
+            reason = str(error) if isinstance(error, RnnReportError) else failure_of(error)
+            warnings.warn(f"the gates of epoch {epoch} are not recorded: {reason}", RecordingWarning, stacklevel=2)
+
+    def record_gates(self, epoch: int, /) -> None:
+        """Like ``gates``, but raises what goes wrong.
+
+        Raises
+        ------
+        RnnReportError
+            If the epoch is not the last one recorded, the model fails, or the disk refuses.
+        """
+        if _rank() > 0:
+            return
+        if self.folder.epochs()[-1:] != [_epoch(epoch)]:
+            raise InputError(f"epoch {epoch} is not the last one recorded", "record the epoch before its gates")
+        refuse_hidden(self.model)
+        values = read_gates(self.model, self.probe, self.inspection.convention, self._batches(epoch))
+        if values:
+            self.folder.write_gates(Gates(_epoch(epoch), values))
 
     def _open(self) -> None:
         """Make the run folder where there is none; the manifest comes last and marks it complete."""

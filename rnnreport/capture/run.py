@@ -86,6 +86,7 @@ def capture_run(
         if path is not None:
             load_weights(model, path)
         recorder.record(epoch)
+    recorder.record_gates(epochs[-1][0])
     probe = recorder.probe
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))

@@ -5,6 +5,7 @@ RUN/
   probe.npz .json       Probe
   metrics.jsonl         one line per epoch, written before its states: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
   states/epoch-000003.npz .json       Checkpoint
+  gates.npz .json       Gates of the last epoch
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   corpus/gates-0.npz .json            likewise of a gate
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results import store
-from rnnreport.results.recorded import FORMAT_VERSION, Checkpoint, CorpusResponses, Manifest, Probe
+from rnnreport.results.recorded import FORMAT_VERSION, Checkpoint, CorpusResponses, Gates, Manifest, Probe
 from rnnreport.results.schema import Summary, Unavailable
 
 Record = TypeVar("Record")
@@ -129,6 +130,17 @@ class RunFolder:
 
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
+
+    def gates(self) -> Gates | None:
+        """The gates on the probe set; None where there are none, or not of the last epoch."""
+        if not (self.path / "gates.json").exists():
+            return None
+        gates = store.load(self.path / "gates", Gates)
+        return gates if [gates.epoch] == self.epochs()[-1:] else None
+
+    def write_gates(self, gates: Gates) -> None:
+        """Store the gates on the probe set; they replace those of an earlier epoch."""
+        store.save(self.path / "gates", gates)
 
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""

@@ -146,6 +146,21 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Gates:
+    """Gates of the last recorded epoch on the probe set.
+
+    Attributes
+    ----------
+    epoch : int
+    values : dict of str(StateKey) to float32 (S, H), of every LSTM layer and direction "i", "f", "g", "o", of every GRU
+        "r", "z", "n"
+    """
+
+    epoch: int
+    values: dict[str, Floats]
+
+
+@dataclass(frozen=True)
 class CorpusResponses:
     """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
 

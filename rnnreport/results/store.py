@@ -8,7 +8,6 @@ longer than a small epoch: only a power failure can cost what was written in the
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
 import os
@@ -17,8 +16,9 @@ import types
 import typing
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -37,12 +37,23 @@ def write_bytes(path: Path, data: bytes) -> None:
     RnnReportError
         If the disk refuses (full, read-only).
     """
+    _write(path, lambda stream: stream.write(data))
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file atomically; what fills it need not hold all of it in memory.
+
+    Raises
+    ------
+    RnnReportError
+        If the disk refuses (full, read-only).
+    """
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            fill(stream)
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
@@ -120,9 +131,8 @@ def save(path: Path, record: Any) -> None:
         else:
             rest[field.name] = value
     if arrays:
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
-        write_bytes(path.with_name(path.name + ".npz"), buffer.getvalue())
+        # numpy's stub takes the names for its own options
+        _write(path.with_name(path.name + ".npz"), lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
     write_text(path.with_name(path.name + ".json"), to_json(rest))
 
 
