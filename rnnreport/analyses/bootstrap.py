@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,34 +41,37 @@ def ratio_interval(totals: Doubles, sizes: Doubles, params: BootstrapParams) -> 
     if totals.size == 0:
         return float("nan"), float("nan"), float("nan")
     value = float(totals.sum() / sizes.sum())
-    return value, *percentile_interval([totals, sizes], lambda sums: sums[0] / sums[1], params)
+    sums = resampled_sums([totals, sizes], params)
+    return value, *percentile_interval(sums[0] / sums[1], params)
 
 
-def percentile_interval(
-    columns: Sequence[Doubles], statistic: Callable[[Doubles], Doubles], params: BootstrapParams
-) -> tuple[float, float]:
-    """The interval of any function of sums over sequences.
+def resampled_sums(columns: Sequence[Doubles], params: BootstrapParams) -> Doubles:
+    """Sums over resampled sequences, all of the same resamples.
 
     Parameters
     ----------
     columns : sequence of M float64 (N,), what each sequence adds to M sums
-    statistic : function of M sums of R resamples, float64 (M, R), to float64 (R,)
     params : BootstrapParams
 
     Returns
     -------
-    low, high : float
-        Over the resamples in which the statistic is finite; NaN with fewer than two sequences or where it never is.
+    float64 (M, R)
+        R resamples; none with fewer than two sequences, where nothing can be resampled.
     """
-    if columns[0].size < 2:
-        return float("nan"), float("nan")
-    picks = _resamples(columns[0].size, params)
-    drawn = np.concatenate([statistic(np.stack([column[pick].sum(axis=1) for column in columns])) for pick in picks])
-    drawn = drawn[np.isfinite(drawn)]
-    if not drawn.size:
+    count = columns[0].size
+    if count < 2:
+        return np.zeros((len(columns), 0))
+    drawn = [np.stack([column[pick].sum(axis=1) for column in columns]) for pick in _resamples(count, params)]
+    return np.concatenate(drawn, axis=1)
+
+
+def percentile_interval(drawn: Doubles, params: BootstrapParams) -> tuple[float, float]:
+    """Low and high of a statistic, float64 (R,), over the resamples in which it is finite; NaN where it never is."""
+    finite = drawn[np.isfinite(drawn)]
+    if not finite.size:
         return float("nan"), float("nan")
     tail = 100 * (1 - params.coverage) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail])
+    low, high = np.percentile(finite, [tail, 100 - tail])
     return float(low), float(high)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, ratio_interval
+from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, ratio_interval, resampled_sums
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.quantities import error_sums, root_mean_square
 from rnnreport.analyses.sample import evenly
@@ -273,7 +273,7 @@ def _rmse_difference(baseline: Errors, run: Errors, count: int, params: Bootstra
         return root_mean_square(totals[[0, 2]]) - root_mean_square(totals[[0, 1]])
 
     value = float(difference(np.array([[column.sum()] for column in columns]))[0])
-    return value, *percentile_interval(columns, difference, params)
+    return value, *percentile_interval(difference(resampled_sums(columns, params)), params)
 
 
 def _mcnemar(baseline_right: NDArray[np.bool_], run_right: NDArray[np.bool_]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval
+from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
 from rnnreport.analyses.scores import Errors, sums
 from rnnreport.results.recorded import Doubles
 
@@ -33,10 +33,10 @@ def quantity_metrics(errors: Errors, count: int, params: BootstrapParams) -> dic
     columns = _columns(errors, count)
     present = columns[0] > 0
     columns = columns[:, present]
+    whole, drawn = columns.sum(axis=1, keepdims=True), resampled_sums(list(columns), params)
 
     def with_interval(statistic: Callable[[Doubles], Doubles]) -> tuple[float, float, float]:
-        value = float(statistic(columns.sum(axis=1, keepdims=True))[0])
-        return value, *percentile_interval(list(columns), statistic, params)
+        return float(statistic(whole)[0]), *percentile_interval(statistic(drawn), params)
 
     with np.errstate(invalid="ignore", divide="ignore"):  # undefined where nothing varies, which is left out
         return {

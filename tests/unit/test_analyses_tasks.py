@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, log_loss, mean_absolute_error, mean_square
 from sklearn.metrics import r2_score as sklearn_r2
 
 from rnnreport.analyses import compare, findings, rules
-from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval
+from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.quantities import quantity_metrics, r_squared
 from rnnreport.analyses.rules import Evidence, Thresholds
@@ -134,12 +134,10 @@ def test_the_interval_of_r2_is_that_of_resampled_sequences() -> None:
 
 
 def test_resamples_without_a_value_are_left_out() -> None:
-    def first(totals: np.ndarray) -> np.ndarray:
-        return np.where(totals[0] == 2, totals[0], np.nan)
-
-    column = np.array([0.0, 2.0])
-    assert percentile_interval([column], first, BootstrapParams()) == (2, 2)
-    assert np.isnan(percentile_interval([column + 9], first, BootstrapParams())).all()
+    drawn = np.array([np.nan, 3.0, np.inf, 1.0, 2.0])
+    assert percentile_interval(drawn, BootstrapParams()) == tuple(np.percentile([1, 2, 3], [2.5, 97.5]))
+    assert np.isnan(percentile_interval(drawn[[0, 2]], BootstrapParams())).all()
+    assert resampled_sums([np.ones(1), np.ones(1)], BootstrapParams()).shape == (2, 0)
 
 
 @pytest.mark.parametrize("constant", [0.0, 1 / 3, 1e6])
