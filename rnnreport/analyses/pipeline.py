@@ -14,13 +14,14 @@ from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.summary import SummaryParams, summarise
+from rnnreport.analyses.unit_map import UnitMapParams, map_units
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Manifest, Probe
-from rnnreport.results.schema import Unavailable, Units
+from rnnreport.results.schema import Unavailable, UnitMap, Units
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class AnalysisParams:
     performance: PerformanceParams = field(default_factory=PerformanceParams)
     words: WordParams = field(default_factory=WordParams)
     units: UnitParams = field(default_factory=UnitParams)
+    unit_map: UnitMapParams = field(default_factory=UnitMapParams)
     sequences: SequenceParams = field(default_factory=SequenceParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
@@ -78,14 +80,16 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
     with Stage("metrics and sequences"):
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
-    _write_units(folder, manifest, probe, sample, params)
+    _write_units(folder, manifest, probe, sample, last, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
     with Stage(f"MM-PHATE of {len(folder.epochs())} epoch{'s' if len(folder.epochs()) != 1 else ''}"):
         folder.write_result(training_dynamics(folder, scope, probe, params.dynamics))
 
 
-def _write_units(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, params: AnalysisParams) -> None:
+def _write_units(
+    folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: AnalysisParams
+) -> None:
     with Stage("words"):
         found = find_words(probe, sample, params.words, folder.corpus_responses(0))
     keys = list(enumerate(manifest.state_keys))
@@ -93,10 +97,13 @@ def _write_units(folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sa
         folder.write_result(found)
         for number, _ in keys:
             folder.write_result(Unavailable(Units.analysis, found.reason), scope=number)
+            folder.write_result(Unavailable(UnitMap.analysis, found.reason), scope=number)
         return
     words, step_words = found
     folder.write_result(words)
     for number, key in track(keys, "responses and co-clusters", len(keys)):
         streamed = folder.corpus_responses(number)
-        result = analyse_units(key, folder, probe, sample, step_words, params.units, streamed)
+        states = last.states[key]
+        result = analyse_units(key, states, folder, probe, sample, step_words, params.units, streamed)
         folder.write_result(result, scope=number)
+        folder.write_result(map_units(key, states, params.unit_map), scope=number)

@@ -52,7 +52,7 @@ def project(
     settings: dict[str, dict[str, Any]] = {"PCA": {"explained": share, "states": len(shown)}}
     perplexity = min(params.perplexity, (len(shown) - 1) / 3)
     if perplexity > 1:
-        maps = {"t-SNE": _tsne(shown, plane, perplexity, params.seed)} | maps
+        maps = {"t-SNE": tsne(shown, plane, perplexity, params.seed)} | maps
         settings["t-SNE"] = {
             "perplexity": perplexity,
             "initialisation": "PCA",
@@ -94,7 +94,8 @@ def principal_plane(points: Doubles) -> tuple[Doubles, list[float]]:
     return plane, [float(share) for share in variances / (centred**2).sum()]
 
 
-def _tsne(points: Doubles, plane: Doubles, perplexity: float, seed: int) -> Doubles:
+def tsne(points: Doubles, plane: Doubles, perplexity: float, seed: int) -> Doubles:
+    """t-SNE of points (P, H), starting from their principal plane (P, 2): float64 (P, 2)."""
     from openTSNE import TSNE
 
     # A start of exactly zero in one direction could never leave it (one unit, collinear states): a little seeded noise.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.formulas import BANDS
 from rnnreport.results.recorded import Doubles, Floats, Ints
 
@@ -61,6 +62,41 @@ def mean_responses(delta: Floats, step_words: Ints, words: int) -> Floats:
         if places.size:
             mean[word] = delta[places].mean(axis=0, dtype=np.float64)
     return mean
+
+
+def standard_errors(
+    delta: Floats, offsets: NDArray[np.int64], step_words: Ints, words: int, params: BootstrapParams
+) -> Floats:
+    """Bootstrap standard errors of the mean responses, resampling whole sequences.
+
+    Parameters
+    ----------
+    delta : float32 (S, H)
+    offsets : int64 (N + 1,)
+    step_words : int32 (S,), -1 where the step shows none of the words
+    words : int, W
+    params : BootstrapParams
+
+    Returns
+    -------
+    float32 (W, H)
+        NaN for a word that occurs in fewer than two sequences: nothing can be resampled.
+    """
+    sequences = len(offsets) - 1
+    owner = np.repeat(np.arange(sequences), np.diff(offsets))
+    drawn = np.random.default_rng(params.seed).multinomial(
+        sequences, np.full(sequences, 1 / sequences), size=params.resamples
+    )
+    errors = np.full((words, delta.shape[1]), np.nan, np.float32)
+    for word, places in _occurrences(step_words, words):
+        present, starts, counts = np.unique(owner[places], return_index=True, return_counts=True)
+        if present.size < 2:
+            continue
+        times = drawn[:, present]
+        times = times[times.any(axis=1)]
+        totals = times.astype(np.float32) @ np.add.reduceat(delta[places], starts, axis=0)
+        errors[word] = (totals / (times @ counts)[:, None]).std(axis=0, ddof=1)
+    return errors
 
 
 def _occurrences(step_words: Ints, words: int) -> Iterator[tuple[int, NDArray[np.int64]]]:

@@ -6,9 +6,16 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.cocluster import UNASSIGNED, CoclusterParams, Coclusters, cocluster
 from rnnreport.analyses.information import mean_kept_rates
-from rnnreport.analyses.responses import Responses, kept_rate_summary, mean_responses, word_responses
+from rnnreport.analyses.responses import (
+    Responses,
+    kept_rate_summary,
+    mean_responses,
+    standard_errors,
+    word_responses,
+)
 from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.formulas import changes, kept_rates
 from rnnreport.results.folder import RunFolder
@@ -25,15 +32,17 @@ _GUIDE = (
 
 @dataclass(frozen=True)
 class UnitParams:
-    """Parameters of the co-clusters, and how much is kept of how the responses formed."""
+    """Parameters of the co-clusters, draws of the standard errors, how much is kept of how the responses formed."""
 
     cocluster: CoclusterParams = field(default_factory=CoclusterParams)
+    bootstrap: BootstrapParams = field(default_factory=lambda: BootstrapParams(resamples=200))
     most_epochs: int = 12
     most_numbers: int = 500_000
 
 
 def analyse_units(
     scope: str,
+    states: Floats,
     folder: RunFolder,
     probe: Probe,
     sample: Sample,
@@ -46,8 +55,9 @@ def analyse_units(
     Parameters
     ----------
     scope : str, a StateKey
+    states : float32 (S, H), at the last recorded epoch
     folder : RunFolder
-        With at least one checkpoint; the last one is analysed, earlier ones give the responses along training.
+        Its earlier checkpoints give the responses along training.
     probe : Probe
     sample : Sample
     step_words : int32 (S,), word of each step, -1 where it is none
@@ -55,16 +65,17 @@ def analyse_units(
     streamed : CorpusResponses, optional
         Of this state over the whole corpus; otherwise the responses are those of the probe set.
     """
-    states = folder.checkpoint(folder.epochs()[-1]).states[scope]
     damaged = int((~np.isfinite(states)).any(axis=1).sum())
     if damaged:
         return Unavailable(Units.analysis, f"the state {scope} is not finite at {damaged:,} of {len(states):,} steps")
     if streamed is None:
-        responses = word_responses(changes(states, probe.offsets), step_words, int(step_words.max()) + 1)
+        delta, words = changes(states, probe.offsets), int(step_words.max()) + 1
+        responses = word_responses(delta, step_words, words)
+        errors = standard_errors(delta, probe.offsets, step_words, words, params.bootstrap)
         kept = kept_rate_summary(kept_rates(states, probe.offsets))
     else:
         responses = Responses(streamed.mean, streamed.bands, streamed.explained)
-        kept = streamed.kept_rate
+        errors, kept = np.zeros((0, 0), np.float32), streamed.kept_rate
     clusters = cocluster(responses.mean, params.cocluster)
     links, association = strengths(responses.mean, clusters)
     epochs, along = _along_training(scope, folder, probe, step_words, responses.mean, params)
@@ -72,6 +83,7 @@ def analyse_units(
         scope=scope,
         response=responses.mean,
         bands=responses.bands,
+        standard_error=errors,
         epochs=epochs,
         response_by_epoch=along,
         explained=responses.explained,
@@ -92,6 +104,7 @@ def analyse_units(
         | {
             "shift": "by the lowest value where that is negative (raw, scaled)",
             "default": "the most stable mode and k of at least 3, to two decimals; the larger k where equal",
+            "resamples": 0 if streamed else params.bootstrap.resamples,
             "steps": len(states) if streamed is None else streamed.steps,
             "occurrences_behind_bands": "all" if streamed is None else f"at most {streamed.sampled}",
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,7 @@ def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[
         tokens=tokens,
         shapes=np.zeros((0, 0), np.float32),
         step_words=step_words[sample.steps],
+        **_tags(probe, step_words, tokens.size),
         unseen=int((counts > 0).sum()) - tokens.size,
         guide=_TOKEN_GUIDE,
     )
@@ -85,10 +87,28 @@ def _streamed_tokens(probe: Probe, sample: Sample, streamed: CorpusResponses) ->
         tokens=streamed.tokens,
         shapes=np.zeros((0, 0), np.float32),
         step_words=step_words[sample.steps],
+        **_tags(probe, step_words, streamed.tokens.size),
         unseen=streamed.distinct - streamed.tokens.size,
         guide=_TOKEN_GUIDE.replace("the probe set", f"the whole corpus ({streamed.steps:,} steps)"),
     )
     return words, step_words
+
+
+def _tags(probe: Probe, step_words: Ints, words: int) -> dict[str, Any]:
+    """The fields of ``Words`` that say which tag a word carries, of a tagged corpus.
+
+    A word of a streamed corpus that the probe set lacks has the share 0.
+    """
+    if probe.task != "tagging":
+        return {"tags": np.zeros(0, np.int32), "tag_share": np.zeros(0, np.float32), "tag_names": ()}
+    known = (step_words >= 0) & (probe.targets >= 0)
+    counts = np.zeros((words, len(probe.class_names)), np.int64)
+    np.add.at(counts, (step_words[known], probe.targets[known]), 1)
+    return {
+        "tags": counts.argmax(axis=1).astype(np.int32),
+        "tag_share": (counts.max(axis=1) / counts.sum(axis=1).clip(min=1)).astype(np.float32),
+        "tag_names": probe.class_names,
+    }
 
 
 def _words_of_steps(probe: Probe, tokens: Ints) -> Ints:
@@ -112,6 +132,7 @@ def _prototypes(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words
         tokens=np.zeros(0, np.int32),
         shapes=(sums / counts[:, None]).astype(np.float32),
         step_words=step_words[sample.steps],
+        **_tags(probe, step_words, counts.size),
         unseen=0,
         guide=_PROTOTYPE_GUIDE,
     )

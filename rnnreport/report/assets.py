@@ -13,14 +13,16 @@ from markupsafe import Markup
 
 from rnnreport.report.environment import template_folder
 
-_STYLES = ("tokens.css", "page.css", "views.css", "print.css")
+_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "print.css")
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
     "bar.js",
     "units.js",
     "details.js",
+    "unitmap.js",
     "sequences.js",
+    "sentence.js",
     "steps.js",
     "series.js",
     "answers.js",

@@ -15,6 +15,7 @@ from rnnreport.results.schema import (
     Sequences,
     Summary,
     Unavailable,
+    UnitMap,
     Units,
     Words,
 )
@@ -24,7 +25,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Run:
-    """The results of one run; an analysis that did not apply is an ``Unavailable`` with its reason."""
+    """The results of one run; an analysis that did not apply is an ``Unavailable`` with its reason.
+
+    ``unit_maps`` has one for each of ``units``.
+    """
 
     manifest: Manifest
     summary: Summary
@@ -32,6 +36,7 @@ class Run:
     words: Words | Unavailable
     units: tuple[Units, ...]
     units_missing: str
+    unit_maps: tuple[UnitMap | Unavailable, ...]
     sequences: Sequences | Unavailable
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
@@ -48,6 +53,7 @@ def gather(folder: RunFolder) -> Run:
     """
     manifest = folder.manifest()
     units = [folder.result(Units, scope) for scope in range(len(manifest.state_keys))]
+    maps = [folder.result(UnitMap, scope) for scope in range(len(manifest.state_keys))]
     has_baseline = (folder.path / "results" / "comparison.json").exists()
     return Run(
         manifest=manifest,
@@ -56,6 +62,7 @@ def gather(folder: RunFolder) -> Run:
         words=folder.result(Words),
         units=tuple(result for result in units if not isinstance(result, Unavailable)),
         units_missing=next((result.reason for result in units if isinstance(result, Unavailable)), ""),
+        unit_maps=tuple(place for place, result in zip(maps, units, strict=True) if available(result)),
         sequences=folder.result(Sequences),
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),

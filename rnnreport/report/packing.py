@@ -35,7 +35,13 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "states": [state_title(units.scope) for units in run.units],
         "words": words and pack_words(words, payload),
         "units": [
-            pack_units(f"units{place}", units, sequences.lengths if sequences else np.zeros(0, np.int32), payload)
+            pack_units(
+                f"units{place}",
+                units,
+                run.unit_maps[place],
+                sequences.lengths if sequences else np.zeros(0, np.int32),
+                payload,
+            )
             for place, units in enumerate(run.units)
         ],
         "sequences": sequences and _pack_sequences("sequences", sequences, payload),

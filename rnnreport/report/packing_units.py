@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.report.figures.maps import to_square
 from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Floats, Ints
-from rnnreport.results.schema import WEIGHTINGS, Units, Words
+from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
 
 _MOST_STATES = 600_000  # numbers of one state's steps that a page carries: all 4,000 displayed steps up to 150 units
 
@@ -17,25 +18,38 @@ def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
     """Names, counts and shapes of the words."""
     payload.add_integers("words.counts", words.counts)
     payload.add_integers("words.steps", words.step_words)
+    payload.add_integers("words.tags", words.tags)
+    payload.add_reals("words.tagShare", words.tag_share, bits=8)
     payload.add_columns("words.shapes", words.shapes, bits=8)
-    return {"names": list(words.names), "prototypes": bool(words.shapes.size), "unseen": words.unseen}
+    return {
+        "names": list(words.names),
+        "prototypes": bool(words.shapes.size),
+        "unseen": words.unseen,
+        "tagNames": list(words.tag_names),
+    }
 
 
-def pack_units(prefix: str, units: Units, lengths: Ints, payload: Payload) -> dict[str, Any]:
+def pack_units(
+    prefix: str, units: Units, unit_map: UnitMap | Unavailable, lengths: Ints, payload: Payload
+) -> dict[str, Any]:
     """Responses, co-clusters and states of one recorded state.
 
     Parameters
     ----------
     prefix : str, of the names in the payload
     units : Units
+    unit_map : UnitMap | Unavailable, of the same state
     lengths : int32 (Q,), of the displayed sequences
     payload : Payload
         Mode and k share an axis: place ``mode * len(ks) + k``.
     """
     words, width = units.response.shape
+    drawn = to_square(unit_map.coordinates) if isinstance(unit_map, UnitMap) else np.zeros((0, 2), np.float32)
+    payload.add_reals(f"{prefix}.map", drawn)
     kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
     payload.add_reals(f"{prefix}.response", units.response)
     payload.add_columns(f"{prefix}.bands", units.bands, bits=8)
+    payload.add_columns(f"{prefix}.standardError", units.standard_error, bits=8)
     payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
@@ -54,6 +68,8 @@ def pack_units(prefix: str, units: Units, lengths: Ints, payload: Payload) -> di
         "cut": [_rounded(value) for value in units.cut.ravel().tolist()],
         "defaultMode": units.modes.index(units.default_mode),
         "defaultK": units.ks.tolist().index(units.default_k),
+        "mapNote": _map_note(unit_map),
+        "resamples": units.params["resamples"],
         "epochs": units.epochs.tolist(),
         "clip": _full_colour(units.response),
         "activationClip": _full_colour(units.activation),
@@ -71,6 +87,14 @@ def _kept_steps(lengths: Ints, most: int) -> Ints:
             break
     kept = np.repeat(np.isin(np.arange(lengths.size), chosen), lengths)
     return np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+
+
+def _map_note(unit_map: UnitMap | Unavailable) -> str:
+    if isinstance(unit_map, Unavailable):
+        return unit_map.reason
+    trust, units, steps = unit_map.trust, len(unit_map.coordinates), unit_map.params["steps"]
+    quality = f"trustworthiness {trust['trustworthiness']:.2f}, continuity {trust['continuity']:.2f}"
+    return f"t-SNE of {units} units over {steps:,} steps; {quality} at {trust['neighbours']} neighbours"
 
 
 def _full_colour(values: Floats) -> float | None:

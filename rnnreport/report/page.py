@@ -21,6 +21,7 @@ from rnnreport.report.figures.curves import epoch_curves, reading_curves, respon
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars
+from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_comparison, describe_report
 from rnnreport.report.payload import Payload, script_json
@@ -156,6 +157,7 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     if run.units:
         figures["response"] = response_curve(run.units[0].response.shape[1])
         figures["boxes"] = unit_boxes()
+        figures["unitmap"] = unit_map()
     sequences, scored = available(run.sequences), available(run.performance)
     if sequences:
         kind = TASKS[sequences.task].kind

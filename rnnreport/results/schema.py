@@ -73,6 +73,9 @@ class Words:
     tokens : int32 (W,), vocabulary ids; (0,) for prototypes
     shapes : float32 (W, D), prototype vectors in input units; (0, 0) for tokens
     step_words : int32 (P,), the word of each displayed step, -1 where it is none of these
+    tags : int32 (W,), the tag that most occurrences of the word carry, an index into ``tag_names``; (0,) without tags
+    tag_share : float32 (W,), the share of its occurrences that carry it
+    tag_names : tuple of str
     unseen : int, tokens of the vocabulary left out because they are rarer than the W shown
     guide : str
     """
@@ -83,6 +86,9 @@ class Words:
     tokens: Ints
     shapes: Floats
     step_words: Ints
+    tags: Ints
+    tag_share: Floats
+    tag_names: tuple[str, ...]
     unseen: int
     guide: str
 
@@ -96,6 +102,8 @@ class Units:
     scope : str, a StateKey
     response : float32 (W, H), mean change of the unit over the word's occurrences
     bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile over the occurrences
+    standard_error : float32 (W, H), of the response, by bootstrap over sequences; NaN for a word of fewer than two
+        sequences; (0, 0) where the responses were streamed over a corpus
     epochs : int32 (E,), evenly spaced recorded epochs, the last one last
     response_by_epoch : float32 (E, W, H), the response at each of these epochs
     explained : float32 (H,), share of the variance of a unit's change that word identity explains
@@ -122,6 +130,7 @@ class Units:
     scope: str
     response: Floats
     bands: Floats
+    standard_error: Floats
     epochs: Ints
     response_by_epoch: Floats
     explained: Floats
@@ -138,6 +147,27 @@ class Units:
     default_mode: str
     default_k: int
     activation: Floats
+    params: dict[str, Any]
+    guide: str
+
+
+@dataclass(frozen=True)
+class UnitMap:
+    """The units of one state as points: units that behave alike over the steps lie close together.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    coordinates : float32 (H, 2), t-SNE of the standardised activity of the units at sampled steps
+    trust : dict of "trustworthiness", "continuity", "neighbours" and "points", as in ``Projection``
+    params : dict: steps, components, perplexity, seed, library
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "unit_map"
+    scope: str
+    coordinates: Floats
+    trust: dict[str, float]
     params: dict[str, Any]
     guide: str
 
@@ -274,7 +304,8 @@ class Comparison:
     metric_names : tuple of str
     metrics : float64 (R, len(metric_names), 3): value, low, high (95%)
     paired : tuple of dict, one per run after the first: "run", "baseline", "metric", "difference", "low", "high",
-        "n", "significant"; for classification also "only_baseline_right", "only_run_right", "p_value" (exact McNemar)
+        "n", "significant"; for classification and multi-label also "only_baseline_right", "only_run_right", "p_value"
+        (exact McNemar)
     sequence_ids : tuple of str, length N
     labels : int32 (N,); (0,) without labels
     predicted : int32 (R, N); (0, 0) unless classification

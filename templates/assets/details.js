@@ -1,44 +1,59 @@
 "use strict";
 // Detail of words over all units, and of units over words.
+RR.Z = 1.96; // standard errors in a 95% interval
+
 RR.views.push(function wordDetail() {
   const { words } = RR.description;
   if (!RR.description.units.length) return;
   const COLOURS = ["ink", "second", "third"];
+  // A marked step comes first: its word, and what this one occurrence did.
+  const once = () => {
+    const { sequence, step, lens } = RR.selection;
+    if (lens !== "step" || step === null || sequence === null) return null;
+    const p = RR.stepIndex(sequence, step), word = RR.arrays["words.steps"][p], now = RR.stateAt(p), before = step ? RR.stateAt(p - 1) : null;
+    return word < 0 || !now ? null : { word, change: Array.from(now, (value, unit) => value - (before ? before[unit] : 0)) };
+  };
+  const chosenWords = (here) => {
+    const chosen = here ? [...new Set([here.word, ...RR.selection.words])].slice(0, 3) : RR.selection.words;
+    return chosen.length ? chosen : [RR.strongestWord()];
+  };
+  const ordered = (word) => { const first = RR.row(RR.response(), word); return [...first.keys()].sort((a, b) => first[a] - first[b]); };
   const draw = (plot) => {
-    const bands = RR.unitsOf().array("bands"), response = RR.response();
-    const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
-    const first = RR.row(response, chosen[0]), order = [...first.keys()].sort((a, b) => first[a] - first[b]);
-    const xs = order.map((_, rank) => rank);
+    const units = RR.unitsOf(), bands = units.array("bands"), errors = units.array("standardError"), response = RR.response();
+    const here = once(), chosen = chosenWords(here), first = RR.row(response, chosen[0]), order = ordered(chosen[0]);
+    const xs = order.map((_, rank) => rank), known = errors.length > 0;
     for (let place = 0; place < 3; place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
       const banded = word !== undefined && response.late; // the spread is kept for the last epoch alone
       const pickBand = (band) => (!banded ? [] : order.map((unit) => RR.row(bands, band, word)[unit]));
-      plot.fill(`response.band-${place}`, { x: banded ? xs : [], outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3) });
+      const sure = (way) => (!banded ? [] : order.map((unit) => (known ? RR.row(response, word)[unit] + way * RR.Z * RR.row(errors, word)[unit] : NaN)));
+      plot.fill(`response.band-${place}`, { x: banded ? xs : [], outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3), sure_low: sure(-1), sure_high: sure(1) });
       plot.fill(`response.line-${place}`, { x: word === undefined ? [] : xs, y: word === undefined ? [] : order.map((unit) => RR.row(response, word)[unit]) });
-      for (const part of [`response.curve-${place}`, `response.area-low-${place}`, `response.area-outer_low-${place}`]) RR.lineColour(plot, part, colour);
+      for (const part of ["curve", "area-low", "area-outer_low", "area-sure_low"]) RR.lineColour(plot, `response.${part}-${place}`, colour);
     }
+    plot.fill("response.once", { x: here ? xs : [], y: here ? order.map((unit) => here.change[unit]) : [] });
+    RR.lineColour(plot, "response.occurrence", RR.css("ink"));
     const marked = RR.selection.units;
     plot.fill("response.unit", { x: marked.map((unit) => order.indexOf(unit)), y: marked.map((unit) => first[unit]) });
     RR.lineColour(plot, "response.mark", RR.css("ink"));
-    const span = plot.figure.x_range;
-    span.setv({ start: -0.5, end: order.length - 0.5 });
+    plot.figure.x_range.setv({ start: -0.5, end: order.length - 0.5 });
+    const counts = RR.arrays["words.counts"], few = (word) => (counts[word] < RR.ENOUGH ? `, fewer than ${RR.ENOUGH}: read with care` : "");
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
-    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${RR.arrays["words.counts"][word].toLocaleString("en")}${RR.arrays["words.counts"][word] < RR.ENOUGH ? ", few" : ""}`).join("; ")})${response.late ? "; bands: 25–75 and 9–91%" : ""}${RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
+    const spread = response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(bootstrap over sequences, ${units.resamples} draws)` : "is not known: responses were streamed"}` : "";
+    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {
     draw(plot);
-    RR.on(["words", "state", "units", "epoch", "theme"], () => draw(plot));
+    RR.on(["words", "state", "units", "epoch", "lens", "step", "sequence", "theme"], () => draw(plot));
     plot.figure.on_event("tap", (event) => {
-      const chosen = RR.selection.words.length ? RR.selection.words : [RR.strongestWord()];
-      const first = RR.row(RR.response(), chosen[0]);
-      const order = [...first.keys()].sort((a, b) => first[a] - first[b]), unit = order[Math.round(event.x)];
+      const unit = ordered(chosenWords(once())[0])[Math.round(event.x)];
       if (unit !== undefined) RR.chooseUnit(unit);
     });
   });
 });
 
 RR.views.push(function unitDetail() {
-  const { words } = RR.description;
+  const { words } = RR.description, counts = RR.arrays["words.counts"];
   if (!RR.description.units.length) return;
   const loudest = () => {
     const response = RR.unitsOf().array("response"), [count, units] = response.shape;
@@ -50,26 +65,37 @@ RR.views.push(function unitDetail() {
     }
     return best;
   };
-  let shown = [];
+  const TEXT = 10; // strongest words listed as text
+  let rows = [];
   const draw = (plot) => {
     const units = RR.unitsOf(), response = units.array("response"), bands = units.array("bands"), [count, width] = response.shape;
-    const unit = RR.selection.units.at(-1) ?? loudest();
-    const value = (word) => response[word * width + unit];
-    const seen = [...Array(count).keys()].filter((word) => Number.isFinite(value(word)));
-    const often = seen.filter((word) => RR.arrays["words.counts"][word] >= RR.ENOUGH);
-    const order = (often.length >= 4 ? often : seen).sort((a, b) => value(a) - value(b));
-    shown = order.length > 8 ? [...order.slice(0, 4), ...order.slice(-4)] : order;
-    const column = (band) => shown.map((word) => RR.row(bands, band, word)[unit]);
-    plot.fill("boxes", { y: shown.map((_, place) => place), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: shown.map(value), color: shown.map((word) => RR.css(value(word) < 0 ? "down" : "up")) });
-    const labels = new Map(shown.map((word, place) => [place, `${RR.visible(words.names[word]).slice(0, 16)} (${RR.arrays["words.counts"][word]})`]));
-    plot.find("boxes.words").setv({ major_label_overrides: labels });
-    plot.figure.y_range.setv({ start: -0.6, end: shown.length - 0.4 });
-    RR.title("boxes", `The ${RR.noun()}s unit ${unit} answers to`);
-    RR.note("boxes", `Number of occurrences in brackets${often.length >= 4 ? `, at least ${RR.ENOUGH}` : ""} · the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes${RR.selection.units.length ? "" : " · shown: the unit with the largest response"}`);
+    const picked = RR.selection.units.length ? RR.selection.units : [loudest()];
+    const seen = [...Array(count).keys()].filter((word) => Number.isFinite(response[word * width]));
+    const often = seen.filter((word) => counts[word] >= RR.ENOUGH), eligible = often.length >= 4 ? often : seen;
+    rows = [];
+    const lists = [];
+    picked.forEach((unit, turn) => {
+      const value = (word) => response[word * width + unit], order = [...eligible].sort((a, b) => value(a) - value(b));
+      const shown = order.length > 8 ? [...order.slice(0, 4), ...order.slice(-4)] : order;
+      if (turn) rows.push(null); // an empty row between two units
+      rows.push(...shown.map((word) => ({ word, unit, mean: value(word), first: word === shown.at(-1) && picked.length > 1 })));
+      const top = [...eligible].sort((a, b) => Math.abs(value(b)) - Math.abs(value(a))).slice(0, TEXT);
+      lists.push(RR.el("p", { class: "strongest" }, RR.el("b", {}, `Unit ${unit}`), `, largest responses: ${top.map((word) => `${RR.visible(words.names[word])} ${RR.signed(value(word))}`).join(", ")}`));
+    });
+    const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit }) => RR.row(bands, band, word)[unit]);
+    plot.fill("boxes", { y: drawn.map(({ y }) => y), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: drawn.map(({ mean }) => mean), color: drawn.map(({ mean }) => RR.css(mean < 0 ? "down" : "up")) });
+    const axis = plot.find("boxes.words");
+    axis.major_label_overrides = new Map(drawn.map(({ word, unit, first, y }) => [y, `${first ? `unit ${unit}: ` : ""}${RR.visible(words.names[word]).slice(0, 16)} (${counts[word]})`]));
+    axis.ticker.ticks = drawn.map(({ y }) => y);
+    plot.figure.y_range.setv({ start: -0.6, end: rows.length - 0.4 });
+    plot.figure.height = rows.length > 9 ? 440 : 250;
+    RR.byId("strongest").replaceChildren(...lists);
+    RR.title("boxes", `The ${RR.noun()}s unit${picked.length > 1 ? "s" : ""} ${picked.join(" and ")} answer${picked.length > 1 ? "" : "s"} to`);
+    RR.note("boxes", `Number of occurrences in brackets${often.length >= 4 ? `, at least ${RR.ENOUGH}` : ", too few of them are frequent"} · the ${RR.noun()} explains ${picked.map((unit) => RR.percent(units.array("explained")[unit])).join(" and ")} of the changes${RR.selection.units.length ? "" : " · shown: the unit with the largest response"}`);
   };
   RR.plot("boxes", (plot) => {
     draw(plot);
     RR.on(["units", "state", "theme"], () => draw(plot));
-    plot.figure.on_event("tap", (event) => { const word = shown[Math.round(event.y)]; if (word !== undefined) RR.chooseWord(word); });
+    plot.figure.on_event("tap", (event) => { const row = rows[Math.round(event.y)]; if (row) RR.chooseWord(row.word); });
   });
 });

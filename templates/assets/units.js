@@ -45,10 +45,29 @@ RR.signScale = function (clip) {
   return (value) => (Number.isFinite(value) ? (value < 0 ? down : up)[Math.round(LEVELS * Math.sqrt(Math.min(1, Math.abs(value) / (clip || 1))))] : none);
 };
 
+// What the units are coloured by, which depends on what was clicked last; `values` is null while words are coloured.
+RR.unitValues = function () {
+  const { lens, words, sequence, step } = RR.selection, units = RR.unitsOf(), factor = 2 ** Number(RR.byId("clip").value);
+  if (lens === "step" && step !== null && sequence !== null) {
+    const values = RR.stateAt(RR.stepIndex(sequence, step)) ?? null;
+    return { values, clip: units.activationClip * factor, title: `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}${values ? "" : ": not on this page"}` };
+  }
+  if (lens === "unit") return { values: null, clip: units.clip * factor, title: "" };
+  const word = words.at(-1) ?? RR.strongestWord();
+  return { values: RR.row(RR.response(), word), clip: units.clip * factor, title: `Units coloured by how they answer to ${RR.quoted(RR.description.words.names[word])}${RR.atEpoch()}` };
+};
+RR.unitTip = function (unit) {
+  const units = RR.unitsOf(), lines = [`unit ${unit}`], word = RR.selection.words.at(-1);
+  lines.push(`the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes`);
+  if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(RR.response(), word)[unit])} at ${RR.quoted(RR.description.words.names[word])}`);
+  return lines;
+};
+RR.SURE = 0.6; // share of its occurrences that a word's most frequent tag must exceed
+
 RR.views.push(function units() {
   const host = RR.byId("clusters"), { words } = RR.description;
   if (!host || !RR.description.units.length) return;
-  const modes = RR.byId("mode"), choice = RR.byId("k"), align = RR.byId("align");
+  const modes = RR.byId("mode"), choice = RR.byId("k"), align = RR.byId("align"), tagged = RR.byId("tags");
   const MOST = 34; // words per cloud before "more"
   const open = new Set();
   let squares = [], items = [];
@@ -56,6 +75,7 @@ RR.views.push(function units() {
   const filter = RR.byId("link-filter"), stroke = RR.byId("stroke"), clipping = RR.byId("clip");
   for (const slider of [filter, stroke]) slider.addEventListener("input", () => ribbons());
   clipping.addEventListener("input", () => colour());
+  tagged?.addEventListener("change", () => colour());
   align.addEventListener("change", () => { host.classList.toggle("level", align.value === "height"); arrange(); });
   modes.addEventListener("change", () => RR.set({ mode: Number(modes.value), cluster: null }));
   choice.addEventListener("change", () => RR.set({ k: Number(choice.value), cluster: null }));
@@ -102,7 +122,7 @@ RR.views.push(function units() {
   const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
   function chip(label, members, kept) {
-    const own = members.map((unit) => (squares[unit] = RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => unitTip(unit))));
+    const own = members.map((unit) => (squares[unit] = RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => RR.unitTip(unit))));
     if (!own.length) own.push(RR.el("span", { class: "empty" }, "no units"));
     const box = RR.el("div", { class: "chip", "data-label": label }, heading(label, counted(members.length, "unit"), Number.isFinite(kept) && `keeps ${Math.round(100 * kept)}%`), RR.el("div", { class: "squares" }, ...own));
     box.style.setProperty("--side", `${sideOf(squares.length)}px`);
@@ -131,34 +151,17 @@ RR.views.push(function units() {
     const lines = [RR.visible(words.names[word]), `${count.toLocaleString("en")} occurrences${count < RR.ENOUGH ? ": few, read with care" : ""}`];
     const unit = RR.selection.units.at(-1);
     if (unit !== undefined) lines.push(`unit ${unit} changes by ${RR.signed(RR.row(RR.response(), word)[unit])} on average`);
-    return lines;
-  }
-  function unitTip(unit) {
-    const units = RR.unitsOf(), lines = [`unit ${unit}`];
-    lines.push(`the ${RR.noun()} explains ${RR.percent(units.array("explained")[unit])} of its changes`);
-    const word = RR.selection.words.at(-1);
-    if (word !== undefined) lines.push(`changes by ${RR.signed(RR.row(RR.response(), word)[unit])} at ${RR.quoted(words.names[word])}`);
+    if (words.tagNames.length) lines.push(`tag ${words.tagNames[RR.arrays["words.tags"][word]]} in ${RR.percent(RR.arrays["words.tagShare"][word])} of them${unsure(word) ? ": ambiguous" : ""}`);
     return lines;
   }
 
-  // What the squares and words show depends on what was clicked last.
+  const unsure = (word) => !(RR.arrays["words.tagShare"][word] > RR.SURE);
+
   function colour() {
-    const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, units = RR.unitsOf();
-    let values = null, clip = units.clip, title = "";
-    if (lens === "step" && step !== null && sequence !== null) {
-      values = RR.stateAt(RR.stepIndex(sequence, step));
-      clip = units.activationClip;
-      title = `Units coloured by their state at step ${step + 1} of ${RR.description.sequences.ids[sequence]}${values ? "" : ": not on this page"}`;
-    } else if (lens !== "unit") {
-      const word = chosen.at(-1) ?? RR.strongestWord();
-      values = RR.row(RR.response(), word);
-      title = `Units coloured by how they answer to ${RR.quoted(words.names[word])}${RR.atEpoch()}`;
-    }
-    clip *= 2 ** Number(clipping.value);
+    const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, { values, clip, title } = RR.unitValues();
     RR.byId("clip-name").textContent = `±${clip.toFixed(2)}`;
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
-    if (unit !== null) title = `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`;
-    RR.title("units", title);
+    RR.title("units", unit === null ? title : `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     const scale = RR.signScale(clip), blank = RR.css("rule"), response = RR.response();
@@ -172,10 +175,15 @@ RR.views.push(function units() {
       item.style.color = unit === null ? "" : RR.mix(muted, value < 0 ? down : up, Math.sqrt(Math.min(1, Math.abs(value) / clip)));
       item.setAttribute("aria-pressed", chosen.includes(index) || index === current);
       item.classList.toggle("met", met.has(index));
+      if (!tagged) continue;
+      item.classList.toggle("tagged", tagged.checked);
+      item.classList.toggle("unsure", tagged.checked && unsure(index));
+      item.style.setProperty("--tag", RR.classColour(RR.arrays["words.tags"][index]));
     }
     for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("on", cluster !== null && Number(box.dataset.label) === cluster);
+    const tags = tagged?.checked ? [...RR.classKeys(words.tagNames), { colour: "transparent", label: `?: at most ${RR.percent(RR.SURE)} of its occurrences carry it` }] : [];
     const few = RR.arrays["words.counts"].some((count) => count < RR.ENOUGH);
-    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: up, label: `band: the ${RR.noun()}s push these units up` }, { colour: down, label: "down; wider is stronger" }, ...(few ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : [])]);
+    RR.legend("units-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: RR.signed(clip) }, { colour: up, label: `band: the ${RR.noun()}s push these units up` }, { colour: down, label: "down; wider is stronger" }, ...(few ? [{ colour: "transparent", label: `italic: fewer than ${RR.ENOUGH} occurrences` }] : []), ...tags]);
   }
 
   // Ribbons: mean response of a chip's units to a cloud's words; those below a share of the strongest are left out.

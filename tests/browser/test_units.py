@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from rnnreport.analyses import analyse
+from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import WEIGHTINGS, Sequences, Units
+from rnnreport.results.schema import WEIGHTINGS, Sequences, Units, Words
+from tests.browser.conftest import show_plot
+from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
 
@@ -25,6 +29,18 @@ def report(run, tmp_path_factory):
 def settle(page):
     """Two frames: the selection is announced in the first, drawn in the second."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def pixel(page, plot, source, index):
+    """Where on the screen a mark of a figure lies."""
+    return page.evaluate(
+        """([name, source, index]) => {
+          const plot = RR.plots[name], data = plot.source(source).data, box = plot.place.getBoundingClientRect();
+          const { frame } = Bokeh.index.roots.find((root) => root.model === plot.figure);
+          return [box.left + frame.x_scale.compute(data.x[index]), box.top + frame.y_scale.compute(data.y[index])];
+        }""",
+        [plot, source, index],
+    )
 
 
 def shown(page, kind, attribute):
@@ -112,3 +128,169 @@ def test_a_click_on_a_step_colours_the_units_by_their_state(open_page, report, r
     assert first > 1
     spans = np.ptp(units.activation, axis=0)
     assert (np.abs(np.array(found) - units.activation[1]) <= spans / 254 / 2 * 1.01 + 1e-6).all()
+
+
+def glyphs(page):
+    page.locator("#sentence").scroll_into_view_if_needed()
+    page.wait_for_selector("#sentence .glyph")
+    settle(page)
+    return page.locator("#sentence .glyph")
+
+
+def test_the_published_step_as_a_glyph(open_page, report):
+    page = open_page(report)
+    found = page.evaluate("RR.information([0.4, -3, -0.5], [1, -2, 0.5], [0, 1, 2])")
+    assert found["gainedPositive"] == pytest.approx(-1.1) and found["gainedNegative"] == pytest.approx(-1.5)
+    assert found["keptRate"] == pytest.approx(2.4 / 3.5)
+    glyph = page.evaluate("RR.glyphParts(RR.information([0.4, -3, -0.5], [1, -2, 0.5], [0, 1, 2]), 3)")
+    assert glyph["high"] == pytest.approx(0.4 / 3) and glyph["low"] == pytest.approx(-3.5 / 3)
+    lost, gained = glyph["parts"]
+    assert (lost["from"], lost["to"], lost["way"]) == (pytest.approx(0.4 / 3), pytest.approx(1.5 / 3), "down")
+    assert (gained["from"], gained["to"], gained["way"]) == (pytest.approx(-3.5 / 3), pytest.approx(-2 / 3), "down")
+    assert page.evaluate("RR.glyphParts(RR.information([1, -2], [1, -2], [0, 1]), 2).parts") == []
+    assert page.evaluate("RR.information([1, -2], null, [0, 1]).keptRate") == 0
+
+
+@pytest.mark.parametrize("state", [0, 1])
+def test_glyphs_show_the_sums_of_the_selected_state(open_page, report, run, state):
+    page = open_page(report, hash=f"#state={state}&sequence=2")
+    drawn, sequences, units = glyphs(page), run.result(Sequences), run.result(Units, state)
+    starts = np.concatenate([[0], np.cumsum(sequences.lengths)])
+    states = units.activation[starts[2] : starts[3]]
+    assert drawn.count() == len(states)
+    labels = units.unit_labels[units.modes.index(units.default_mode), list(units.ks).index(units.default_k)]
+    coarse = np.ptp(units.activation, axis=0).max() / 254  # states travel as 8-bit codes, of each unit's own range
+    for label in range(labels.max() + 1):
+        members = np.flatnonzero(labels == label)
+        expected = cluster_information(states, members)
+        shown = page.evaluate(
+            """([first, count, members]) => Array.from({ length: count }, (_, t) =>
+              RR.information(RR.stateAt(first + t), t ? RR.stateAt(first + t - 1) : null, members))""",
+            [int(starts[2]), len(states), members.tolist()],
+        )
+        for name, values in (("positive", expected.positive), ("gainedNegative", expected.gained_negative)):
+            np.testing.assert_allclose([one[name] for one in shown], values, atol=coarse * len(members))
+        np.testing.assert_allclose([one["keptRate"] for one in shown], expected.kept_rate, atol=0.1)
+
+
+def test_clicking_a_glyph_marks_its_step_everywhere_and_draws_this_occurrence(open_page, report, run):
+    page = open_page(report, hash="#sequence=2")
+    show_plot(page, "response")
+    glyph = glyphs(page).nth(1)
+    glyph.click()
+    settle(page)
+    words, units, sequences = run.result(Words), run.result(Units, 0), run.result(Sequences)
+    start = int(sequences.lengths[:2].sum())
+    assert page.locator("#text .token.here").count() == 1
+    assert glyphs(page).nth(1).get_attribute("aria-pressed") == "true"
+    word = words.step_words[start + 1]
+    assert word >= 0 and words.names[word] in page.locator("#title-response").inner_text()
+    once = np.array(page.evaluate("Array.from(RR.plots.response.source('response.once').data.y)"))
+    order = np.argsort(units.response[word], kind="stable")
+    change = (units.activation[start + 1] - units.activation[start])[order]
+    np.testing.assert_allclose(once, change, atol=np.ptp(units.activation, axis=0).max() / 127)
+    assert "this occurrence" in page.locator("#note-response").inner_text()
+    chips = page.locator("#sentence .glyph-chip")
+    chips.first.click()
+    settle(page)
+    label = page.evaluate("RR.selection.cluster")
+    assert page.locator(f"#clusters .chip[data-label='{label}']").get_attribute("class").split()[-1] == "on"
+    glyphs(page).nth(1).click()
+    settle(page)
+    assert page.evaluate("RR.selection.step") is None
+
+
+def test_two_sequences_below_each_other_on_one_scale(open_page, report):
+    page = open_page(report, hash="#sequence=2")
+    glyphs(page)
+    alone = page.locator("#sentence text.axis").first.text_content()
+    page.locator("#sentence-pin").click()
+    page.locator("#table tr[data-q='5']").click()
+    settle(page)
+    assert page.locator("#sentence .strip").count() == 2
+    scales = {page.locator("#sentence .strip").nth(i).locator("text.axis").first.text_content() for i in range(2)}
+    assert len(scales) == 1 and float(scales.pop()) >= float(alone)
+    again = open_page(report, hash=page.evaluate("location.hash"))
+    glyphs(again)
+    assert again.locator("#sentence .strip").count() == 2
+
+
+def test_zoom_widens_the_glyphs(open_page, report):
+    page = open_page(report, hash="#sequence=2")
+    before = glyphs(page).first.bounding_box()["width"]
+    page.locator("#sentence-zoom").focus()
+    page.keyboard.press("End")
+    assert glyphs(page).first.bounding_box()["width"] > 2 * before
+
+
+def test_a_dot_of_the_map_of_units_selects_its_unit_and_back(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "unitmap")
+    page.locator("#plot-unitmap").evaluate("node => node.scrollIntoView({ block: 'center' })")
+    settle(page)
+    x, y = pixel(page, "unitmap", "unitmap.points", 3)
+    page.mouse.click(x, y)
+    settle(page)
+    assert page.evaluate("RR.selection.units") == [3]
+    assert page.locator("#clusters .unit[data-unit='3']").get_attribute("aria-pressed") == "true"
+    page.locator("#clusters .unit[data-unit='5']").click()
+    settle(page)
+    rings = page.evaluate("RR.plots.unitmap.source('unitmap.rings').data.x")
+    points = page.evaluate("Array.from(RR.plots.unitmap.source('unitmap.points').data.x)")
+    assert rings == [points[3], points[5]]
+    assert "trustworthiness" in page.locator("#note-unitmap").inner_text()
+
+
+def test_two_units_side_by_side_with_their_strongest_words_as_text(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "boxes")
+    for unit in (2, 6):
+        page.locator(f"#clusters .unit[data-unit='{unit}']").click()
+        settle(page)
+    units, words = run.result(Units, 0), run.result(Words)
+    often = np.flatnonzero(words.counts >= 10)
+    often = often if often.size >= 4 else np.arange(words.counts.size)  # too few: all of them, and the note says so
+    means = np.array(page.evaluate("Array.from(RR.plots.boxes.source('boxes').data.mean)"))
+    expected = []
+    for unit in (2, 6):
+        order = often[np.argsort(units.response[often, unit], kind="stable")]
+        shown = order if order.size <= 8 else np.r_[order[:4], order[-4:]]
+        expected.extend(units.response[shown, unit])
+    np.testing.assert_allclose(means, expected, atol=1e-3)
+    strongest = often[np.abs(units.response[often, 6]).argmax()]
+    assert f"Unit 6, largest responses: {words.names[strongest]} " in page.locator("#strongest").inner_text()
+
+
+def test_confidence_bands_and_flagged_words(open_page, report, run):
+    units, words = run.result(Units, 0), run.result(Words)
+    rare = int(np.flatnonzero(words.counts < 10)[0])
+    often = int(np.argmax(words.counts))
+    page = open_page(report, hash=f"#words={often}+{rare}&lens=word")
+    show_plot(page, "response")
+    note = page.locator("#note-response").inner_text()
+    assert f"n = {words.counts[rare]}, fewer than 10" in note and "200 draws" in note
+    band = page.evaluate("""() => {
+      const { sure_low, sure_high } = RR.plots.response.source('response.band-0').data;
+      return Array.from(sure_high, (high, i) => high - sure_low[i]);
+    }""")
+    order = np.argsort(units.response[often], kind="stable")
+    expected = 2 * 1.96 * units.standard_error[often][order]
+    np.testing.assert_allclose(band, expected, atol=units.standard_error[np.isfinite(units.standard_error)].max() / 60)
+    assert "rare" in page.locator(f"#clusters .word[data-word='{rare}']").get_attribute("class")
+
+
+def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, tmp_path):
+    run = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=30, units=6)
+    analyse(run)
+    (tmp_path / "report.html").write_text(render_report(run), encoding="utf-8")
+    page = open_page(tmp_path / "report.html")
+    words = run.result(Words)
+    word = page.locator("#clusters .word").first
+    assert "tagged" not in word.get_attribute("class")
+    page.locator("#tags").check()
+    assert "tagged" in word.get_attribute("class")
+    unsure = {int(node.get_attribute("data-word")) for node in page.locator("#clusters .word.unsure").all()}
+    drawn = {int(node.get_attribute("data-word")) for node in page.locator("#clusters .word").all()}
+    assert unsure == {index for index in drawn if words.tag_share[index] <= 0.6}
+    tag = words.tag_names[words.tags[int(word.get_attribute("data-word"))]]
+    assert tag in page.locator("#units-legend").inner_text()

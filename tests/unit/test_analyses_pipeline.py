@@ -17,7 +17,17 @@ from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Task
-from rnnreport.results.schema import Comparison, Dynamics, Performance, Projection, Sequences, Unavailable, Units, Words
+from rnnreport.results.schema import (
+    Comparison,
+    Dynamics,
+    Performance,
+    Projection,
+    Sequences,
+    Unavailable,
+    UnitMap,
+    Units,
+    Words,
+)
 from tests.fabricate import fabricate_run
 
 SMALL = AnalysisParams(dynamics=DynamicsParams(epochs=3, steps=3, units=8))
@@ -212,9 +222,20 @@ def test_a_run_without_epochs_is_refused(tmp_path: Path) -> None:
 
 def assert_finite_or_unavailable(folder: RunFolder) -> None:
     """Only fields that document NaN may hold it."""
-    may_be_nan = {"links", "kept_by_cluster", "stability", "cut", "kept_rate", "distance", "surprisal", "history"}
+    may_be_nan = {
+        "links",
+        "kept_by_cluster",
+        "standard_error",
+        "stability",
+        "cut",
+        "kept_rate",
+        "distance",
+        "surprisal",
+        "history",
+    }
     may_be_nan |= {"truths"}
-    results = [folder.result(kind) for kind in PER_RUN] + [folder.result(Units, scope=scope) for scope in range(2)]
+    results = [folder.result(kind) for kind in PER_RUN]
+    results += [folder.result(kind, scope=scope) for kind in (Units, UnitMap) for scope in range(2)]
     for result in results:
         if isinstance(result, Unavailable):
             assert result.reason

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.cocluster import CoclusterParams, Coclusters
 from rnnreport.analyses.information import cluster_information, mean_kept_rates
-from rnnreport.analyses.responses import kept_rate_summary, word_responses
+from rnnreport.analyses.responses import kept_rate_summary, standard_errors, word_responses
 from rnnreport.analyses.units import strengths
 from rnnreport.formulas import changes, kept_rates
 
@@ -140,3 +141,35 @@ def test_kept_rates_of_clusters_are_the_means_over_the_steps_of_every_sequence()
         assert found[0, place, label] == pytest.approx(np.concatenate(rates).mean(), abs=1e-6)
     assert np.isnan(found[0, 0, 2]) and np.isnan(found[0, 1, 1])
     assert np.isnan(mean_kept_rates(states[:1], np.array([0, 1]), labels, np.array([2, 3], np.int32))).all()
+
+
+def test_standard_errors_are_those_of_means_over_sequences() -> None:
+    draw = np.random.default_rng(0)
+    lengths = np.full(400, 5)
+    per_sequence = draw.normal(size=(400, 1, 2)) * [1, 3]  # steps of a sequence agree: 2,000 steps say no more than 400
+    delta = (per_sequence + draw.normal(0, 0.01, (400, 5, 2))).reshape(2000, 2).astype(np.float32)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    found = standard_errors(delta, offsets, np.zeros(2000, np.int32), 1, BootstrapParams(resamples=400))
+    expected = per_sequence[:, 0].std(axis=0, ddof=1) / np.sqrt(400)
+    np.testing.assert_allclose(found[0], expected, rtol=0.12)
+
+
+def test_bands_of_two_standard_errors_hold_the_true_mean_about_as_often_as_they_say() -> None:
+    draw = np.random.default_rng(1)
+    lengths = draw.integers(1, 6, 60)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    steps = int(offsets[-1])
+    delta = draw.normal(size=(steps, 300)) + np.repeat(draw.normal(size=(60, 300)), lengths, axis=0)
+    words = draw.integers(0, 2, steps).astype(np.int32)
+    mean = word_responses(delta.astype(np.float32), words, 2).mean
+    errors = standard_errors(delta.astype(np.float32), offsets, words, 2, BootstrapParams(resamples=200))
+    assert 0.9 < (np.abs(mean) < 1.96 * errors).mean() < 0.98  # 600 true means of zero, 95% expected
+
+
+def test_a_word_of_one_sequence_has_no_standard_error_and_the_draws_are_declared() -> None:
+    delta = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    words, offsets = np.array([0, 0, 1, 1, 1, 2], np.int32), np.array([0, 4, 6])
+    one, again = (standard_errors(delta, offsets, words, 3, BootstrapParams(resamples=50)) for _ in range(2))
+    assert np.isnan(one[[0, 2]]).all() and np.isfinite(one[1]).all()
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, standard_errors(delta, offsets, words, 3, BootstrapParams(resamples=50, seed=1)))

@@ -14,8 +14,9 @@ from sklearn.metrics import adjusted_rand_score
 from rnnreport.analyses.projection import ProjectionParams, principal_plane, project, trust
 from rnnreport.analyses.sample import SampleParams, display_sample, evenly
 from rnnreport.analyses.sequences import distances
+from rnnreport.analyses.unit_map import UnitMapParams, map_units
 from rnnreport.analyses.words import WordParams, find_words
-from rnnreport.results.schema import Projection, Unavailable
+from rnnreport.results.schema import Projection, Unavailable, UnitMap
 from tests.fabricate import fabricate_run
 
 
@@ -134,3 +135,46 @@ def test_one_unit_still_has_a_plane_to_spread_in(tmp_path: Path) -> None:
     found = project("lstm.0.fwd.h", folder.checkpoint(0).states["lstm.0.fwd.h"], probe, sample, ProjectionParams())
     assert isinstance(found, Projection)
     assert (found.coordinates[1][:, 1] == 0).all() and found.coordinates[0].std(axis=0).min() > 0.1
+
+
+def test_words_of_a_tagged_corpus_carry_their_majority_tag(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", "tagging", epochs=0).probe()
+    targets = probe.targets.copy()
+    places = np.flatnonzero(probe.tokens == probe.tokens[0])
+    targets[places] = 1
+    targets[places[: places.size // 3]] = 0
+    probe = replace(probe, targets=targets)
+    found = find_words(probe, display_sample(probe, SampleParams()), WordParams())
+    assert not isinstance(found, Unavailable)
+    words = found[0]
+    place = int(np.flatnonzero(words.tokens == probe.tokens[0])[0])
+    assert words.tag_names == probe.class_names and words.tags[place] == 1
+    assert words.tag_share[place] == pytest.approx(1 - (places.size // 3) / places.size)
+    for word, token in enumerate(words.tokens):
+        carried = targets[probe.tokens == token]
+        assert words.tag_share[word] == pytest.approx((carried == words.tags[word]).mean())
+    plain = fabricate_run(tmp_path / "plain", epochs=0).probe()
+    assert find_words(plain, display_sample(plain, SampleParams()), WordParams())[0].tag_names == ()
+
+
+def test_units_of_one_group_lie_together_on_the_map_of_units() -> None:
+    draw = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], 20)
+    states = (draw.normal(size=(500, 3))[:, group] + 0.4 * draw.normal(size=(500, 60))) * draw.uniform(0.1, 9, 60)
+    states[:, 7] = 3.0  # a unit that never moves
+    found = map_units("rnn.0.fwd.h", states.astype(np.float32), UnitMapParams())
+    assert isinstance(found, UnitMap)
+    flat, moving = found.coordinates, np.delete(np.arange(60), 7)
+    centres = np.array([flat[moving[group[moving] == k]].mean(axis=0) for k in range(3)])
+    nearest = np.linalg.norm(flat[moving][:, None] - centres, axis=2).argmin(axis=1)
+    assert (nearest == group[moving]).all()
+    assert found.trust["trustworthiness"] > 0.8 and found.params["steps"] == 500
+    again = map_units("rnn.0.fwd.h", states.astype(np.float32), UnitMapParams())
+    np.testing.assert_array_equal(flat, again.coordinates)
+
+
+def test_few_or_damaged_units_have_no_map() -> None:
+    states = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
+    assert "only 5 units" in map_units("rnn.0.fwd.h", states, UnitMapParams()).reason
+    states[3, 2] = np.nan
+    assert "not finite" in map_units("rnn.0.fwd.h", states, UnitMapParams()).reason

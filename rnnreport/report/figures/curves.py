@@ -60,7 +60,8 @@ def _short(label: str) -> str:
 def response_curve(units: int) -> figure:
     """Expected response of every unit to up to three words, in the order of the first one.
 
-    Sources: ``response.band-I`` (x, low, high, outer_low, outer_high) and ``response.line-I`` (x, y), I = 0, 1, 2.
+    Sources: ``response.band-I`` (x, low, high, outer_low, outer_high, sure_low, sure_high), ``response.line-I`` (x, y),
+    I = 0, 1, 2, and ``response.once`` (x, y), a single occurrence.
     """
     plot = base_figure(
         height=250,
@@ -70,12 +71,15 @@ def response_curve(units: int) -> figure:
         y_range=DataRange1d(range_padding=0.05),
     )
     plot.xaxis.major_label_text_font_size = "0px"
+    pairs = (("outer_low", "outer_high"), ("low", "high"), ("sure_low", "sure_high"))
     for place in range(3):
-        band = empty_source(f"response.band-{place}", "x", "low", "high", "outer_low", "outer_high")
-        for lower, upper, alpha in (("outer_low", "outer_high", 0.12), ("low", "high", 0.22)):
+        band = empty_source(f"response.band-{place}", "x", *sum(pairs, ()))
+        for (lower, upper), alpha in zip(pairs, (0.12, 0.2, 0.4), strict=True):
             plot.varea("x", lower, upper, source=band, fill_alpha=alpha, name=f"response.area-{lower}-{place}")
         source = empty_source(f"response.line-{place}", "x", "y")
         plot.line("x", "y", source=source, line_width=1.8, name=f"response.curve-{place}")
+    once = empty_source("response.once", "x", "y")
+    plot.line("x", "y", source=once, line_width=1.4, line_dash="dashed", name="response.occurrence")
     mark = empty_source("response.unit", "x", "y")
     plot.scatter("x", "y", source=mark, size=9, fill_color=None, line_width=2, name="response.mark")
     plot.add_layout(Span(dimension="width", location=0, line_width=1, name="response.zero"))
@@ -83,7 +87,7 @@ def response_curve(units: int) -> figure:
 
 
 def unit_boxes() -> figure:
-    """The words a unit answers to most strongly: box 25-75 %, whiskers 9-91 %, line at the mean.
+    """The words one or two units answer to most strongly: box 25-75 %, whiskers 9-91 %, line at the mean.
 
     Sources: ``boxes`` (y, low, high, outer_low, outer_high, mean, color).
     """
