@@ -18,7 +18,7 @@ from rnnreport.capture.probe import hash_order
 from rnnreport.errors import InputError
 from rnnreport.results.recorded import Floats, Probe
 
-PREFIX_STEPS = 50_000  # as many as a probe set has by default: the recording of an epoch then about doubles
+PREFIX_STEPS = 50_000  # a second or two for a small net, at every epoch (see tests/benchmarks)
 
 
 def prefix_sample(probe: Probe, budget: int = PREFIX_STEPS) -> NDArray[np.int64]:
