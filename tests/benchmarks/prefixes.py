@@ -1,6 +1,6 @@
 """Cost of re-running a model on prefixes, where no head holds; prints a Markdown table.
 
-``python -m tests.benchmarks.prefixes`` (a minute). A bidirectional GRU with mean pooling reads 100 series of one length.
+``python -m tests.benchmarks.prefixes`` (a minute). A bidirectional GRU with mean pooling reads 100 series of a length.
 """
 
 from __future__ import annotations
