@@ -175,7 +175,7 @@ def _backward(model: nn.Module, convention: Convention, trial: Batch) -> Iterato
     if trial.steps.shape[1] == 1:
         return
     try:
-        runs = [observe(model, convention, batch)[1] for batch in (trial, _altered(trial, 0), _altered(trial, -1))]
+        runs = [observe(model, convention, batch)[1] for batch in (trial, altered(trial, 0), altered(trial, -1))]
     except InputError:  # what the model does depends on what it reads, so a change tells nothing about the order
         return
     for plain, first, last in zip(*runs, strict=False):
@@ -185,7 +185,7 @@ def _backward(model: nn.Module, convention: Convention, trial: Batch) -> Iterato
                 yield plain.name
 
 
-def _altered(batch: Batch, step: int) -> Batch:
+def altered(batch: Batch, step: int) -> Batch:
     """The batch with another token, or other values, at one step of every sequence."""
     inputs = batch.inputs.clone()
     if inputs.is_floating_point():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnreport.capture.batches import Batch, a_parameter, equal_length_batches, make_batch, step_budget
-from rnnreport.capture.calling import Call, Convention, observe
+from rnnreport.capture.calling import Call, Convention, altered, observe
 from rnnreport.capture.heads import (
     TOLERANCE,
     Head,
@@ -124,6 +124,8 @@ def _find(reading: Reading, trial: Trial, given: str | HeadFunction | None) -> t
     )
     if any(isinstance(call, RecurrentCall) and (call.bidirectional or call.backward) for call in trial.calls):
         return None, "the model reads in both directions, so the state of a step already knows what follows"
+    if _knows_what_follows(reading, trial):
+        return None, "the state of a step already knows what follows"
     states, predictions = last_layer(trial.calls), reader.predictions(trial.raw, trial.batch)
     if given is not None:
         _refuse_unfit(heads, states[:, -1], predictions)
@@ -140,6 +142,18 @@ def _find(reading: Reading, trial: Trial, given: str | HeadFunction | None) -> t
         "no module that runs after the recurrent layers maps the last state to the model's output "
         f"({closest}), as with attention or a head that also reads something else"
     )
+
+
+def _knows_what_follows(reading: Reading, trial: Trial) -> bool:
+    """Whether another input at the last step changes the states before it, as in a layer that scans both ways."""
+    if trial.batch.steps.shape[1] == 1:
+        return False
+    try:
+        _, calls = observe(reading.model, reading.convention, altered(trial.batch, -1))
+    except InputError:  # what the model does depends on what it reads, so this tells nothing
+        return False
+    before, after = (last_layer(seen)[:, :-1] for seen in (trial.calls, calls))
+    return largest_error(after, before, "logits") > TOLERANCE
 
 
 def _refuse_unfit(heads: Sequence[Head], states: Tensor, predictions: Tensor) -> None:
@@ -195,20 +209,23 @@ def _by_prefixes(reading: Reading, reason: str) -> Expected:
     if not places.size:
         limit = f"re-running the model on the prefixes of any one sequence would take more than {PREFIX_STEPS:,} steps"
         return Expected(None, NOWHERE, f"{nothing}; and {limit}.")
-    _, refused = prefix_outputs(reading.model, probe, reading.convention, reading.reader, places, reading.batch_size)
+    outputs, unanswered = prefix_outputs(
+        reading.model, probe, reading.convention, reading.reader, places, reading.batch_size
+    )
     lengths = probe.lengths[places]
-    if refused and len(refused) == lengths.max() - 1:
-        return Expected(None, NOWHERE, f"{nothing}; and the model cannot be run on a part of a sequence.")
+    if unanswered and len(unanswered) == lengths.max() - 1:
+        return Expected(None, NOWHERE, f"{nothing}; and the model gives no answer for a part of a sequence.")
     sentence = (
         "The expected prediction of a step is the model's own output for the sequence up to that step, by re-running "
         f"the model on every prefix of {len(places):,} of {len(probe.lengths):,} sequences (exact, not the head "
         f"applied to the state): {reason}."
     )
-    if refused:
-        missing = sum(int((lengths >= length).sum()) for length in refused)
+    if unanswered:
+        steps = int(lengths.sum())
+        missing = steps - int((~np.isnan(outputs).any(axis=1)).sum())
         sentence += (
-            f" The model cannot be run on prefixes of {_enumerated(refused)}, so {missing:,} of the "
-            f"{int(lengths.sum()):,} steps of these sequences have no prediction."
+            f" The model gives no answer for prefixes of {_enumerated(unanswered)}, so {missing:,} of the {steps:,} "
+            "steps of these sequences have no prediction."
         )
     return Expected(None, places, sentence)
 

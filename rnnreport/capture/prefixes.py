@@ -68,12 +68,12 @@ def prefix_outputs(
     -------
     float32 (S, K)
         Row t of a sequence is the output for its first t + 1 steps, as it is recorded; NaN in all other sequences and
-        where the model cannot be run on so few steps.
+        where the model cannot be run on so few steps or gives NaN.
     list of int
-        The numbers of steps on which it cannot be run.
+        The numbers of steps for which this is so.
     """
     outputs = np.full((int(probe.lengths.sum()), len(probe.class_names)), np.nan, np.float32)
-    refused = []
+    unanswered = []
     like = a_parameter(model)
     for length in range(1, int(probe.lengths[places].max(initial=0)) + 1):
         longer = places[probe.lengths[places] >= length]
@@ -85,5 +85,7 @@ def prefix_outputs(
                     raw = convention.run(model, batch)
                 outputs[batch.steps[:, -1]] = reader.recorded(reader.predictions(raw, batch))
         except InputError:
-            refused.append(length)
-    return outputs, refused
+            pass
+        if np.isnan(outputs[probe.offsets[longer] + length - 1]).any():
+            unanswered.append(length)
+    return outputs, unanswered

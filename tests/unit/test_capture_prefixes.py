@@ -97,6 +97,36 @@ class Halving(Net):
         return super().forward(inputs).add(pairs)
 
 
+class Deviating(Net):
+    """Pools the variance of the states over the steps, which one step does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda states: (states - states.mean(1, keepdim=True)).square().sum(1) / (states.shape[1] - 1))
+
+
+class Scan(nn.Module):
+    """A hand-written layer of both directions: the sum of what comes before and after a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input = nn.Linear(D, H)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        steps = self.input(inputs)
+        return (steps.cumsum(1) + steps.flip(1).cumsum(1).flip(1)).tanh()
+
+
+class Scanning(nn.Module):
+    """The head reads the last state, which is not the only one that knows the whole sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan, self.tail = Scan(), nn.Linear(H, K)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.tail(self.scan(inputs)[:, -1])  # type: ignore[no-any-return]
+
+
 class Flattening(nn.Module):
     """Reads the states of all steps at once, and so sequences of one length only."""
 
@@ -208,6 +238,7 @@ def test_a_sequence_that_is_too_long_alone_is_left_out(tmp_path: Path) -> None:
         (Convolving, (3, 3), (1, 2), None),
         (Halving, (4, 6), (1, 3, 5), "prefixes of 3 lengths from 1 to 5 steps, so 5 of the 10 steps of these"),
         (Halving, (2, 4, 4), (1, 3), "prefixes of 2 lengths from 1 to 3 steps, so 5 of the 10 steps"),
+        (Deviating, (4, 2), (1,), "no answer for prefixes of 1 step, so 2 of the 6 steps of these sequences have no"),
         (lambda: Flattening(7), (7, 7), tuple(range(1, 7)), None),
     ],
 )
@@ -219,7 +250,7 @@ def test_prefixes_that_the_model_cannot_read_have_no_prediction(
     checkpoint, sentence = record(model, probe, tmp_path)
     if complaint is None:
         assert checkpoint.step_output.shape == (0, 0)
-        assert sentence.endswith("; and the model cannot be run on a part of a sequence.")
+        assert sentence.endswith("; and the model gives no answer for a part of a sequence.")
         return
     steps = np.concatenate([np.arange(1, length + 1) for length in lengths])
     np.testing.assert_array_equal(np.isnan(checkpoint.step_output).any(axis=1), np.isin(steps, refused))
@@ -244,6 +275,18 @@ def test_epochs_share_the_sample_and_leave_no_trace(tmp_path: Path) -> None:
     later = recorder.capture(2)
     np.testing.assert_array_equal(np.isnan(first.step_output), np.isnan(later.step_output))
     np.testing.assert_allclose(later.step_output, prefix_by_prefix(model, probe, LINKS["classification"]), atol=1e-6)
+
+
+def test_a_state_that_knows_what_follows_has_no_head(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, probe = Scanning(), make_probe()
+    checkpoint, sentence = record(model, probe, tmp_path, layers=["scan"])
+    assert sentence.endswith(
+        "(exact, not the head applied to the state): the state of a step already knows what follows."
+    )
+    np.testing.assert_allclose(
+        checkpoint.step_output, prefix_by_prefix(model, probe, LINKS["classification"]), atol=1e-6
+    )
 
 
 class Carrying(Net):
