@@ -111,8 +111,9 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     found = evidence(tmp_path, gain=0.5)
     sample = display_sample(found.probe, SampleParams())
     words, step_words = find_words(found.probe, sample, WordParams())  # type: ignore[misc]  # tokens always give words
+    folder = RunFolder(tmp_path / "run")
     units = {
-        key: analyse_units(key, RunFolder(tmp_path / "run"), found.probe, sample, step_words, UnitParams())
+        key: analyse_units(key, found.last.states[key], folder, found.probe, sample, step_words, UnitParams())
         for key in found.manifest.state_keys
     }
     found = replace(found, words=words, units=units)
