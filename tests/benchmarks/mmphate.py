@@ -1,0 +1,181 @@
+"""MM-PHATE at growing sizes against phate on the same kernel, the published neighbourhoods, and memory.
+
+``python -m tests.benchmarks.mmphate sizes [n ...]``: time and memory, ours and phate's (which m-phate calls with 4000
+landmarks), and the rank correlation of potential distances with those of the exact diffusion;
+``... large``: 487,680 nodes, ours only; ``... suite``: the synthetic suite of the authors.
+Every case runs in a process of its own, with one thread, so that times and memory are its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
+
+from rnnreport.analyses.mmphate.diffusion import (
+    diffuse,
+    knee,
+    landmark_labels,
+    potential,
+    singular_values,
+    von_neumann_entropy,
+)
+from rnnreport.analyses.mmphate.embed import EmbedParams, embed
+from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
+from rnnreport.analyses.mmphate.preservation import preservation
+from rnnreport.results.recorded import Doubles
+from tests.trainings import SCENARIOS, bifurcations, planted
+
+SHAPES = {5000: (15, 14), 20000: (30, 28), 50000: (50, 42), 100000: (50, 85)}  # epochs and steps of 24 units
+LARGE = (127, 160)
+PUBLISHED_LANDMARKS = 4000
+JUDGED = 150  # nodes whose exact diffusion is computed
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run a case here, or all cases of a table in processes of their own."""
+    what, rest = arguments[0], list(arguments[1:])
+    if what == "case":
+        sys.stdout.write(json.dumps(CASES[rest[0]](*map(int, rest[1:]))) + "\n")
+    elif what == "sizes":
+        line("nodes", "engine", "CPU-s", "peak, GB", "entries", "bytes per entry", "t", "stress 2-D, 3-D", "fidelity")
+        line(*["---"] * 9)
+        for size in map(int, rest or map(str, SHAPES)):
+            for engine in ("ours", "phate"):
+                row(engine, *SHAPES[size])
+    elif what == "large":
+        row("ours", *LARGE)
+    else:
+        line("scenario", "inter k=10", "inter k=40", "CPU-s")
+        for place, name in enumerate(SCENARIOS):
+            found = spawned("suite", place)
+            line(name, *(f"{share:.3f}" for share in found["kept"]), f"{found['seconds']:.1f}")
+
+
+def line(*cells: str) -> None:
+    """One row of a table."""
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
+
+
+def row(engine: str, epochs: int, steps: int) -> None:
+    """Time and memory of one engine at one size."""
+    found = spawned(engine, epochs, steps)
+    beyond = (found["peak"] - found["before"]) / found["entries"]
+    line(
+        f"{epochs * steps * 24:,}",
+        engine,
+        f"{found['seconds']:.1f}",
+        f"{found['peak'] / 1e9:.2f}",
+        f"{found['entries']:,}",
+        f"{beyond:.0f}",
+        str(found["t"]),
+        ", ".join(f"{value:.3f}" for value in found["stress"]),
+        "" if found["fidelity"] is None else f"{found['fidelity']:.3f}",
+    )
+
+
+def spawned(*case: object) -> dict[str, Any]:
+    """The result of a case in a process with one thread."""
+    command = [sys.executable, "-m", "tests.benchmarks.mmphate", "case", *map(str, case)]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def ours(epochs: int, steps: int) -> dict[str, Any]:
+    """Kernel and both layouts by our engine."""
+    activity = training(epochs, steps)
+    before, start = peak(), time.process_time()
+    kernel = multislice_kernel(activity, KernelParams())
+    found = embed(kernel, EmbedParams())
+    result = measured(kernel, before, start) | {"t": found.t, "stress": [found.plane_stress, found.space_stress]}
+    fidelity = None
+    if len(activity) * 24 <= 60_000:
+        diffusion = diffuse(kernel.matrix, landmark_labels(kernel.nodes, 2000, 0))
+        t = max(1, knee(von_neumann_entropy(singular_values(diffusion.operator))))
+        judged = judged_nodes(kernel)
+        apart = pdist(diffusion.to_landmarks[judged].toarray() @ potential(diffusion.operator, t, 0))
+        fidelity = agreement(kernel.matrix, judged, t, apart)
+    return result | {"fidelity": fidelity}
+
+
+def phate(epochs: int, steps: int) -> dict[str, Any]:
+    """Our kernel, laid out by phate with as many landmarks as m-phate asks for."""
+    from rnnreport.analyses.mmphate.reference import phate_embedding
+
+    activity = training(epochs, steps)
+    before, start = peak(), time.process_time()
+    kernel = multislice_kernel(activity, KernelParams())
+    found = phate_embedding(kernel.matrix, PUBLISHED_LANDMARKS, 0, 0)
+    judged = judged_nodes(kernel)
+    apart = pdist(found.potential[judged])
+    result = measured(kernel, before, start) | {"t": found.t}
+    result["stress"] = [relative_stress(apart, pdist(points[judged])) for points in (found.plane, found.space)]
+    small = len(activity) * 24 <= 60_000
+    return result | {"fidelity": agreement(kernel.matrix, judged, found.t, apart) if small else None}
+
+
+def suite(place: int) -> dict[str, Any]:
+    """Neighbours of the same unit that the three-dimensional layout keeps."""
+    activity = bifurcations(SCENARIOS[place]).astype(np.float64)
+    slices = activity.reshape(-1, *activity.shape[2:])
+    start = time.process_time()
+    space = embed(multislice_kernel(slices, KernelParams()), EmbedParams()).space
+    seconds = time.process_time() - start
+    return {"kept": [preservation(standardise(slices), space, k).within_unit for k in (10, 40)], "seconds": seconds}
+
+
+CASES: dict[str, Callable[..., dict[str, Any]]] = {"ours": ours, "phate": phate, "suite": suite}
+
+
+def training(epochs: int, steps: int) -> Doubles:
+    """float64 (slices, 24, samples); few samples where there are very many nodes, as in the published run."""
+    activity = planted(0, epochs, steps, samples=40 if epochs * steps <= 5000 else 6).activity
+    return activity.reshape(epochs * steps, *activity.shape[2:])
+
+
+def judged_nodes(kernel: Kernel) -> np.ndarray:
+    return np.linspace(0, kernel.matrix.shape[0] - 1, JUDGED).astype(np.int64)
+
+
+def agreement(matrix: sparse.csr_matrix, judged: np.ndarray, t: int, apart: Doubles) -> float:
+    """Rank correlation with the potential distances of the exact diffusion; one landmark step is two of its steps."""
+    step = sparse.diags(1 / np.asarray(matrix.sum(axis=1)).ravel()) @ matrix
+    rows = np.zeros((matrix.shape[0], len(judged)))
+    rows[judged, np.arange(len(judged))] = 1
+    back = sparse.csr_matrix(step.T)
+    for _ in range(2 * t):
+        rows = back @ rows
+    return float(spearmanr(apart, pdist(np.sqrt(rows.T))).statistic)
+
+
+def relative_stress(wanted: Doubles, shown: Doubles) -> float:
+    from rnnreport.analyses.mmphate.layout import stress
+
+    return stress(wanted, shown)
+
+
+def measured(kernel: Kernel, before: int, start: float) -> dict[str, Any]:
+    seconds = time.process_time() - start
+    return {"seconds": seconds, "peak": peak(), "before": before, "entries": int(kernel.matrix.nnz)}
+
+
+def peak() -> int:
+    """Bytes resident at most so far."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
