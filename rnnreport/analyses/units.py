@@ -37,7 +37,7 @@ class UnitParams:
     cocluster: CoclusterParams = field(default_factory=CoclusterParams)
     bootstrap: BootstrapParams = field(default_factory=lambda: BootstrapParams(resamples=200))
     most_epochs: int = 12
-    most_numbers: int = 500_000
+    most_numbers: int = 180_000
 
 
 def analyse_units(

@@ -11,7 +11,7 @@ from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
 
-_MOST_STATES = 600_000  # numbers of one state's steps that a page carries: all 4,000 displayed steps up to 150 units
+_MOST_STATES, _FEWEST_STEPS = 150_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
 
 
 def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
@@ -47,17 +47,17 @@ def pack_units(
     drawn = to_square(unit_map.coordinates) if isinstance(unit_map, UnitMap) else np.zeros((0, 2), np.float32)
     payload.add_reals(f"{prefix}.map", drawn)
     kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
-    payload.add_reals(f"{prefix}.response", units.response)
-    payload.add_columns(f"{prefix}.bands", units.bands, bits=8)
-    payload.add_columns(f"{prefix}.standardError", units.standard_error, bits=8)
+    payload.add_columns(f"{prefix}.response", units.response, bits=12)
+    payload.add_columns(f"{prefix}.bands", units.bands - units.response, bits=6)  # as distances from the response
+    payload.add_columns(f"{prefix}.standardError", units.standard_error, bits=6)
     payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
     payload.add_reals(f"{prefix}.links", units.links.reshape(-1, *units.links.shape[2:]))
-    payload.add_reals(f"{prefix}.association", units.association.reshape(-1, words))
+    payload.add_reals(f"{prefix}.association", units.association.reshape(-1, words), bits=8)
     payload.add_reals(f"{prefix}.keptByCluster", kept, bits=8)
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
-    rows = _kept_steps(lengths, _MOST_STATES // width)
+    rows = _kept_steps(lengths, max(_FEWEST_STEPS, _MOST_STATES // width))
     payload.add_integers(f"{prefix}.stateRows", rows)
     payload.add_columns(f"{prefix}.states", units.activation[rows >= 0], bits=8)
     return {

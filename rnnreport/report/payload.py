@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -32,14 +32,14 @@ class Payload:
         kind = next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
         self._add(name, array.astype(kind), {})
 
-    def add_reals(self, name: str, array: NDArray[np.floating[Any]], bits: Literal[8, 16] = 16) -> None:
+    def add_reals(self, name: str, array: NDArray[np.floating[Any]], bits: int = 16) -> None:
         """Add real numbers as codes between their minimum and maximum; NaN and infinities mean "no value".
 
         Parameters
         ----------
         name : str
         array : real, any shape
-        bits : 8 or 16; the largest error is the range divided by twice the number of codes
+        bits : 2 to 16; the largest error is the range divided by twice the number of codes, of which there are 2^bits - 1
         """
         codes, lows, spacings = _codes(array.reshape(-1, 1), bits)
         self._add(name, codes.reshape(array.shape), {"low": lows[0], "step": spacings[0]})
@@ -48,18 +48,20 @@ class Payload:
         """Add real numbers that the page prints, as float32."""
         self._add(name, array.astype(np.float32), {})
 
-    def add_columns(self, name: str, array: NDArray[np.floating[Any]], bits: Literal[8, 16] = 16) -> None:
+    def add_columns(self, name: str, array: NDArray[np.floating[Any]], bits: int = 16) -> None:
         """Add real numbers whose last axis holds quantities of different size: each has codes of its own.
 
         Parameters
         ----------
         name : str
         array : real, any shape
-        bits : 8 or 16
+        bits : 2 to 16
         """
         columns = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 1)
         codes, lows, spacings = _codes(columns, bits)
-        self._add(name, codes.reshape(array.shape), {"low": lows, "step": spacings})
+        self.add_exact(f"{name}.low", np.array(lows))
+        self.add_exact(f"{name}.step", np.array(spacings))
+        self._add(name, codes.reshape(array.shape), {"low": f"{name}.low", "step": f"{name}.step"})
 
     def _add(self, name: str, array: NDArray[Any], extra: dict[str, Any]) -> None:
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
@@ -78,11 +80,11 @@ class Payload:
 
 
 def _codes(
-    columns: NDArray[np.floating[Any]], bits: Literal[8, 16]
+    columns: NDArray[np.floating[Any]], bits: int
 ) -> tuple[NDArray[np.unsignedinteger[Any]], list[float], list[float]]:
     """Codes (n, columns), and for each column its minimum and the distance between two codes."""
     top = 2**bits - 2
-    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits == 8 else np.uint16
+    kind: type[np.unsignedinteger[Any]] = np.uint8 if bits <= 8 else np.uint16
     codes = np.empty(columns.shape, kind)
     lows, spacings = [], []
     for place, column in enumerate(columns.T):
@@ -90,7 +92,7 @@ def _codes(
         low = float(column[finite].min()) if finite.any() else 0.0
         step = (float(column[finite].max()) - low) / top if finite.any() else 0.0
         scaled = np.where(finite, column.astype(np.float64) - low, 0) / (step or 1)
-        codes[:, place] = np.where(finite, np.round(scaled), top + 1)
+        codes[:, place] = np.where(finite, np.round(scaled), np.iinfo(kind).max)
         lows.append(low)
         spacings.append(step)
     return codes, lows, spacings

@@ -9,7 +9,10 @@ RR.unpack = async function () {
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const buffer = await new Response(stream).arrayBuffer();
   RR.arrays = {};
-  for (const [name, entry] of Object.entries(RR.description.arrays)) RR.arrays[name] = RR.decode(buffer, entry);
+  for (const [name, entry] of Object.entries(RR.description.arrays)) { // each is read when a view first asks for it
+    const get = () => { const value = RR.decode(buffer, entry); Object.defineProperty(RR.arrays, name, { value }); return value; };
+    Object.defineProperty(RR.arrays, name, { get, configurable: true, enumerable: true });
+  }
 };
 
 RR.decode = function (buffer, entry) {
@@ -18,9 +21,10 @@ RR.decode = function (buffer, entry) {
   const codes = new kinds[entry.type](buffer, entry.at, length);
   if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
   const none = entry.type === "uint8" ? 255 : 65535;
-  const { low, step } = entry, columns = [low].flat().length; // quantities of different size have codes of their own
-  const value = Array.isArray(low) ? (code, i) => low[i % columns] + code * step[i % columns] : (code) => low + code * step;
-  const values = Float32Array.from(codes, (code, i) => (code === none ? NaN : value(code, i)));
+  // Quantities of different size have codes of their own, one column each: then `low` and `step` name arrays.
+  const [low, step] = [entry.low, entry.step].map((found) => (typeof found === "string" ? RR.arrays[found] : [found]));
+  const values = new Float32Array(length), columns = low.length;
+  for (let i = 0, column = 0; i < length; i++, column = column + 1 < columns ? column + 1 : 0) values[i] = codes[i] === none ? NaN : low[column] + codes[i] * step[column];
   return Object.assign(values, { shape: entry.shape });
 };
 

@@ -25,10 +25,11 @@ RR.views.push(function wordDetail() {
     for (let place = 0; place < 3; place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
       const banded = word !== undefined && response.late; // the spread is kept for the last epoch alone
-      const pickBand = (band) => (!banded ? [] : order.map((unit) => RR.row(bands, band, word)[unit]));
-      const sure = (way) => (!banded ? [] : order.map((unit) => (known ? RR.row(response, word)[unit] + way * RR.Z * RR.row(errors, word)[unit] : NaN)));
+      const mean = word === undefined ? [] : RR.row(response, word), error = known && banded ? RR.row(errors, word) : [];
+      const pickBand = (band) => { const away = banded ? RR.row(bands, band, word) : []; return banded ? order.map((unit) => mean[unit] + away[unit]) : []; };
+      const sure = (way) => (banded ? order.map((unit) => mean[unit] + way * RR.Z * (error[unit] ?? NaN)) : []);
       plot.fill(`response.band-${place}`, { x: banded ? xs : [], outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3), sure_low: sure(-1), sure_high: sure(1) });
-      plot.fill(`response.line-${place}`, { x: word === undefined ? [] : xs, y: word === undefined ? [] : order.map((unit) => RR.row(response, word)[unit]) });
+      plot.fill(`response.line-${place}`, { x: word === undefined ? [] : xs, y: word === undefined ? [] : order.map((unit) => mean[unit]) });
       for (const part of ["curve", "area-low", "area-outer_low", "area-sure_low"]) RR.lineColour(plot, `response.${part}-${place}`, colour);
     }
     plot.fill("response.once", { x: here ? xs : [], y: here ? order.map((unit) => here.change[unit]) : [] });
@@ -82,7 +83,7 @@ RR.views.push(function unitDetail() {
       const top = [...eligible].sort((a, b) => Math.abs(value(b)) - Math.abs(value(a))).slice(0, TEXT);
       lists.push(RR.el("p", { class: "strongest" }, RR.el("b", {}, `Unit ${unit}`), `, largest responses: ${top.map((word) => `${RR.visible(words.names[word])} ${RR.signed(value(word))}`).join(", ")}`));
     });
-    const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit }) => RR.row(bands, band, word)[unit]);
+    const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit, mean }) => mean + RR.row(bands, band, word)[unit]);
     plot.fill("boxes", { y: drawn.map(({ y }) => y), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: drawn.map(({ mean }) => mean), color: drawn.map(({ mean }) => RR.css(mean < 0 ? "down" : "up")) });
     const axis = plot.find("boxes.words");
     axis.major_label_overrides = new Map(drawn.map(({ word, unit, first, y }) => [y, `${first ? `unit ${unit}: ` : ""}${RR.visible(words.names[word]).slice(0, 16)} (${counts[word]})`]));

@@ -21,7 +21,8 @@ def unpack(payload, name):
     codes = np.frombuffer(block, entry["type"], int(np.prod(entry["shape"])), entry["at"]).reshape(entry["shape"])
     if "step" not in entry:
         return codes
-    return np.where(codes == np.iinfo(codes.dtype).max, np.nan, entry["low"] + codes * entry["step"])
+    low, step = (unpack(payload, part) if isinstance(part, str) else part for part in (entry["low"], entry["step"]))
+    return np.where(codes == np.iinfo(codes.dtype).max, np.nan, low + codes * step)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -34,6 +35,19 @@ def test_reals_come_back_within_half_a_code(bits):
     found = unpack(payload, "x")
     half = (np.nanmax(values) - np.nanmin(values)) / (2**bits - 2) / 2
     assert np.nanmax(np.abs(found - values)) <= half * 1.001
+    assert np.array_equal(np.isnan(found), np.isnan(values))
+
+
+@pytest.mark.parametrize("bits", [6, 8, 12, 16])
+def test_columns_come_back_within_half_a_code_of_their_own_range(bits):
+    values = (np.random.default_rng(0).normal(size=(7, 40, 3)) * [1e-3, 1, 1e4]).astype(np.float32)
+    values[2, 1, 0] = np.nan
+    values[:, :, 1] = 5.0
+    payload = Payload()
+    payload.add_columns("x", values, bits=bits)
+    found = unpack(payload, "x")
+    spans = np.nanmax(values, axis=(0, 1)) - np.nanmin(values, axis=(0, 1))
+    assert (np.nanmax(np.abs(found - values), axis=(0, 1)) <= spans / (2**bits - 2) / 2 * 1.01 + 1e-6).all()
     assert np.array_equal(np.isnan(found), np.isnan(values))
 
 
