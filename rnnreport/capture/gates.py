@@ -12,6 +12,7 @@ from torch import nn
 from rnnreport.capture.batches import a_parameter, make_batch
 from rnnreport.capture.calling import Convention, observe
 from rnnreport.capture.isolation import untouched
+from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import EVERYTHING, STATES, replay
 from rnnreport.results.recorded import Floats, Probe
 
@@ -46,7 +47,8 @@ def read_gates(
     with torch.inference_mode(False), untouched(model):
         for places in batches:
             batch = make_batch(probe, places, like)
-            for call in observe(model, convention, batch)[1]:
+            _, calls = observe(model, convention, batch)
+            for call in (call for call in calls if isinstance(call, RecurrentCall)):
                 for key, values in replay(call, _GATES).states.items():
                     table = gates.setdefault(str(key), np.empty((steps, values.shape[2]), np.float32))
                     table[batch.steps.T.ravel()] = values.transpose(0, 1).flatten(0, 1).to("cpu", torch.float32)

@@ -12,14 +12,14 @@ from rnnreport.capture.batches import a_parameter, equal_length_batches, make_ba
 from rnnreport.capture.calling import observe
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
-from rnnreport.capture.replay import EVERYTHING, STATES, replay
+from rnnreport.capture.replay import EVERYTHING, replay
 from rnnreport.capture.statistics import SAMPLED, Group, KeptRates, Occurrences, WordStatistics, step_hashes
 from rnnreport.formulas import MOST_WORDS
 from rnnreport.progress import track
 from rnnreport.results.recorded import CorpusResponses, Ints, Probe, StateKey
 
 _MOST_BYTES = 2**28  # that states, cells and gates of one batch take
-_BYTES_PER_UNIT = 80  # of them, for each step, with what torch keeps beside them
+_BYTES_PER_UNIT = 40  # of them, for each step and unit of a recorded state, with what torch keeps beside them
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def stream_responses(model: nn.Module, corpus: Probe, found: Inspection, batch_s
     occurrences = Occurrences(tokens.size)
     running: dict[StateKey, _Running] = {}
     like = a_parameter(model)
-    width = sum(width for key, width in found.widths.items() if key.kind == "h")
-    budget = min(step_budget(corpus), max(1, _MOST_BYTES // (_BYTES_PER_UNIT * width)))
+    budget = min(step_budget(corpus), max(1, _MOST_BYTES // (_BYTES_PER_UNIT * sum(found.widths.values()))))
     batches = equal_length_batches(corpus, batch_size, budget)
     with untouched(model):
         for places in track(batches, "responses over the whole corpus", len(batches)):
@@ -76,10 +75,9 @@ def stream_responses(model: nn.Module, corpus: Probe, found: Inspection, batch_s
             hashes = step_hashes([corpus.sequence_ids[place] for place in places], batch.steps.shape[1])
             group = occurrences.enter(word_of_token[corpus.tokens[batch.steps.T.ravel()]], hashes.T.ravel())
             for key, values in ((k, v) for call in calls for k, v in replay(call, EVERYTHING).states.items()):
-                if key in found.widths or key.kind not in STATES:
-                    if key not in running:
-                        running[key] = _Running(key.kind not in STATES, occurrences, values.shape[2])
-                    running[key].add(values.transpose(0, 1).to("cpu", torch.float32), group)
+                if key not in running:
+                    running[key] = _Running(key not in found.widths, occurrences, values.shape[2])
+                running[key].add(values.transpose(0, 1).to("cpu", torch.float32), group)
     counted = occurrences.counts.astype(np.int32)
 
     def responses(key: StateKey) -> CorpusResponses:

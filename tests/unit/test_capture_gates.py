@@ -104,3 +104,23 @@ def test_gates_are_those_of_the_last_epoch_or_none(corpus: Corpus, tmp_path: Pat
     recorder.gates(1)
     found = recorder.folder.gates()
     assert found is not None and found.epoch == 1
+
+
+def test_named_states_are_no_gates(corpus: Corpus, tmp_path: Path) -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.part = nn.Embedding(len(corpus.vocabulary), 4), nn.Linear(4, 5)
+            self.head = nn.Linear(5, 2)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = self.head(self.part(self.embedding(tokens)).cumsum(1)[:, -1])
+            return scores
+
+    folder = RunFolder(tmp_path / "run")
+    capture_run(Own(), corpus, folder, name="n", source="s", weights=None, layers=["part:i"], max_steps=60)
+    assert folder.manifest().state_keys == ("part.0.fwd.i",)
+    assert folder.gates() is None
+    responses = folder.corpus_responses(0)
+    assert responses is not None and np.isfinite(responses.kept_rate).all()
+    assert folder.corpus_gates() == []
