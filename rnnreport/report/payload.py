@@ -39,7 +39,7 @@ class Payload:
         ----------
         name : str
         array : real, any shape
-        bits : 2 to 16; the largest error is the range divided by twice the number of codes, of which there are 2^bits - 1
+        bits : 2 to 16; the largest error is the range divided by twice the number of codes, 2^bits - 1
         """
         codes, lows, spacings = _codes(array.reshape(-1, 1), bits)
         self._add(name, codes.reshape(array.shape), {"low": lows[0], "step": spacings[0]})

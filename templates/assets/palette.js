@@ -5,7 +5,9 @@ RR.classes = {
   dark: ["#e0808f", "#8f83e6", "#e2d48a", "#49b86f", "#9bd6f2", "#d0648f", "#62c7b6", "#bcbc56", "#cf72bf", "#a8a49b"],
 };
 RR.dark = () => document.documentElement.dataset.theme === "dark";
-RR.css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// A colour of the style sheet, asked for once per theme: every question makes the browser bring all styles up to date.
+const asked = {};
+RR.css = (name) => (asked[`${document.documentElement.dataset.theme} ${name}`] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
 
 RR.rgb = function (hex) {
   const value = parseInt(hex.slice(1), 16);

@@ -155,6 +155,7 @@ RR.views.push(function units() {
     return lines;
   }
 
+  const press = (button, on) => { if ((button.getAttribute("aria-pressed") === "true") !== on) button.setAttribute("aria-pressed", on); };
   const unsure = (word) => !(RR.arrays["words.tagShare"][word] > RR.SURE);
 
   function colour() {
@@ -166,14 +167,14 @@ RR.views.push(function units() {
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     const scale = RR.signScale(clip), blank = RR.css("rule"), response = RR.response();
     squares.forEach((square, index) => {
-      square.style.background = values ? scale(values[index]) : blank;
-      square.setAttribute("aria-pressed", picked.includes(index));
+      square.style.backgroundColor = values ? scale(values[index]) : blank;
+      press(square, picked.includes(index));
     });
     const [muted, up, down] = ["muted", "up", "down"].map(RR.css);
     for (const item of items) {
       const index = Number(item.dataset.word), value = unit === null ? 0 : RR.row(response, index)[unit];
       item.style.color = unit === null ? "" : RR.mix(muted, value < 0 ? down : up, Math.sqrt(Math.min(1, Math.abs(value) / clip)));
-      item.setAttribute("aria-pressed", chosen.includes(index) || index === current);
+      press(item, chosen.includes(index) || index === current);
       item.classList.toggle("met", met.has(index));
       if (!tagged) continue;
       item.classList.toggle("tagged", tagged.checked);
