@@ -76,7 +76,7 @@ RR.reader = function (description) {
       return errors.get(k);
     },
     // How many displayed sequences have expected predictions, and whether this one has.
-    known: (q) => reader.outputs(starts[q]) !== null,
+    known: (q) => reader.outputs(starts[q + 1] - 1) !== null, // the first steps may lack one: some models need several
     without(q) {
       if (!output.length || reader.known(q)) return "";
       let n = 0;
