@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from rnnreport.capture.calling import Adapter
+from rnnreport.capture.continuations import read_continuations
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
@@ -88,6 +89,8 @@ def capture_run(
         recorder.record(epoch)
     recorder.record_gates(epochs[-1][0])
     probe = recorder.probe
+    if continuations := read_continuations(model, probe, recorder.inspection):
+        folder.write_continuations(continuations)
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
         streamed = stream_responses(model, whole, recorder.inspection)

@@ -6,6 +6,7 @@ RUN/
   metrics.jsonl         one line per epoch, written before its states: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
   states/epoch-000003.npz .json       Checkpoint
   gates.npz .json       Gates of the last epoch
+  continuations.npz .json             Continuations of a language model
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   corpus/gates-0.npz .json            likewise of a gate
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
@@ -24,7 +25,15 @@ from typing import Any, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results import store
-from rnnreport.results.recorded import FORMAT_VERSION, Checkpoint, CorpusResponses, Gates, Manifest, Probe
+from rnnreport.results.recorded import (
+    FORMAT_VERSION,
+    Checkpoint,
+    Continuations,
+    CorpusResponses,
+    Gates,
+    Manifest,
+    Probe,
+)
 from rnnreport.results.schema import Summary, Unavailable
 
 Record = TypeVar("Record")
@@ -141,6 +150,15 @@ class RunFolder:
     def write_gates(self, gates: Gates) -> None:
         """Store the gates on the probe set; they replace those of an earlier epoch."""
         store.save(self.path / "gates", gates)
+
+    def continuations(self) -> Continuations | None:
+        """How a language model goes on; None where that was not recorded."""
+        path = self.path / "continuations"
+        return store.load(path, Continuations) if path.with_name(path.name + ".json").exists() else None
+
+    def write_continuations(self, continuations: Continuations) -> None:
+        """Store how a language model goes on."""
+        store.save(self.path / "continuations", continuations)
 
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""

@@ -161,6 +161,36 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Continuations:
+    """Trees of the most probable next tokens of a language model after a few contexts, at the last recorded epoch.
+
+    A context is the beginning of a sequence of the probe set. Trees stand one after the other, M of them with J nodes
+    in all, each level by level and, among the children of a node, the most probable first.
+
+    Attributes
+    ----------
+    sequences : int32 (M,), places in the probe set
+    lengths : int32 (M,), tokens of each context
+    contexts : int32 (J,), which context a node belongs to, increasing
+    parents : int32 (J,), place of the parent among the nodes of the same tree; -1: it follows the context itself
+    tokens : int32 (J,), ids into the vocabulary
+    probabilities : float32 (J,), of the token, given the context and the path to it
+    branching, depth : int, most children of a node and levels
+    minimum : float, least probability of a whole path; the first level is always there
+    """
+
+    sequences: Ints
+    lengths: Ints
+    contexts: Ints
+    parents: Ints
+    tokens: Ints
+    probabilities: Floats
+    branching: int
+    depth: int
+    minimum: float
+
+
+@dataclass(frozen=True)
 class CorpusResponses:
     """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
 
