@@ -140,6 +140,15 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert resampled_sums([np.ones(1), np.ones(1)], BootstrapParams()).shape == (2, 0)
 
 
+def test_a_resample_of_one_sequence_has_nothing_to_explain() -> None:
+    """Targets that differ between the sequences only: what rounding leaves of their spread is not divided by."""
+    sequence = np.repeat([0, 1, 2], [5, 7, 1])
+    truth = np.array([[-0.31], [-0.56], [0.97]])[sequence]
+    value, low, high = quantity_metrics(Errors(sequence, truth, truth + 0.01), 3, BootstrapParams())["r2"]
+    assert value == pytest.approx(sklearn_r2(truth, truth + 0.01))
+    assert 0.9 < low < value < high < 1
+
+
 @pytest.mark.parametrize("constant", [0.0, 1 / 3, 1e6])
 def test_targets_that_are_all_the_same_leave_nothing_to_explain(tmp_path: Path, constant: float) -> None:
     folder, probe, last = made(tmp_path, "regression")
