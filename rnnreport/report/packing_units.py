@@ -59,7 +59,7 @@ def pack_units(
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
     rows = _kept_steps(lengths, max(_FEWEST_STEPS, _MOST_STATES // width))
     payload.add_integers(f"{prefix}.stateRows", rows)
-    payload.add_columns(f"{prefix}.states", units.activation[rows >= 0], bits=8)
+    payload.add_columns(f"{prefix}.states", units.activation[np.flatnonzero(rows >= 0)], bits=8)
     return {
         "prefix": prefix,
         "modes": [WEIGHTINGS[mode] for mode in units.modes],
@@ -81,6 +81,7 @@ def _kept_steps(lengths: Ints, most: int) -> Ints:
 
     Whole sequences, evenly spaced among the displayed ones, as many as hold at most ``most`` steps, but at least one.
     """
+    chosen = np.zeros(0, np.int64)  # where no sequences are displayed
     for count in range(lengths.size, 0, -1):
         chosen = np.unique(np.linspace(0, lengths.size - 1, count).round().astype(np.int64))
         if count == 1 or lengths[chosen].sum() <= most:

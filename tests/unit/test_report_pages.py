@@ -129,14 +129,27 @@ def test_reasons_are_printed_in_place_of_what_is_missing(tmp_path):
     assert re.search(r"Not shown: [^.]*epoch", text)  # MM-PHATE needs two
 
 
-@pytest.mark.parametrize("task", ["language-model", "tagging", "unlabelled"])
-def test_every_task_has_a_page(task, tmp_path):
-    run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=12, units=6)
+FIGURES = {"classes", "quantity", "agreement", "channels", "surprisal"}
+
+
+@pytest.mark.parametrize(
+    ("task", "continuous", "figures"),
+    [
+        ("language-model", False, {"surprisal"}),
+        ("tagging", False, {"classes"}),
+        ("unlabelled", True, {"channels"}),
+        ("multi-label", False, {"classes"}),
+        ("regression", True, {"channels", "quantity", "agreement"}),
+        ("step-regression", False, {"quantity", "agreement"}),
+    ],
+)
+def test_every_task_has_a_page(task, continuous, figures, tmp_path):
+    run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=12, units=6, continuous=continuous)
     analyse(run)
     page = render_report(run)
-    has_classes = 'id="item-classes"' in page
-    assert has_classes == (task == "tagging")
-    assert ('id="item-surprisal"' in page) == (task == "language-model")
+    assert {name for name in FIGURES if f'id="item-{name}"' in page} == figures
+    assert ('id="confusion"' in page) == (task == "tagging")
+    assert ('id="labels"' in page) == (task == "multi-label")
 
 
 def test_comparison_needs_displayed_sequences(runs, tmp_path):

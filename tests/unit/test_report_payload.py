@@ -51,6 +51,20 @@ def test_columns_come_back_within_half_a_code_of_their_own_range(bits):
     assert np.array_equal(np.isnan(found), np.isnan(values))
 
 
+def test_columns_of_nothing():
+    payload = Payload()
+    payload.add_columns("x", np.zeros((0, 0), np.float32))
+    assert unpack(payload, "x").shape == (0, 0)
+
+
+def test_what_is_printed_comes_back_exactly():
+    values = np.array([[0.1, np.nan], [-3e7, 0.0]], np.float32)
+    payload = Payload()
+    payload.add_integers("before", np.arange(3))
+    payload.add_exact("x", values)
+    np.testing.assert_array_equal(unpack(payload, "x"), values)
+
+
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_integers_come_back_exactly(values):
