@@ -200,9 +200,12 @@ def _beside(piece: Piece, index: int, inputs: Tensor, h: Tensor, kinds: Collecti
 
 def _cells(weights: Weights, inputs: Tensor, previous: Tensor, cell: Tensor) -> Tensor:
     """Cells (T, B, H) of an LSTM, of whose gates only a block is kept at a time."""
+    units = cell.shape[1]
     cells = []
     for x, h in _blocks(inputs, previous):
-        cells.append(scan(_activated(weights, x, h, without_o=True), cell))
+        gates = h.new_empty(*h.shape[:2], 3 * units)
+        _activate(weights, x, h, gates, units)
+        cells.append(scan(gates, cell))
         cell = cells[-1][-1]
     return torch.cat(cells)
 
@@ -213,21 +216,28 @@ def _blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(torch.split(tensor, steps) for tensor in tensors), strict=True)
 
 
-def _activated(weights: Weights, inputs: Tensor, previous: Tensor, *, without_o: bool = False) -> Tensor:
-    """Gates i, f, g, o (T, B, 4 H) of an LSTM, of W_ih x_t + b_ih + W_hh h_(t-1) + b_hh; or i, f, g only."""
+def _activated(weights: Weights, inputs: Tensor, previous: Tensor) -> Tensor:
+    """Gates i, f, g, o (T, B, 4 H) of an LSTM."""
     units = weights.hidden.shape[0] // 4
-    width = (3 if without_o else 4) * units
-    out = previous.new_empty(*previous.shape[:2], width)
+    out = previous.new_empty(*previous.shape[:2], 4 * units)
     for x, h, gates in _blocks(inputs, previous, out):
-        flat = gates.view(-1, width)
-        torch.mm(x.flatten(0, 1), weights.input[:width].t(), out=flat)
-        flat.addmm_(h.flatten(0, 1), weights.hidden[:width].t())
-        if weights.input_bias is not None and weights.hidden_bias is not None:
-            flat.add_(weights.input_bias[:width] + weights.hidden_bias[:width])
-        gates[..., : 2 * units].sigmoid_()
-        gates[..., 2 * units : 3 * units].tanh_()
+        _activate(weights, x, h, gates, units)
         gates[..., 3 * units :].sigmoid_()
     return out
+
+
+def _activate(weights: Weights, inputs: Tensor, previous: Tensor, out: Tensor, units: int) -> None:
+    """Into ``out``: W_ih x_t + b_ih + W_hh h_(t-1) + b_hh for as many rows as it has; i, f and g of it activated."""
+    width = out.shape[2]
+    flat = out.view(-1, width)
+    if weights.input_bias is not None and weights.hidden_bias is not None:
+        bias = weights.input_bias[:width] + weights.hidden_bias[:width]
+        torch.addmm(bias, inputs.flatten(0, 1), weights.input[:width].t(), out=flat)
+    else:
+        torch.mm(inputs.flatten(0, 1), weights.input[:width].t(), out=flat)
+    flat.addmm_(previous.flatten(0, 1), weights.hidden[:width].t())
+    flat[:, : 2 * units].sigmoid_()
+    flat[:, 2 * units : 3 * units].tanh_()
 
 
 def _gru(weights: Weights, inputs: Tensor, previous: Tensor) -> Tensor:

@@ -72,7 +72,8 @@ def watched(model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = 
     """
     seen = Watched(outputs={name: [] for name in layers})
     running: list[_Frame] = []
-    first = {title_of(path): module for path, module in reversed(list(model.named_modules()))}
+    named = reversed(list(model.named_modules())) if layers else ()
+    first = {title_of(path): module for path, module in named}
 
     def enter(name: str, module: nn.Module, given: Any) -> None:
         running.append(_Frame(name, module, given if isinstance(given, PackedSequence) else None))
@@ -102,8 +103,9 @@ def followed(
     try:
         for path, module in model.named_modules():
             replaced.append((module, module.__dict__.get("forward")))
+            name = title_of(path)
             module.__dict__["forward"] = _following(
-                module.forward, partial(enter, title_of(path), module), partial(leave, title_of(path), module)
+                module.forward, partial(enter, name, module), partial(leave, name, module)
             )
         yield
     finally:
@@ -132,7 +134,7 @@ def _following(
 
 def title_of(path: str) -> str:
     """A module's path as the user wrote it, without the parts that torch.compile put in."""
-    return ".".join(part for part in path.split(".") if part != _COMPILED)
+    return ".".join(part for part in path.split(".") if part != _COMPILED) if _COMPILED in path else path
 
 
 @dataclass(frozen=True)
