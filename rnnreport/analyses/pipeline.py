@@ -20,7 +20,7 @@ from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Manifest, Probe
+from rnnreport.results.recorded import Checkpoint, Floats, Manifest, Probe
 from rnnreport.results.schema import Unavailable, UnitMap, Units
 
 
@@ -101,9 +101,21 @@ def _write_units(
         return
     words, step_words = found
     folder.write_result(words)
-    for number, key in track(keys, "responses and co-clusters", len(keys)):
-        streamed = folder.corpus_responses(number)
-        states = last.states[key]
-        result = analyse_units(key, states, folder, probe, sample, step_words, params.units, streamed)
+    gates, streamed = _gates(folder), {one.scope: one for one in folder.corpus_gates()}
+    vectors = [(key, last.states[key], folder.corpus_responses(number), False) for number, key in keys]
+    vectors += [(key, values, streamed.get(key), True) for key, values in gates.items()]
+    for number, (key, states, responses, gate) in track(enumerate(vectors), "responses and co-clusters", len(vectors)):
+        result = analyse_units(key, states, folder, probe, sample, step_words, params.units, responses, gate=gate)
         folder.write_result(result, scope=number)
         folder.write_result(map_units(key, states, params.unit_map), scope=number)
+    for kind in (Units, UnitMap):
+        folder.discard_results(kind, len(vectors))
+
+
+def _gates(folder: RunFolder) -> dict[str, Floats]:
+    """Name to float32 (S, H): the gates of the last epoch whose responses to the analysed words are known."""
+    gates = folder.gates()
+    if gates is None:
+        return {}
+    streamed = {one.scope for one in folder.corpus_gates()}
+    return {key: values for key, values in gates.values.items() if not folder.corpus_responses(0) or key in streamed}

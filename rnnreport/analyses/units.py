@@ -49,6 +49,8 @@ def analyse_units(
     step_words: Ints,
     params: UnitParams,
     streamed: CorpusResponses | None = None,
+    *,
+    gate: bool = False,
 ) -> Units | Unavailable:
     """Responses and co-clusters of one state.
 
@@ -64,12 +66,15 @@ def analyse_units(
     params : UnitParams
     streamed : CorpusResponses, optional
         Of this state over the whole corpus; otherwise the responses are those of the probe set.
+    gate : bool
+        A gate was recorded at the last epoch alone. Its value at a word is its response: what it keeps or lets through
+        is what it is, not how it changed.
     """
     damaged = int((~np.isfinite(states)).any(axis=1).sum())
     if damaged:
         return Unavailable(Units.analysis, f"the state {scope} is not finite at {damaged:,} of {len(states):,} steps")
     if streamed is None:
-        delta, words = changes(states, probe.offsets), int(step_words.max()) + 1
+        delta, words = states if gate else changes(states, probe.offsets), int(step_words.max()) + 1
         responses = word_responses(delta, step_words, words)
         errors = standard_errors(delta, probe.offsets, step_words, words, params.bootstrap)
         kept = kept_rate_summary(kept_rates(states, probe.offsets))
@@ -78,7 +83,8 @@ def analyse_units(
         errors, kept = np.zeros((0, 0), np.float32), streamed.kept_rate
     clusters = cocluster(responses.mean, params.cocluster)
     links, association = strengths(responses.mean, clusters)
-    epochs, along = _along_training(scope, folder, probe, step_words, responses.mean, params)
+    recorded = folder.epochs()[-1:] if gate else folder.epochs()
+    epochs, along = _along_training(scope, folder, recorded, probe, step_words, responses.mean, params)
     return Units(
         scope=scope,
         response=responses.mean,
@@ -113,10 +119,15 @@ def analyse_units(
 
 
 def _along_training(
-    scope: str, folder: RunFolder, probe: Probe, step_words: Ints, last: Floats, params: UnitParams
+    scope: str,
+    folder: RunFolder,
+    recorded: list[int],
+    probe: Probe,
+    step_words: Ints,
+    last: Floats,
+    params: UnitParams,
 ) -> tuple[Ints, Floats]:
     """Epochs (E,) and responses (E, W, H), as many as the budget allows; the last one is that of the analysis."""
-    recorded = folder.epochs()
     most = max(1, min(params.most_epochs, params.most_numbers // last.size))
     epochs = [recorded[place] for place in evenly(len(recorded), most)]
     earlier = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,13 +22,14 @@ from rnnreport.results.schema import (
 )
 
 Result = TypeVar("Result")
+_MOST_GATES = 200_000  # mean responses of all gates together that a page carries
 
 
 @dataclass(frozen=True)
 class Run:
     """The results of one run; an analysis that did not apply is an ``Unavailable`` with its reason.
 
-    ``unit_maps`` has one for each of ``units``.
+    ``units`` are those of the recorded states and then of the gates, as far as a page can carry these, with a map each.
     """
 
     manifest: Manifest
@@ -37,6 +39,7 @@ class Run:
     units: tuple[Units, ...]
     units_missing: str
     unit_maps: tuple[UnitMap | Unavailable, ...]
+    gates_left_out: int
     sequences: Sequences | Unavailable
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
@@ -52,22 +55,34 @@ def gather(folder: RunFolder) -> Run:
         If one is missing or damaged.
     """
     manifest = folder.manifest()
-    units = [folder.result(Units, scope) for scope in range(len(manifest.state_keys))]
-    maps = [folder.result(UnitMap, scope) for scope in range(len(manifest.state_keys))]
+    states = len(manifest.state_keys)
+    units = [folder.result(Units, scope) for scope in range(states)]
+    gates = _gates(folder, states)
+    carried = sum(gate.response.size for gate in gates.values()) <= _MOST_GATES
+    shown = {scope: result for scope, result in enumerate(units) if not isinstance(result, Unavailable)}
+    shown |= gates if carried else {}
     has_baseline = (folder.path / "results" / "comparison.json").exists()
     return Run(
         manifest=manifest,
         summary=folder.summary(),
         performance=folder.result(Performance),
         words=folder.result(Words),
-        units=tuple(result for result in units if not isinstance(result, Unavailable)),
+        units=tuple(shown.values()),
         units_missing=next((result.reason for result in units if isinstance(result, Unavailable)), ""),
-        unit_maps=tuple(place for place, result in zip(maps, units, strict=True) if available(result)),
+        unit_maps=tuple(folder.result(UnitMap, scope) for scope in shown),
+        gates_left_out=0 if carried else len(gates),
         sequences=folder.result(Sequences),
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
     )
+
+
+def _gates(folder: RunFolder, first: int) -> dict[int, Units]:
+    """Results of the gates by their numbers, which follow those of the states; nothing of a damaged one."""
+    numbers = itertools.takewhile(lambda number: folder.has_result(Units, number), itertools.count(first))
+    found = {number: folder.result(Units, number) for number in numbers}
+    return {number: gate for number, gate in found.items() if not isinstance(gate, Unavailable)}
 
 
 def available(result: Result | Unavailable) -> Result | None:

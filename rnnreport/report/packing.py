@@ -41,6 +41,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
                 run.unit_maps[place],
                 sequences.lengths if sequences else np.zeros(0, np.int32),
                 payload,
+                gate=units.scope not in run.manifest.state_keys,
             )
             for place, units in enumerate(run.units)
         ],

@@ -30,9 +30,9 @@ def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
 
 
 def pack_units(
-    prefix: str, units: Units, unit_map: UnitMap | Unavailable, lengths: Ints, payload: Payload
+    prefix: str, units: Units, unit_map: UnitMap | Unavailable, lengths: Ints, payload: Payload, *, gate: bool
 ) -> dict[str, Any]:
-    """Responses, co-clusters and states of one recorded state.
+    """Responses, co-clusters and states of one recorded state; of a gate without spread and states.
 
     Parameters
     ----------
@@ -48,8 +48,9 @@ def pack_units(
     payload.add_reals(f"{prefix}.map", drawn)
     kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
     payload.add_columns(f"{prefix}.response", units.response, bits=12)
-    payload.add_columns(f"{prefix}.bands", units.bands - units.response, bits=6)  # as distances from the response
-    payload.add_columns(f"{prefix}.standardError", units.standard_error, bits=6)
+    none = np.zeros((0, 0), np.float32)
+    payload.add_columns(f"{prefix}.bands", none if gate else units.bands - units.response, bits=6)  # from the response
+    payload.add_columns(f"{prefix}.standardError", none if gate else units.standard_error, bits=6)
     payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
@@ -58,6 +59,7 @@ def pack_units(
     payload.add_reals(f"{prefix}.keptByCluster", kept, bits=8)
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
     rows = _kept_steps(lengths, max(_FEWEST_STEPS, _MOST_STATES // width))
+    rows = np.full_like(rows, -1) if gate else rows
     payload.add_integers(f"{prefix}.stateRows", rows)
     payload.add_columns(f"{prefix}.states", units.activation[np.flatnonzero(rows >= 0)], bits=8)
     return {
@@ -68,6 +70,7 @@ def pack_units(
         "cut": [_rounded(value) for value in units.cut.ravel().tolist()],
         "defaultMode": units.modes.index(units.default_mode),
         "defaultK": units.ks.tolist().index(units.default_k),
+        "gate": gate,
         "mapNote": _map_note(unit_map),
         "resamples": units.params["resamples"],
         "epochs": units.epochs.tolist(),

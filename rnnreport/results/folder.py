@@ -234,6 +234,19 @@ class RunFolder:
             return store.load(path, Unavailable)
         return store.load(path, kind)
 
+    def has_result(self, kind: type[Any], scope: int | None = None) -> bool:
+        """Whether an analysis has left a result, or the reason why there is none."""
+        path = self._result_path(kind.analysis, scope)
+        return path.with_name(path.name + ".json").exists()
+
+    def discard_results(self, kind: type[Any], first: int) -> None:
+        """Remove the results of an analysis made once per state, from this number on."""
+        while self.has_result(kind, first):
+            path = self._result_path(kind.analysis, first)
+            for suffix in (".json", ".npz"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            first += 1
+
     def write_result(self, result: Any, scope: int | None = None) -> None:
         """Store a result (or Unavailable); ``scope`` as in ``result``."""
         path = self._result_path(result.analysis, scope)

@@ -24,7 +24,7 @@ RR.views.push(function wordDetail() {
     const xs = order.map((_, rank) => rank), known = errors.length > 0;
     for (let place = 0; place < 3; place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
-      const banded = word !== undefined && response.late; // the spread is kept for the last epoch alone
+      const banded = word !== undefined && response.late && bands.length > 0; // the spread is kept for the last epoch alone
       const mean = word === undefined ? [] : RR.row(response, word), error = known && banded ? RR.row(errors, word) : [];
       const pickBand = (band) => { const away = banded ? RR.row(bands, band, word) : []; return banded ? order.map((unit) => mean[unit] + away[unit]) : []; };
       const sure = (way) => (banded ? order.map((unit) => mean[unit] + way * RR.Z * (error[unit] ?? NaN)) : []);
@@ -40,7 +40,7 @@ RR.views.push(function wordDetail() {
     plot.figure.x_range.setv({ start: -0.5, end: order.length - 0.5 });
     const counts = RR.arrays["words.counts"], few = (word) => (counts[word] < RR.ENOUGH ? `, fewer than ${RR.ENOUGH}: read with care` : "");
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
-    const spread = response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(bootstrap over sequences, ${units.resamples} draws)` : "is not known: responses were streamed"}` : "";
+    const spread = !bands.length ? ` · of a gate: its value, without spread` : response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(bootstrap over sequences, ${units.resamples} draws)` : "is not known: responses were streamed"}` : "";
     RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {
@@ -83,7 +83,7 @@ RR.views.push(function unitDetail() {
       const top = [...eligible].sort((a, b) => Math.abs(value(b)) - Math.abs(value(a))).slice(0, TEXT);
       lists.push(RR.el("p", { class: "strongest" }, RR.el("b", {}, `Unit ${unit}`), `, largest responses: ${top.map((word) => `${RR.visible(words.names[word])} ${RR.signed(value(word))}`).join(", ")}`));
     });
-    const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit, mean }) => mean + RR.row(bands, band, word)[unit]);
+    const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit, mean }) => mean + (bands.length ? RR.row(bands, band, word)[unit] : 0));
     plot.fill("boxes", { y: drawn.map(({ y }) => y), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: drawn.map(({ mean }) => mean), color: drawn.map(({ mean }) => RR.css(mean < 0 ? "down" : "up")) });
     const axis = plot.find("boxes.words");
     axis.major_label_overrides = new Map(drawn.map(({ word, unit, first, y }) => [y, `${first ? `unit ${unit}: ` : ""}${RR.visible(words.names[word]).slice(0, 16)} (${counts[word]})`]));

@@ -7,6 +7,7 @@ from rnnreport.analyses import analyse
 from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, Units, Words
 from tests.browser.conftest import show_plot
 from tests.fabricate import fabricate_run
@@ -275,7 +276,8 @@ def test_confidence_bands_and_flagged_words(open_page, report, run):
     }""")
     order = np.argsort(units.response[often], kind="stable")
     expected = 2 * 1.96 * units.standard_error[often][order]
-    np.testing.assert_allclose(band, expected, atol=units.standard_error[np.isfinite(units.standard_error)].max() / 60)
+    coarse = np.nanmax(units.standard_error) / 124  # they travel as 6-bit codes
+    np.testing.assert_allclose(band, expected, atol=2 * 1.96 * coarse)
     assert "rare" in page.locator(f"#clusters .word[data-word='{rare}']").get_attribute("class")
 
 
@@ -294,3 +296,31 @@ def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, tmp_path)
     assert unsure == {index for index in drawn if words.tag_share[index] <= 0.6}
     tag = words.tag_names[words.tags[int(word.get_attribute("data-word"))]]
     assert tag in page.locator("#units-legend").inner_text()
+
+
+def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(open_page, tmp_path, monkeypatch):
+    run = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=6)
+    gate = (0.5 + 0.5 * run.checkpoint(1).states["lstm.0.fwd.h"]).astype(np.float32)
+    run.write_gates(Gates(1, {"lstm.0.fwd.f": gate}))
+    analyse(run)
+    path = tmp_path / "report.html"
+    path.write_text(render_report(run), encoding="utf-8")
+    page = open_page(path)
+    page.select_option("#state", "2")
+    settle(page)
+    for name in ("response", "boxes", "unitmap"):
+        show_plot(page, name)
+    assert "gate f" in page.locator("#note-units").inner_text()
+    assert "without spread" in page.locator("#note-response").inner_text()
+    word = int(page.locator("#clusters .word").first.get_attribute("data-word"))
+    page.locator("#clusters .word").first.click()
+    settle(page)
+    drawn = page.evaluate("Array.from(RR.plots.response.source('response.line-0').data.y)")
+    np.testing.assert_allclose(drawn, np.sort(run.result(Units, 2).response[word]), atol=1e-3)
+    page.locator("#sentence").scroll_into_view_if_needed()
+    assert "not on this page" in page.locator("#sentence").inner_text()
+    monkeypatch.setattr("rnnreport.report.gather._MOST_GATES", 10)
+    path.write_text(render_report(run), encoding="utf-8")
+    page = open_page(path)
+    assert page.locator("#state option").count() == 2
+    assert "The 1 gates are analysed" in page.locator("#figure-units").inner_text()

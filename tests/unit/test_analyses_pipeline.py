@@ -15,8 +15,9 @@ import pytest
 from rnnreport.analyses import AnalysisParams, analyse
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.errors import InputError
+from rnnreport.report.gather import gather
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Task
+from rnnreport.results.recorded import Checkpoint, Gates, Task
 from rnnreport.results.schema import (
     Comparison,
     Dynamics,
@@ -245,3 +246,21 @@ def assert_finite_or_unavailable(folder: RunFolder) -> None:
             if isinstance(value, np.ndarray) and field.name not in may_be_nan:
                 assert np.isfinite(value).all(), (result.analysis, field.name)
     assert folder.summary().checks
+
+
+def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_them(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=6)
+    probe, last = folder.probe(), folder.checkpoint(1)
+    gate = (0.5 + 0.5 * last.states["lstm.0.fwd.h"]).astype(np.float32)
+    folder.write_gates(Gates(1, {"lstm.0.fwd.f": gate, "lstm.0.fwd.i": 1 - gate}))
+    analyse(folder)
+    found, words = folder.result(Units, 2), folder.result(Words)
+    assert isinstance(found, Units) and isinstance(words, Words) and found.scope == "lstm.0.fwd.f"
+    for word, token in enumerate(words.tokens):
+        np.testing.assert_allclose(found.response[word], gate[probe.tokens == token].mean(axis=0), atol=1e-6)
+    assert found.epochs.tolist() == [1] and folder.has_result(UnitMap, 3)
+    shown = [units.scope for units in gather(folder).units]
+    assert shown == [*folder.manifest().state_keys, "lstm.0.fwd.f", "lstm.0.fwd.i"]
+    folder.write_checkpoint(dataclasses.replace(last, epoch=2))  # the gates are no longer those of the last epoch
+    analyse(folder)
+    assert not folder.has_result(Units, 2) and len(gather(folder).units) == 2
