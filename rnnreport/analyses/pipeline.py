@@ -10,6 +10,7 @@ from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.performance import PerformanceParams, performance
+from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
@@ -21,7 +22,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Manifest, Probe
-from rnnreport.results.schema import Unavailable, UnitMap, Units
+from rnnreport.results.schema import Formation, Unavailable, UnitMap, Units
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class AnalysisParams:
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
     compare: CompareParams = field(default_factory=CompareParams)
+    formation: FormationParams = field(default_factory=FormationParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
     @classmethod
@@ -83,8 +85,22 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
     _write_units(folder, manifest, probe, sample, last, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
-    with Stage(f"MM-PHATE of {len(folder.epochs())} epoch{'s' if len(folder.epochs()) != 1 else ''}"):
-        folder.write_result(training_dynamics(folder, scope, probe, params.dynamics))
+    _write_dynamics(folder, scope, probe, params)
+
+
+def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: AnalysisParams) -> None:
+    found = training_dynamics(folder, scope, probe, params.dynamics)
+    if isinstance(found, Unavailable):
+        folder.write_result(found)
+        folder.write_result(Unavailable(Formation.analysis, found.reason))
+        return
+    folder.write_result(found.dynamics)
+    units = folder.result(Units, scope=0)
+    communities = None
+    if isinstance(units, Units):
+        communities = units.unit_labels[units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)]
+    with Stage("how the representation formed"):
+        folder.write_result(formation(found, communities, params.formation))
 
 
 def _write_units(

@@ -274,7 +274,10 @@ class Dynamics:
     plane : float32 (E * T * H, 2), a two-dimensional solution of its own
     space : float32 (E * T * H, 3), centred, unit total variance
     entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
-    params : dict: samples, t, sigma, entries, landmarks, alpha, knn values, gamma, seed, stress where known
+    active : int32 (E * T * H,), the class on whose sequences the unit is furthest from its mean; (0,) without classes
+    params : dict: samples, t and t_near (lowest and highest t that fit the entropy nearly as well), sigma, entries,
+        landmarks, components, alpha, knn values, gamma, seed, stress_plane, stress_space (share of the distances that
+        the layout cannot show)
     left_out : tuple of str, every subsampling of epochs, steps, units and samples in words
     guide : str
     """
@@ -316,11 +319,60 @@ class Comparison:
     similarity_by_epoch : float64 (R, E), linear CKA with the baseline at the same epoch
     history : tuple of dict, per run: metric name to list of [epoch, value]
     guide : str
+    active: Ints
     """
 
     analysis: ClassVar[str] = "comparison"
     runs: tuple[str, ...]
     cells: tuple[str, ...]
+@dataclass(frozen=True)
+class Formation:
+    """How the representation formed, epoch by epoch, on the nodes of ``Dynamics``.
+
+    Arrays whose first axis is 2 hold the value in the picture (its three dimensions) and the value in the activity
+    itself, both centred and scaled to a total variance of 1. NaN where a value is not defined.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    epochs, steps, units : as in ``Dynamics``
+    within_step : float32 (2, E, T), entropy in nats over the units of one step
+    within_unit : float32 (2, E, H), entropy in nats over the steps of one unit
+    alignment : float32 (2, E), mean cosine between successive moves of the mean unit along the steps
+    change : float32 (2, E), mean distance of the nodes from their places at the embedded epoch before
+    purity : float32 (2, E), share of a unit's nearest units of the same step that are in its co-cluster
+    chance : float, the purity of random neighbours; NaN without co-clusters
+    similarity : float32 (E,), linear CKA of the states with those of the last epoch
+    participation : float32 (E,), participation ratio of the states: how many directions carry their variance
+    settled : dict: "epoch" from which on the similarity stays at least "similarity", "low" and "high" of its 95 %
+        interval over "resamples" of the "sequences"
+    jumps : tuple of dict, largest first: "epoch" at which the activity changed by far more than usual since "after",
+        and "support", the share of resamples that find it
+    flagged : tuple of int, epochs where the two purities differ by more than ``params["gap"]``
+    params : dict: estimator, entropy_neighbours, dimensions, purity_neighbours, jump, support, gap, seed
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "formation"
+    scope: str
+    epochs: Ints
+    steps: Ints
+    units: Ints
+    within_step: Floats
+    within_unit: Floats
+    alignment: Floats
+    change: Floats
+    purity: Floats
+    chance: float
+    similarity: Floats
+    participation: Floats
+    settled: dict[str, Any]
+    jumps: tuple[dict[str, Any], ...]
+    flagged: tuple[int, ...]
+    params: dict[str, Any]
+    guide: str
+
+
     scopes: tuple[str, ...]
     metric_names: tuple[str, ...]
     metrics: Doubles

@@ -34,7 +34,7 @@ from rnnreport.analyses.mmphate.embed import EmbedParams, embed
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.mmphate.preservation import preservation
 from rnnreport.results.recorded import Doubles
-from tests.trainings import SCENARIOS, bifurcations, planted
+from tests.courses import SCENARIOS, bifurcations, planted
 
 SHAPES = {5000: (15, 14), 20000: (30, 28), 50000: (50, 42), 100000: (50, 85)}  # epochs and steps of 24 units
 LARGE = (127, 160)

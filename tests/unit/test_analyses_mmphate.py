@@ -16,11 +16,11 @@ from rnnreport.analyses.mmphate.diffusion import (
     singular_values,
     von_neumann_entropy,
 )
-from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine, embed
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.mmphate.layout import LayoutParams, classical_scaling, lay_out, stress, unit_variance
-from rnnreport.results.schema import Dynamics, Unavailable
+from rnnreport.results.schema import Unavailable
 from tests.fabricate import fabricate_run
 
 PARAMS = KernelParams(inter_neighbours=5)
@@ -365,7 +365,8 @@ def test_dynamics_choose_and_say_what_they_leave_out(tmp_path: Path) -> None:
     found = training_dynamics(
         folder, "lstm.0.fwd.h", probe, DynamicsParams(epochs=4, steps=3, units=6, samples=40, nodes=70)
     )
-    assert isinstance(found, Dynamics)
+    assert isinstance(found, Embedded)
+    found = found.dynamics
     assert found.epochs.tolist()[0] == 0 and found.epochs.tolist()[-1] == 8
     nodes = found.epochs.size * found.steps.size * found.units.size
     assert nodes <= 70 and found.plane.shape == (nodes, 2) and found.space.shape == (nodes, 3)
@@ -382,7 +383,8 @@ def test_nodes_are_in_the_order_of_epoch_step_unit(tmp_path: Path) -> None:
         checkpoint.states["lstm.0.fwd.h"][:, 2] = 0.5
         folder.write_checkpoint(checkpoint)
     found = training_dynamics(folder, "lstm.0.fwd.h", folder.probe(), DynamicsParams(steps=4))
-    assert isinstance(found, Dynamics)
+    assert isinstance(found, Embedded)
+    found = found.dynamics
     spread = found.space.reshape(3, 4, 6, 3).std(axis=(0, 1)).sum(axis=1)
     assert spread.argmin() == 2
 

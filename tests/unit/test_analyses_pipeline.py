@@ -21,6 +21,7 @@ from rnnreport.results.recorded import Checkpoint, Gates, Task
 from rnnreport.results.schema import (
     Comparison,
     Dynamics,
+    Formation,
     Performance,
     Projection,
     Sequences,
@@ -32,7 +33,7 @@ from rnnreport.results.schema import (
 from tests.fabricate import fabricate_run
 
 SMALL = AnalysisParams(dynamics=DynamicsParams(epochs=3, steps=3, units=8))
-PER_RUN = (Performance, Words, Sequences, Projection, Dynamics)
+PER_RUN = (Performance, Words, Sequences, Projection, Dynamics, Formation)
 
 
 def rewrite(folder: RunFolder, change: Callable[[Checkpoint], Checkpoint]) -> RunFolder:

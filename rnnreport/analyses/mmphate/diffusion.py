@@ -120,10 +120,25 @@ def knee(curve: Doubles) -> int:
         Place in 1 ... n - 2. As in phate the power used for the diffusion is this place, not the place plus 1, although
         the entropy at place 0 is that of the first power.
     """
-    errors = [
-        _line_error(curve, 0, bend + 1) + _line_error(curve, bend, len(curve)) for bend in range(1, len(curve) - 1)
-    ]
-    return int(np.argmin(errors)) + 1
+    return int(np.argmin(_bend_errors(curve))) + 1
+
+
+def near_knee(curve: Doubles) -> tuple[int, int]:
+    """The lowest and highest place whose lines miss the curve by at most a hundredth more than those of the knee.
+
+    Parameters
+    ----------
+    curve : float64 (n,), n at least 3
+    """
+    errors = _bend_errors(curve)
+    near = np.flatnonzero(errors <= 1.01 * errors.min()) + 1
+    return int(near[0]), int(near[-1])
+
+
+def _bend_errors(curve: Doubles) -> Doubles:
+    return np.array(
+        [_line_error(curve, 0, bend + 1) + _line_error(curve, bend, len(curve)) for bend in range(1, len(curve) - 1)]
+    )
 
 
 def _line_error(curve: Doubles, start: int, stop: int) -> float:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.analyses.mmphate.budget import MOST_BYTES, estimate, refusal
+from rnnreport.analyses.mmphate.diffusion import near_knee
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
-from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel
+from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.sample import evenly, hash_order
+from rnnreport.progress import Stage
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Probe
+from rnnreport.results.recorded import Doubles, Ints, Probe
 from rnnreport.results.schema import Dynamics, Unavailable
 
 _GUIDE = (
@@ -26,7 +29,7 @@ _GUIDE = (
 
 @dataclass(frozen=True)
 class DynamicsParams:
-    """How many epochs, steps, units, samples and nodes at most; and the parameters of the method."""
+    """How many epochs, steps, units, samples, nodes and bytes at most; and the parameters of the method."""
 
     epochs: int = 20
     steps: int = 10
@@ -34,6 +37,7 @@ class DynamicsParams:
     samples: int = 100
     nodes: int = 6000
     fewest_samples: int = 5
+    most_bytes: float = MOST_BYTES
     kernel: KernelParams = field(default_factory=KernelParams)
     embed: EmbedParams = field(default_factory=EmbedParams)
 
@@ -48,7 +52,23 @@ class _Choice:
     sequences: NDArray[np.int64]
 
 
-def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams) -> Dynamics | Unavailable:
+@dataclass(frozen=True)
+class Embedded:
+    """The stored result, and what else is computed from the same nodes.
+
+    Attributes
+    ----------
+    dynamics : Dynamics
+    activity : float64 (E, T, H, samples)
+    nodes : float64 (E * T, H, features), the activity as the kernel sees it
+    """
+
+    dynamics: Dynamics
+    activity: Doubles
+    nodes: Doubles
+
+
+def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams) -> Embedded | Unavailable:
     """Embed the recorded epochs of one state.
 
     Parameters
@@ -60,9 +80,9 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
 
     Returns
     -------
-    Dynamics or Unavailable
-        Unavailable with fewer than two epochs, two units or ``fewest_samples`` sequences, or with states that are not
-        finite or never differ between sequences.
+    Embedded or Unavailable
+        Unavailable with fewer than two epochs, two units or ``fewest_samples`` sequences, with states that are not
+        finite or never differ between sequences, or where the memory would not suffice.
     """
     recorded = folder.epochs()
     units = folder.checkpoint(recorded[-1]).states[scope].shape[1]
@@ -74,15 +94,23 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
     if choice.sequences.size < params.fewest_samples:
         reason = f"MM-PHATE correlates units over sequences and needs {params.fewest_samples}, here are"
         return Unavailable(Dynamics.analysis, f"{reason} {choice.sequences.size}")
+    shape = (choice.epochs.size, choice.steps.size, choice.units.size)
+    refused = refusal(shape, choice.sequences.size, params.embed.landmarks, params.most_bytes)
+    if refused:
+        return Unavailable(Dynamics.analysis, refused)
     epochs = [recorded[place] for place in choice.epochs]
     tensor = _tensor(folder, epochs, scope, probe, choice)
     if not np.isfinite(tensor).all():
         return Unavailable(Dynamics.analysis, f"the state {scope} is not finite at every sampled step")
     if not np.ptp(tensor, axis=-1).any():
         return Unavailable(Dynamics.analysis, f"the state {scope} never differs between sequences")
-    kernel = multislice_kernel(tensor.reshape(-1, choice.units.size, choice.sequences.size), params.kernel)
-    embedding = embed(kernel, params.embed)
-    return Dynamics(
+    slices = tensor.reshape(-1, choice.units.size, choice.sequences.size)
+    needs = estimate(*slices.shape, params.embed.landmarks)
+    with Stage(f"MM-PHATE, kernel of {slices.shape[0] * slices.shape[1]:,} nodes (in all {needs})"):
+        kernel = multislice_kernel(slices, params.kernel)
+    with Stage("MM-PHATE, diffusion and layout"):
+        embedding = embed(kernel, params.embed)
+    dynamics = Dynamics(
         scope=scope,
         epochs=np.array(epochs, dtype=np.int32),
         steps=choice.steps.astype(np.int32),
@@ -90,10 +118,23 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
         plane=embedding.plane.astype(np.float32),
         space=embedding.space.astype(np.float32),
         entropy=embedding.entropy.astype(np.float32),
+        active=_most_active(slices, probe, choice.sequences),
         params=_settings(choice, kernel, embedding, params),
         left_out=tuple(_left_out(probe, choice, len(recorded), units, kernel, params)),
         guide=_GUIDE,
     )
+    return Embedded(dynamics, tensor, kernel.nodes)
+
+
+def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) -> Ints:
+    """int32 (N,): the class on whose sequences a node is furthest from its mean; (0,) unless there are two or more."""
+    labels = probe.labels[sequences] if probe.labels.size else np.zeros(0, np.int32)
+    present = np.unique(labels)
+    if present.size < 2:
+        return np.zeros(0, np.int32)
+    away = np.abs(standardise(slices))
+    strength = np.stack([away[..., labels == label].mean(axis=-1) for label in present])
+    return np.asarray(present[strength.argmax(axis=0)].ravel(), dtype=np.int32)
 
 
 def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams) -> _Choice:
@@ -122,6 +163,7 @@ def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: Dyn
         "nodes": int(kernel.matrix.shape[0]),
         "entries": int(kernel.matrix.nnz),
         "t": embedding.t,
+        "t_near": near_knee(embedding.entropy),
         "landmarks": embedding.landmarks,
         "components": embedding.components,
         "stress_plane": embedding.plane_stress,

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
 from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.mmphate.preservation import nearest, preservation
-from tests.trainings import BOUNDARIES, bifurcations, planted
+from tests.courses import BOUNDARIES, bifurcations, planted
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

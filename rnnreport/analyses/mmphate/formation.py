@@ -1,0 +1,132 @@
+"""How the representation formed, epoch by epoch: in the picture of MM-PHATE and in the activity that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnreport.analyses.mmphate import measures
+from rnnreport.analyses.mmphate.dynamics import Embedded
+from rnnreport.analyses.mmphate.kernel import standardise
+from rnnreport.analyses.mmphate.layout import unit_variance
+from rnnreport.results.recorded import Doubles, Ints
+from rnnreport.results.schema import Formation
+
+_DIMENSIONS = 3  # of both spaces, in which the entropies are estimated
+_MOST_JUMPS = 3
+_GUIDE = (
+    "Every curve is computed twice: from the places in the picture, and from the activity itself (standardised over "
+    "the sequences; entropies from its first three principal components), both scaled to a total variance of 1. Where "
+    "they disagree, trust the activity: the picture ties a unit to itself across all steps and epochs. Entropy "
+    "(Kozachenko-Leonenko, 3 neighbours, in nats) is how widely points are spread: over the units of one step, or over "
+    "the steps of one unit; lower is tighter. It does not say what the network knows. What is not defined is left out."
+)
+
+
+@dataclass(frozen=True)
+class FormationParams:
+    """Neighbours of the entropy and of the purity, where similarity counts as final, how large a jump is, resamples."""
+
+    entropy_neighbours: int = 3
+    purity_neighbours: int = 5
+    final_similarity: float = 0.95
+    jump: float = 3.0
+    support: float = 0.9
+    gap: float = 0.2
+    resamples: int = 100
+    seed: int = 0
+
+
+def formation(embedded: Embedded, communities: Ints | None, params: FormationParams) -> Formation:
+    """The curves, with what resampling the sequences says about them.
+
+    Parameters
+    ----------
+    embedded : Embedded
+    communities : int32 (H of the state,), co-cluster of every unit, -1 for none; None where there are none
+    params : FormationParams
+    """
+    dynamics, activity = embedded.dynamics, embedded.activity
+    epochs, steps, units, _ = activity.shape
+    nodes = embedded.nodes.reshape(epochs * steps * units, -1)
+    shape = (epochs, steps, units, -1)
+    spaces = (dynamics.space.astype(np.float64).reshape(shape), unit_variance(nodes).reshape(shape))
+    reduced = (spaces[0], measures.leading_components(nodes, _DIMENSIONS).reshape(shape))
+    within_step, within_unit = zip(
+        *(measures.entropies(points, params.entropy_neighbours) for points in reduced), strict=True
+    )
+    groups = np.full(units, -1, np.int32) if communities is None else communities[dynamics.units]
+    pure = np.stack([measures.purity(points, groups, params.purity_neighbours) for points in spaces])
+    states = _states(activity)
+    similarity = measures.similarity_with_last(states)
+    settled, interval, jumps = _turning_points(activity, similarity, measures.change(spaces[1]), params)
+    recorded = dynamics.epochs
+    return Formation(
+        scope=dynamics.scope,
+        epochs=recorded,
+        steps=dynamics.steps,
+        units=dynamics.units,
+        within_step=np.stack(within_step).astype(np.float32),
+        within_unit=np.stack(within_unit).astype(np.float32),
+        alignment=np.stack([measures.alignment(points) for points in spaces]).astype(np.float32),
+        change=np.stack([measures.change(points) for points in spaces]).astype(np.float32),
+        purity=pure.astype(np.float32),
+        chance=measures.chance_of_same(groups),
+        similarity=similarity.astype(np.float32),
+        participation=measures.participation_ratio(states).astype(np.float32),
+        settled={
+            "epoch": int(recorded[settled]),
+            "low": int(recorded[interval[0]]),
+            "high": int(recorded[interval[1]]),
+            "similarity": params.final_similarity,
+            "resamples": params.resamples,
+            "sequences": activity.shape[3],
+        },
+        jumps=tuple(
+            {"epoch": int(recorded[place]), "after": int(recorded[place - 1]), "support": support}
+            for place, support in jumps
+        ),
+        flagged=tuple(int(epoch) for epoch in recorded[np.abs(pure[0] - pure[1]) > params.gap]),
+        params={
+            "estimator": "Kozachenko-Leonenko",
+            "entropy_neighbours": params.entropy_neighbours,
+            "dimensions": _DIMENSIONS,
+            "purity_neighbours": params.purity_neighbours,
+            "jump": params.jump,
+            "support": params.support,
+            "gap": params.gap,
+            "seed": params.seed,
+        },
+        guide=_GUIDE,
+    )
+
+
+def _states(activity: Doubles) -> Doubles:
+    """float64 (E, T * samples, H)."""
+    epochs, _, units, _ = activity.shape
+    return np.ascontiguousarray(activity.transpose(0, 1, 3, 2)).reshape(epochs, -1, units)
+
+
+def _turning_points(
+    activity: Doubles, similarity: Doubles, changes: Doubles, params: FormationParams
+) -> tuple[int, tuple[int, int], list[tuple[int, float]]]:
+    """Place where the geometry became final with its 95% interval, and the jumps with the share of resamples."""
+    settled, found = [], np.zeros(len(changes))
+    for drawn in _resampled(activity, params):
+        settled.append(measures.settled_place(measures.similarity_with_last(_states(drawn)), params.final_similarity))
+        again = unit_variance(standardise(drawn).reshape(-1, drawn.shape[3])).reshape(drawn.shape)
+        found[measures.jumps(measures.change(again), params.jump)] += 1
+    low, high = np.percentile(settled, [2.5, 97.5], method="nearest").astype(int)
+    support = found / params.resamples
+    kept = [int(place) for place in measures.jumps(changes, params.jump) if support[place] >= params.support]
+    place = measures.settled_place(similarity, params.final_similarity)
+    return place, (int(low), int(high)), [(jump, float(support[jump])) for jump in kept[:_MOST_JUMPS]]
+
+
+def _resampled(activity: Doubles, params: FormationParams) -> Iterator[Doubles]:
+    """The activity of sequences drawn with replacement."""
+    draw = np.random.default_rng(params.seed)
+    for _ in range(params.resamples):
+        yield activity[..., draw.integers(0, activity.shape[3], activity.shape[3])]

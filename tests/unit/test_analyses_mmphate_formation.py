@@ -1,0 +1,167 @@
+"""How the representation formed: every measure against a known value, and the planted training against its plan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnreport.analyses.mmphate import measures
+from rnnreport.analyses.mmphate.budget import estimate, refusal
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
+from rnnreport.analyses.mmphate.embed import EmbedParams, embed
+from rnnreport.analyses.mmphate.formation import FormationParams, formation
+from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel
+from rnnreport.results.schema import Dynamics, Formation, Unavailable
+from tests.courses import BOUNDARIES, planted
+from tests.fabricate import fabricate_run
+
+
+@pytest.fixture(scope="module")
+def embedded() -> tuple[Embedded, np.ndarray]:
+    """The planted training, embedded, and the communities of its units."""
+    training = planted(0)
+    epochs, steps, units, samples = training.activity.shape
+    kernel = multislice_kernel(training.activity.reshape(-1, units, samples), KernelParams())
+    found = embed(kernel, EmbedParams(landmarks=1000))
+    dynamics = Dynamics(
+        scope="rnn.0.fwd.h",
+        epochs=np.arange(epochs, dtype=np.int32),
+        steps=np.arange(steps, dtype=np.int32),
+        units=np.arange(units, dtype=np.int32),
+        plane=found.plane.astype(np.float32),
+        space=found.space.astype(np.float32),
+        entropy=found.entropy.astype(np.float32),
+        active=np.zeros(0, np.int32),
+        params={},
+        left_out=(),
+        guide="",
+    )
+    return Embedded(dynamics, training.activity, kernel.nodes), training.community.astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def formed(embedded: tuple[Embedded, np.ndarray]) -> Formation:
+    return formation(*embedded, FormationParams(resamples=20))
+
+
+def test_the_page_is_told_where_the_picture_is_purer_than_the_activity(formed: Formation) -> None:
+    """Statement 16: in the first phase the communities are almost absent, and the picture shows them all the same."""
+    picture, activity = formed.purity
+    first, second, third = slice(0, 8), slice(8, 16), slice(16, 24)
+    assert picture[first].mean() > 0.85 and activity[first].mean() < 0.4
+    assert picture[second].mean() > 0.9 and activity[second].mean() > 0.9
+    assert formed.chance == pytest.approx(5 / 23)
+    assert set(range(8)) <= set(formed.flagged) and not set(range(8, 16)) & set(formed.flagged)
+    assert (np.abs(picture - activity)[third] > 0.2).mean() == np.mean([e in formed.flagged for e in range(16, 24)])
+
+
+def test_jumps_are_at_the_planted_boundaries(formed: Formation) -> None:
+    assert sorted(jump["epoch"] for jump in formed.jumps) == list(BOUNDARIES)
+    assert all(jump["support"] >= 0.9 and jump["after"] == jump["epoch"] - 1 for jump in formed.jumps)
+
+
+def test_entropy_of_the_activity_falls_where_that_of_the_picture_hardly_moves(formed: Formation) -> None:
+    picture, activity = (np.nanmean(values.reshape(3, 8, -1), axis=(1, 2)) for values in formed.within_step)
+    assert np.ptp(activity) > 3 * np.ptp(picture)
+    assert activity[0] > activity[1] > activity[2]
+
+
+def test_entropies_follow_their_units(embedded: tuple[Embedded, np.ndarray], formed: Formation) -> None:
+    """Statement 18."""
+    whole, communities = embedded
+    order = np.random.default_rng(0).permutation(24)
+    dynamics = whole.dynamics
+    space = dynamics.space.reshape(24, 20, 24, 3)[:, :, order].reshape(-1, 3)
+    moved = Embedded(replace(dynamics, space=space), whole.activity[:, :, order], whole.nodes[:, order])
+    found = formation(moved, communities[order], FormationParams(resamples=2))
+    assert formed.within_step.shape == (2, 24, 20) and formed.within_unit.shape == (2, 24, 24)
+    np.testing.assert_allclose(found.within_step, formed.within_step, atol=1e-4)
+    np.testing.assert_allclose(found.within_unit, formed.within_unit[:, :, order], atol=1e-4)
+    np.testing.assert_allclose(found.purity, formed.purity, atol=1e-6)
+
+
+def test_entropy_of_known_distributions() -> None:
+    """Statement 17."""
+    points = np.random.default_rng(0).normal(size=(2000, 3))
+    exact = 1.5 * math.log(2 * math.pi * math.e)
+    found = measures.nearest_neighbour_entropy(points, 3)
+    assert found == pytest.approx(exact, abs=0.15)
+    assert measures.nearest_neighbour_entropy(7 * points, 3) == pytest.approx(found + 3 * math.log(7))
+    assert math.isnan(measures.nearest_neighbour_entropy(points[:3], 3))
+    assert math.isfinite(measures.nearest_neighbour_entropy(points[:4], 3))
+    assert math.isnan(measures.nearest_neighbour_entropy(np.repeat(points[:2], 5, axis=0), 3))
+
+
+def test_alignment_of_a_line_and_of_a_zigzag() -> None:
+    line = np.broadcast_to(np.arange(6.0)[:, None, None], (6, 4, 2))
+    zigzag = np.broadcast_to((np.arange(6) % 2.0)[:, None, None], (6, 4, 2))
+    still = np.zeros((6, 4, 2))
+    found = measures.alignment(np.stack([line, zigzag, still]))
+    np.testing.assert_allclose(found, [1, -1, np.nan])
+    assert np.isnan(measures.alignment(line[None, :2])).all()
+
+
+def test_change_is_the_mean_move() -> None:
+    places = np.zeros((3, 2, 4, 2))
+    places[1:, :, :2] += [3, 4]
+    np.testing.assert_allclose(measures.change(places), [np.nan, 2.5, 0])
+
+
+def test_similarity_and_participation_of_known_states() -> None:
+    draw = np.random.default_rng(0)
+    last = draw.normal(size=(400, 5))
+    turned = last @ np.linalg.qr(draw.normal(size=(5, 5)))[0] * 3 + 1
+    other = draw.normal(size=(400, 5))
+    flat = np.outer(last[:, 0], np.ones(5))
+    similarity = measures.similarity_with_last(np.stack([other, np.ones((400, 5)), turned, last]))
+    assert similarity[0] < 0.1 and np.isnan(similarity[1]) and similarity[2:] == pytest.approx([1, 1])
+    ratio = measures.participation_ratio(np.stack([flat, last]))
+    assert ratio[0] == pytest.approx(1) and 4.5 < ratio[1] <= 5
+
+
+def test_settling_and_jumps_of_known_curves() -> None:
+    assert measures.settled_place(np.array([0.2, 0.96, 0.9, 0.97, 1]), 0.95) == 3
+    assert measures.settled_place(np.ones(3), 0.95) == 0
+    assert measures.settled_place(np.array([np.nan, 0.5, 1]), 0.95) == 2
+    changes = np.array([np.nan, 1, 1, 9, 1, 5, 4, 1, 1, 1])
+    assert measures.jumps(changes, 3).tolist() == [3, 5]
+    assert measures.jumps(np.array([np.nan, 1, 1, 1]), 3).size == 0
+
+
+def test_purity_is_refused_where_every_picture_has_the_same() -> None:
+    points = np.random.default_rng(0).normal(size=(2, 3, 6, 3))
+    groups = np.array([0, 0, 0, 1, 1, 1], np.int32)
+    assert np.isnan(measures.purity(points, groups, 5)).all()
+    assert np.isfinite(measures.purity(points, groups, 4)).all()
+    assert math.isnan(measures.chance_of_same(np.full(4, -1, np.int32)))
+
+
+def test_the_most_active_class_of_a_node(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=2, units=4)
+    probe = folder.probe()
+    steps = np.repeat(probe.labels, probe.lengths)
+    for checkpoint in list(folder.checkpoints()):
+        states = checkpoint.states["lstm.0.fwd.h"]
+        for unit in range(4):  # a unit far away from its mean on the sequences of one class only
+            states[:, unit] = np.where(steps == unit, 5, 0) + 0.1 * np.sin(np.arange(len(steps)) + unit)
+        folder.write_checkpoint(checkpoint)
+    found = training_dynamics(folder, "lstm.0.fwd.h", probe, DynamicsParams(steps=3))
+    assert isinstance(found, Embedded)
+    assert found.dynamics.active.reshape(2, 3, 4).tolist() == [[[0, 1, 2, 3]] * 3] * 2
+
+
+def test_an_estimate_grows_with_the_size_and_too_much_is_refused(tmp_path: Path) -> None:
+    small, large = estimate(100, 30, 50, 2000), estimate(1000, 30, 50, 2000)
+    assert small.seconds < large.seconds and small.bytes < large.bytes
+    assert refusal((20, 10, 32), 100, 2000, 8e9) == ""
+    text = refusal((100, 100, 60), 100, 2000, 8e9)
+    fits = int(text.split("; ")[1].split()[0])
+    assert refusal((fits, 100, 60), 100, 2000, 8e9) == "" != refusal((fits + 1, 100, 60), 100, 2000, 8e9)
+    assert "fewer steps" in refusal((3, 10000, 300), 100, 2000, 8e9)
+    folder = fabricate_run(tmp_path / "run", epochs=3)
+    found = training_dynamics(folder, "lstm.0.fwd.h", folder.probe(), DynamicsParams(most_bytes=1e6))
+    assert isinstance(found, Unavailable) and "limit of 0.0 GB" in found.reason
