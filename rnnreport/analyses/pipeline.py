@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
-from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
+from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
@@ -37,8 +37,8 @@ class AnalysisParams:
     sequences: SequenceParams = field(default_factory=SequenceParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
-    compare: CompareParams = field(default_factory=CompareParams)
     formation: FormationParams = field(default_factory=FormationParams)
+    compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
     @classmethod

@@ -235,7 +235,7 @@ def assert_finite_or_unavailable(folder: RunFolder) -> None:
         "surprisal",
         "history",
     }
-    may_be_nan |= {"truths"}
+    may_be_nan |= {"truths", "within_step", "within_unit", "alignment", "change", "purity"}
     results = [folder.result(kind) for kind in PER_RUN]
     results += [folder.result(kind, scope=scope) for kind in (Units, UnitMap) for scope in range(2)]
     for result in results:
