@@ -32,14 +32,14 @@ class Scores(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(words, 32, padding_idx=0)
         self.dropout = nn.Dropout(0.3)
-        self.lstm = nn.LSTM(32, units, batch_first=True)
+        self.gru = nn.GRU(32, units, batch_first=True)
         self.head = nn.Linear(units, 2)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Quantities (B, 2) of padded tokens (B, T)."""
         inputs = self.dropout(self.embedding(tokens))
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        return self.head(self.lstm(packed)[1][0][-1])
+        return self.head(self.gru(packed)[1][-1])
 
 
 class Next(nn.Module):

