@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from rnnreport.analyses.comparison import CompareParams, compare
+from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
@@ -82,6 +83,7 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
     with Stage("metrics and sequences"):
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
+        folder.write_result(continuation_trees(folder, probe))
     _write_units(folder, manifest, probe, sample, last, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))

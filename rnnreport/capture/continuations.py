@@ -41,7 +41,7 @@ class _Nodes:
 
 
 def read_continuations(
-    model: nn.Module, probe: Probe, found: Inspection, params: ContinuationParams | None = None
+    model: nn.Module, probe: Probe, found: Inspection, epoch: int, params: ContinuationParams | None = None
 ) -> Continuations | None:
     """Grow a tree after the beginning of each of the first sequences, by the hash of their ids; model left as it was.
 
@@ -65,6 +65,7 @@ def read_continuations(
     with torch.inference_mode(False), untouched(model):
         trees = [_grow(model, probe, found, context, params) for context in contexts]
     return Continuations(
+        epoch=epoch,
         sequences=places,
         lengths=lengths,
         contexts=np.repeat(np.arange(len(trees), dtype=np.int32), [len(tree.tokens) for tree in trees]),

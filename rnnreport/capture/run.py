@@ -87,9 +87,9 @@ def capture_run(
         if path is not None:
             load_weights(model, path)
         recorder.record(epoch)
-    recorder.record_gates(epochs[-1][0])
-    probe = recorder.probe
-    if continuations := read_continuations(model, probe, recorder.inspection):
+    last, probe = epochs[-1][0], recorder.probe
+    recorder.record_gates(last)
+    if continuations := read_continuations(model, probe, recorder.inspection, last):
         folder.write_continuations(continuations)
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))

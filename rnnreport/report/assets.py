@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from rnnreport.report.environment import template_folder
 
-_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "print.css")
+_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "continuations.css", "print.css")
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
@@ -24,6 +24,7 @@ REPORT_SCRIPTS = (
     "sequences.js",
     "sentence.js",
     "steps.js",
+    "continuations.js",
     "series.js",
     "answers.js",
     "labels.js",

@@ -10,6 +10,7 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
     Comparison,
+    ContinuationTrees,
     Dynamics,
     Performance,
     Projection,
@@ -44,6 +45,7 @@ class Run:
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
     comparison: Comparison | Unavailable
+    continuations: ContinuationTrees | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -75,6 +77,9 @@ def gather(folder: RunFolder) -> Run:
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
+        continuations=folder.result(ContinuationTrees)
+        if (folder.path / "results" / "continuations.json").exists()
+        else Unavailable("continuations", "the run was analysed by an earlier version"),
     )
 
 

@@ -26,6 +26,7 @@ from rnnreport.report.gather import Run, available, gather, model_line, reason, 
 from rnnreport.report.packing import describe_comparison, describe_report
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
+from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Comparison, Performance, Sequences, Unavailable
 
@@ -54,7 +55,7 @@ def render_report(folder: RunFolder) -> str:
     run = gather(folder)
     payload = Payload()
     description = describe_report(run, payload)
-    curves = _history(run.performance)
+    curves, continuations = _history(run.performance), available(run.continuations)
     return _render(
         "report.html.j2",
         REPORT_SCRIPTS,
@@ -64,7 +65,8 @@ def render_report(folder: RunFolder) -> str:
         run=run,
         model_line=model_line(run.manifest),
         reasons={
-            name: reason(getattr(run, name)) for name in ("performance", "words", "sequences", "projection", "dynamics")
+            name: reason(getattr(run, name))
+            for name in ("performance", "words", "sequences", "projection", "dynamics", "continuations")
         },
         clusters=tables.cluster_rows(run),
         shows=TASKS[run.manifest.task],
@@ -72,6 +74,7 @@ def render_report(folder: RunFolder) -> str:
         confusion=tables.confusion_rows(run),
         labels=tables.label_rows(run),
         rows=tables.sequence_rows(run),
+        trees=draw_trees(continuations) if continuations else [],
         states=[state_title(units.scope) for units in run.units],
         curves={name: group for name, group in curves.items() if group},
         static=_static_pictures(run, curves),

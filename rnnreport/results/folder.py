@@ -152,9 +152,11 @@ class RunFolder:
         store.save(self.path / "gates", gates)
 
     def continuations(self) -> Continuations | None:
-        """How a language model goes on; None where that was not recorded."""
-        path = self.path / "continuations"
-        return store.load(path, Continuations) if path.with_name(path.name + ".json").exists() else None
+        """How a language model goes on; None where that was not recorded at the last epoch."""
+        if not (self.path / "continuations.json").exists():
+            return None
+        found = store.load(self.path / "continuations", Continuations)
+        return found if [found.epoch] == self.epochs()[-1:] else None
 
     def write_continuations(self, continuations: Continuations) -> None:
         """Store how a language model goes on."""

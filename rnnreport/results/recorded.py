@@ -169,6 +169,7 @@ class Continuations:
 
     Attributes
     ----------
+    epoch : int
     sequences : int32 (M,), places in the probe set
     lengths : int32 (M,), tokens of each context
     contexts : int32 (J,), which context a node belongs to, increasing
@@ -179,6 +180,7 @@ class Continuations:
     minimum : float, least probability of a whole path; the first level is always there
     """
 
+    epoch: int
     sequences: Ints
     lengths: Ints
     contexts: Ints

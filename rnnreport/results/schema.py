@@ -239,6 +239,35 @@ class Sequences:
 
 
 @dataclass(frozen=True)
+class ContinuationTrees:
+    """How a language model goes on: the trees of ``Continuations`` with their tokens, M trees of J nodes in all.
+
+    Attributes
+    ----------
+    sequence_ids : tuple of str, length M: the sequence whose beginning is the context
+    context_tokens : tuple of M tuples of str
+    contexts : int32 (J,), the tree of each node, increasing
+    parents : int32 (J,), place of the parent among the nodes of the same tree; -1: it follows the context itself
+    tokens : tuple of str, length J
+    probabilities : float32 (J,), of the token, given the context and the path to it
+    branching, depth, minimum : as in ``Continuations``
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "continuations"
+    sequence_ids: tuple[str, ...]
+    context_tokens: tuple[tuple[str, ...], ...]
+    contexts: Ints
+    parents: Ints
+    tokens: tuple[str, ...]
+    probabilities: Floats
+    branching: int
+    depth: int
+    minimum: float
+    guide: str
+
+
+@dataclass(frozen=True)
 class Projection:
     """Two-dimensional maps of the displayed states.
 

@@ -116,7 +116,7 @@ def test_the_first_level_is_whole_and_improbable_paths_end(tmp_path: Path) -> No
     nn.init.zeros_(model.head.bias)
     recorder = inspected(corpus, model, tmp_path)
     params = ContinuationParams(contexts=2, branching=3, minimum=0.5)
-    found = read_continuations(model, recorder.probe, recorder.inspection, params)
+    found = read_continuations(model, recorder.probe, recorder.inspection, 0, params)
     assert found is not None
     assert found.parents.tolist() == [-1] * 6 and found.contexts.tolist() == [0] * 3 + [1] * 3
     assert found.probabilities.tolist() == pytest.approx([1 / len(corpus.vocabulary)] * 6)
@@ -127,7 +127,7 @@ def test_more_children_than_tokens_are_all_tokens(tmp_path: Path) -> None:
     model = Model(len(corpus.vocabulary))
     recorder = inspected(corpus, model, tmp_path)
     params = ContinuationParams(contexts=1, branching=99, depth=1)
-    found = read_continuations(model, recorder.probe, recorder.inspection, params)
+    found = read_continuations(model, recorder.probe, recorder.inspection, 0, params)
     assert found is not None
     assert sorted(found.tokens.tolist()) == list(range(len(corpus.vocabulary)))
     assert found.probabilities.sum() == pytest.approx(1)
@@ -138,7 +138,7 @@ def test_large_vocabularies_are_run_in_parts(tmp_path: Path, monkeypatch: pytest
     corpus = corpus_of(tmp_path)
     model = Model(len(corpus.vocabulary))
     recorder = inspected(corpus, model, tmp_path)
-    whole = read_continuations(model, recorder.probe, recorder.inspection)
+    whole = read_continuations(model, recorder.probe, recorder.inspection, 0)
     sizes: list[int] = []
 
     def small(probe: Probe) -> int:
@@ -146,11 +146,21 @@ def test_large_vocabularies_are_run_in_parts(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("rnnreport.capture.continuations.step_budget", small)
     model.register_forward_pre_hook(lambda _module, given: sizes.append(given[0].numel()))
-    parts = read_continuations(model, recorder.probe, recorder.inspection)
+    parts = read_continuations(model, recorder.probe, recorder.inspection, 0)
     assert whole is not None and parts is not None
     assert max(sizes) <= 30
     np.testing.assert_array_equal(parts.tokens, whole.tokens)
     np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-6)
+
+
+def test_trees_of_an_earlier_epoch_do_not_count(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path)
+    model = Model(len(corpus.vocabulary))
+    capture_run(model, corpus, RunFolder(tmp_path / "run"), name="n", source="s", weights=None)
+    recorder = inspected(corpus, model, tmp_path)
+    assert recorder.folder.continuations() is not None
+    recorder.record(1)
+    assert recorder.folder.continuations() is None
 
 
 def test_other_tasks_have_no_continuations(tmp_path: Path) -> None:
