@@ -41,16 +41,17 @@ RR.views.push(function agreement() {
 
   RR.plot("agreement", (plot) => {
     const truth = RR.arrays["scored.truth"], output = RR.arrays["scored.output"];
+    const MANY = 600; // beyond this points are drawn smaller and paler, to show where they lie densely
     let drawn = [];
     const draw = () => {
       drawn = items.filter((p) => known(point(p)));
-      const here = drawn.map(point), rest = [];
+      const here = drawn.map(point), rest = [], many = drawn.length > MANY;
       // The others were scored at the last epoch only.
       if (!reading.all && reading.isLast(RR.selection.epoch)) for (let i = k(); i < truth.length; i += reading.classes) if (known([truth[i], output[i]])) rest.push([truth[i], output[i]]);
       const [low, high] = RR.extent([...here, ...rest].flat()), room = 0.05 * (high - low || 1);
       for (const range of [plot.figure.x_range, plot.figure.y_range]) range.setv({ start: low - room, end: high + room });
       plot.fill("agreement.rest", { x: rest.map(([x]) => x), y: rest.map(([, y]) => y) });
-      plot.fill("agreement.points", { x: here.map(([x]) => x), y: here.map(([, y]) => y), color: here.map(() => RR.css("second")) });
+      plot.fill("agreement.points", { x: here.map(([x]) => x), y: here.map(([, y]) => y), color: here.map(() => RR.css("second")), size: here.map(() => (many ? 4 : 7)), alpha: here.map(() => (many ? 0.4 : 0.75)) });
       RR.lineColour(plot, "agreement.pale", RR.css("muted"));
       const what = reading.perStep ? "steps" : "sequences";
       RR.note("agreement", `${reading.classNames[k()]} · ${drawn.length.toLocaleString("en")} displayed ${what} with a target and a prediction`);

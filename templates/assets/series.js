@@ -25,6 +25,9 @@ RR.views.push(function series() {
   });
 
   RR.plot("quantity", (plot) => {
+    const MOST_DOTS = 60;
+    const lone = (values, t) => Number.isFinite(values[t]) && !Number.isFinite(values[t - 1]) && !Number.isFinite(values[t + 1]);
+    const points = (places, values) => ({ x: places, y: places.map((t) => values[t]) });
     const at = (t) => reading.starts[current()] + t;
     const expected = (t) => reading.outputs(at(t), RR.selection.epoch)?.[RR.selection.output] ?? NaN;
     const target = (t) => reading.truth(at(t), RR.selection.output);
@@ -35,7 +38,9 @@ RR.views.push(function series() {
       plot.figure.y_range.setv({ start: low - room, end: high + room });
       plot.fill("quantity.error", { x: wrong, y: wrong.map((t) => targets[t]), top: wrong.map((t) => found[t]) });
       plot.fill("quantity.target", { x, y: targets });
+      plot.fill("quantity.lone", points(x.filter((t) => lone(targets, t)), targets));
       plot.fill("quantity", { x, y: found });
+      plot.fill("quantity.dot", points(x.filter((t) => (x.length <= MOST_DOTS || lone(found, t)) && Number.isFinite(found[t])), found));
       plot.fill("quantity.columns", { x, top: x.map(() => high + room), bottom: x.map(() => low - room) });
       for (const [name, colour] of [["line", "second"], ["dots", "second"], ["targets", "ink"], ["aims", "ink"], ["errors", "fail"]]) RR.lineColour(plot, `quantity.${name}`, RR.css(colour));
       RR.byId("quantity-name").textContent = reading.classNames[k];

@@ -7,19 +7,21 @@ RR.steps = {
   frame(plot, name) {
     const reading = RR.reading, q = RR.steps.current(), count = reading.lengths[q], axis = plot.find(`${name}.steps`);
     plot.figure.x_range.setv({ start: -0.5, end: count - 0.5 });
-    const every = Math.ceil(count / Math.max(4, Math.floor(plot.place.clientWidth / (reading.features ? 22 : 30))));
-    const steps = Array.from({ length: count }, (_, t) => t);
-    axis.ticker.setv({ ticks: steps.filter((t) => t % every === 0) });
+    const steps = Array.from({ length: count }, (_, t) => t), width = reading.features ? 12 + 7 * String(count).length : 30;
+    const least = count / Math.max(4, Math.floor(plot.place.clientWidth / width)), round = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((size) => size >= least) ?? least;
+    const named = reading.features ? (t) => (t + 1) % round === 0 || (t === 0 && round >= 5) : (t) => t % Math.ceil(least) === 0;
+    axis.ticker.setv({ ticks: steps.filter(named) });
     axis.setv({ major_label_overrides: new Map(steps.map((t) => [t, RR.steps.label(reading.starts[q] + t)])), major_label_orientation: reading.features || reading.characters ? 0 : 0.9 });
   },
-  // `places(index)`: the step of a mark; `also(index)`: what else a click on it chooses.
-  link(plot, source, places, also = () => {}) {
+  // `places(index)`: the step of a mark; `also(index)`: what else a click on it chooses; `says(index, p)`: lines of the
+  // tooltip about the mark itself.
+  link(plot, source, places, also = () => {}, says = () => []) {
     RR.touch(plot, source, {
       click: ([index]) => { RR.chooseStep(RR.steps.current(), places(index)); also(index); },
       over: ([index]) => {
         const p = index === undefined ? -1 : RR.reading.starts[RR.steps.current()] + places(index);
         RR.point(p);
-        RR.tip(p < 0 ? null : RR.stepTip(p));
+        RR.tip(p < 0 ? null : [...RR.stepTip(p), ...says(index, p)]);
       },
     });
   },
@@ -61,12 +63,16 @@ RR.views.push(function stepFigures() {
       }
       plot.fill("classes", data);
       plot.fill("classes.named", named);
-      if (!strip) plot.find("classes.names").major_label_overrides = new Map(reading.classNames.map((name, k) => [k, `${name.slice(0, 13)}${reading.there(q, k) ? " ✓" : ""}`]));
+      if (!strip) plot.find("classes.names").major_label_overrides = new Map(reading.classNames.map((name, k) => [k, `${name.length > 13 ? `${name.slice(0, 12)}…` : name}${reading.there(q, k) ? " ✓" : ""}`]));
       frame(plot, "classes");
       mark();
     };
     const mark = () => { const found = marks(); plot.fill("classes.here", { x: found.map(([t]) => t), color: found.map(([, colour]) => colour) }); };
-    link(plot, "classes", (index) => Math.floor(index / rows), (index) => { if (!strip) RR.set({ output: index % rows }); });
+    const says = (index, p) => {
+      const k = index % rows - strip, found = reading.outputs(p, RR.selection.epoch);
+      return k >= 0 && found ? [`this cell: ${reading.classNames[k]} ${RR.percent(found[k])}`] : [];
+    };
+    link(plot, "classes", (index) => Math.floor(index / rows), (index) => { if (!strip) RR.set({ output: index % rows }); }, says);
     follow(draw, mark);
   });
 

@@ -13,7 +13,7 @@ def agreement() -> figure:
     """One point per scored item of the chosen quantity; on the diagonal the prediction is right.
 
     Sources: ``agreement.rest`` (x, y), items of the probe set whose sequence is not displayed; ``agreement.points``
-    (x, y, color), displayed items; ``agreement.here`` (x, y, color).
+    (x, y, color, size, alpha), displayed items; ``agreement.here`` (x, y, color).
     """
     plot = base_figure(
         height=330,
@@ -31,8 +31,8 @@ def agreement() -> figure:
         name="agreement.pale",
     )  # fmt: skip
     points = plot.scatter(
-        "x", "y", source=empty_source("agreement.points", "x", "y", "color"), size=7, fill_color="color",
-        fill_alpha=0.75, line_color=None,
+        "x", "y", source=empty_source("agreement.points", "x", "y", "color", "size", "alpha"), size="size",
+        fill_color="color", fill_alpha="alpha", line_color=None,
     )  # fmt: skip
     plot.scatter(
         "x", "y", source=empty_source("agreement.here", "x", "y", "color"), size=14, fill_color=None,

@@ -8,7 +8,7 @@ from bokeh.models import FixedTicker, Range1d
 from bokeh.plotting import figure
 
 from rnnreport.report.figures.base import base_figure, empty_source, pointing
-from rnnreport.report.figures.steps import LEFT_BORDER
+from rnnreport.report.figures.steps import LEFT_BORDER, short_name
 
 _MOST_NAMED = 20  # beyond this the rows are too low for their names
 
@@ -27,7 +27,7 @@ def channel_lines(feature_names: Sequence[str]) -> figure:
     here = empty_source("channels.here", "x", "color")
     plot.rect("x", rows / 2 - 0.5, 1, rows + 0.1, source=here, fill_color=None, line_color="color", line_width=1.5)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(rows)) if rows <= _MOST_NAMED else [])
-    plot.yaxis.major_label_overrides = {place: name[:14] for place, name in enumerate(feature_names)}
+    plot.yaxis.major_label_overrides = {place: short_name(name) for place, name in enumerate(feature_names)}
     plot.grid.visible = False
     return plot
 
@@ -35,7 +35,8 @@ def channel_lines(feature_names: Sequence[str]) -> figure:
 def quantity_lines() -> figure:
     """The chosen quantity over the steps of a sequence: prediction and target, the error as a line between them.
 
-    Sources: ``quantity`` (x, y, color), ``quantity.target`` (x, y), ``quantity.error`` (x, y, top),
+    Sources: ``quantity`` (x, y) and ``quantity.dot`` (x, y), the prediction; ``quantity.target`` (x, y) and
+    ``quantity.lone`` (x, y), targets between steps without one, which no line shows; ``quantity.error`` (x, y, top),
     ``quantity.columns`` (x, top, bottom), ``quantity.here`` (x, y, color).
     """
     plot = _line_figure(220, "quantity")
@@ -46,10 +47,11 @@ def quantity_lines() -> figure:
     )  # fmt: skip
     targets = empty_source("quantity.target", "x", "y")
     plot.line("x", "y", source=targets, line_width=1.8, line_dash="dashed", name="quantity.targets")
-    plot.scatter("x", "y", source=targets, size=6, marker="square", fill_color=None, name="quantity.aims")
-    source = empty_source("quantity", "x", "y")
-    plot.line("x", "y", source=source, line_width=2, name="quantity.line")
-    plot.scatter("x", "y", source=source, size=5, line_color=None, name="quantity.dots")
+    lone = empty_source("quantity.lone", "x", "y")
+    plot.scatter("x", "y", source=lone, size=6, marker="square", fill_color=None, name="quantity.aims")
+    plot.line("x", "y", source=empty_source("quantity", "x", "y"), line_width=2, name="quantity.line")
+    dots = empty_source("quantity.dot", "x", "y")
+    plot.scatter("x", "y", source=dots, size=5, line_color=None, name="quantity.dots")
     here = empty_source("quantity.here", "x", "y", "color")
     plot.scatter("x", "y", source=here, size=13, fill_color=None, line_color="color", line_width=2)
     return plot

@@ -9,7 +9,13 @@ from bokeh.plotting import figure
 
 from rnnreport.report.figures.base import EDGE, base_figure, empty_source, pointing
 
+_MOST_LETTERS = 14
 LEFT_BORDER = 92  # all figures of one sequence share their steps: equal borders keep the columns under each other
+
+
+def short_name(name: str) -> str:
+    """A name that fits beside its row."""
+    return name if len(name) <= _MOST_LETTERS else name[: _MOST_LETTERS - 1] + "…"
 
 
 def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
@@ -41,7 +47,7 @@ def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
     )  # fmt: skip
     plot.yaxis.name = "classes.names"
     plot.yaxis.ticker = FixedTicker(ticks=list(range(rows + strip)))
-    labels = [*(["winner"] if exclusive else []), *(name[:14] for name in names)]
+    labels = [*(["winner"] if exclusive else []), *(short_name(name) for name in names)]
     plot.yaxis.major_label_overrides = dict(enumerate(labels))
     plot.xaxis.name = "classes.steps"
     plot.xaxis.ticker = FixedTicker(ticks=[])
