@@ -101,7 +101,8 @@ def _metrics(
         if probe.task == "multi-label":
             has, gives, _ = label_flags(probe.truths, checkpoint.model_output)
             both, either = 2.0 * (has & gives).sum(axis=1), has.sum(axis=1) + gives.sum(axis=1).astype(np.float64)
-            found["micro_f1"] = (ratio_interval(both, either, params), "share")
+            f1 = ratio_interval(both, either, params)
+            found = {"exact_match": found["exact_match"], "micro_f1": (f1, "share"), **found}
     return {
         name: {"value": value, "low": _bound(low), "high": _bound(high), "n": int(scores.sequence.size), "unit": unit}
         for name, ((value, low, high), unit) in found.items()

@@ -60,6 +60,7 @@ def scored_pairs(probe: Probe, last: Checkpoint) -> tuple[np.ndarray, np.ndarray
 def test_labels_agree_with_scikit_learn(tmp_path: Path) -> None:
     folder, probe, last = made(tmp_path, "multi-label")
     found = performance(probe, last, folder.metrics(), PARAMS)
+    assert list(found.metrics) == ["exact_match", "micro_f1", "cross_entropy", "majority_share"]
     has, output = probe.truths > 0, last.model_output.astype(np.float64)
     gives = output >= 0.5
     assert found.metrics["exact_match"]["value"] == pytest.approx((has == gives).all(axis=1).mean())
