@@ -212,7 +212,7 @@ class Recorder:
         if self.folder.epochs()[-1:] != [_epoch(epoch)]:
             raise InputError(f"epoch {epoch} is not the last one recorded", "record the epoch before its gates")
         refuse_hidden(self.model)
-        values = read_gates(self.model, self.probe, self.inspection.convention, self._batches(epoch))
+        values = read_gates(self.model, self.probe, self.inspection.convention, self._batch_size)
         if values:
             self.folder.write_gates(Gates(_epoch(epoch), values))
 
