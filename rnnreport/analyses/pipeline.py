@@ -10,9 +10,10 @@ from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
-from rnnreport.analyses.mmphate.formation import FormationParams, formation
+from rnnreport.analyses.mmphate.formation import FormationParams, Losses, formation
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import ProjectionParams, project
+from rnnreport.analyses.rules import loss_curve
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.summary import SummaryParams, summarise
@@ -23,7 +24,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Manifest, Probe
-from rnnreport.results.schema import Formation, Unavailable, UnitMap, Units
+from rnnreport.results.schema import Formation, Performance, Unavailable, UnitMap, Units
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,12 @@ def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Analysi
     if isinstance(units, Units):
         communities = units.unit_labels[units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)]
     with Stage("how the representation formed"):
-        folder.write_result(formation(found, communities, params.formation))
+        folder.write_result(formation(found, communities, _losses(folder), params.formation))
+
+
+def _losses(folder: RunFolder) -> Losses | None:
+    scored = folder.result(Performance)
+    return loss_curve(scored) if isinstance(scored, Performance) else None
 
 
 def _write_units(

@@ -341,7 +341,7 @@ class Formation:
     alignment : float32 (2, E), mean cosine between successive moves of the mean unit along the steps
     change : float32 (2, E), mean distance of the nodes from their places at the embedded epoch before
     purity : float32 (2, E), share of a unit's nearest units of the same step that are in its co-cluster
-    chance : float, the purity of random neighbours; NaN without co-clusters
+    chance : float, the purity of random neighbours; None without co-clusters
     similarity : float32 (E,), linear CKA of the states with those of the last epoch
     participation : float32 (E,), participation ratio of the states: how many directions carry their variance
     settled : dict: "epoch" from which on the similarity stays at least "similarity", "low" and "high" of its 95 %
@@ -349,6 +349,7 @@ class Formation:
     jumps : tuple of dict, largest first: "epoch" at which the activity changed by far more than usual since "after",
         and "support", the share of resamples that find it
     flagged : tuple of int, epochs where the two purities differ by more than ``params["gap"]``
+    finding : str, the turning points and the flagged epochs in plain words
     params : dict: estimator, entropy_neighbours, dimensions, purity_neighbours, jump, support, gap, seed
     guide : str
     """
@@ -363,12 +364,13 @@ class Formation:
     alignment: Floats
     change: Floats
     purity: Floats
-    chance: float
+    chance: float | None
     similarity: Floats
     participation: Floats
     settled: dict[str, Any]
     jumps: tuple[dict[str, Any], ...]
     flagged: tuple[int, ...]
+    finding: str
     params: dict[str, Any]
     guide: str
 

@@ -45,7 +45,8 @@ def embedded() -> tuple[Embedded, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def formed(embedded: tuple[Embedded, np.ndarray]) -> Formation:
-    return formation(*embedded, FormationParams(resamples=20))
+    losses = ("test_loss", np.arange(24, dtype=np.int32), np.linspace(3, 0.7, 24))
+    return formation(*embedded, losses, FormationParams(resamples=20))
 
 
 def test_the_page_is_told_where_the_picture_is_purer_than_the_activity(formed: Formation) -> None:
@@ -64,6 +65,27 @@ def test_jumps_are_at_the_planted_boundaries(formed: Formation) -> None:
     assert all(jump["support"] >= 0.9 and jump["after"] == jump["epoch"] - 1 for jump in formed.jumps)
 
 
+def test_the_finding_says_what_changed_and_warns(formed: Formation) -> None:
+    assert "still changing at the end" in formed.finding and formed.settled["epoch"] == 23
+    assert {f"abruptly at epochs {a} and {b}" in formed.finding for a, b in ((8, 16), (16, 8))} == {True, False}
+    assert f"In {len(formed.flagged)} of 24 epochs" in formed.finding
+    assert "identity carried by inter-step edges" in formed.finding
+
+
+def test_the_finding_says_when_the_geometry_was_final(embedded: tuple[Embedded, np.ndarray]) -> None:
+    """A training that stops changing at epoch 9, while its loss goes on falling."""
+    whole, communities = embedded
+    noise = np.random.default_rng(0).normal(0, 0.02, whole.activity.shape)
+    stopped = whole.activity[np.minimum(np.arange(24), 9)] + noise
+    losses = ("test_loss", np.arange(24, dtype=np.int32), np.linspace(3, 0.7, 24))
+    found = formation(replace(whole, activity=stopped), communities, losses, FormationParams(resamples=20))
+    settled = found.settled
+    assert settled["epoch"] == 9 - (found.similarity[8] >= 0.95) and settled["low"] <= 9 <= settled["high"] + 1
+    doubt = f"(95% interval {settled['low']} to {settled['high']}, 60 sequences resampled)"
+    assert f"final geometry at epoch {settled['epoch']} {doubt}" in found.finding
+    assert f"the test loss still went from {np.linspace(3, 0.7, 24)[settled['epoch']]:.3g} to 0.7." in found.finding
+
+
 def test_entropy_of_the_activity_falls_where_that_of_the_picture_hardly_moves(formed: Formation) -> None:
     picture, activity = (np.nanmean(values.reshape(3, 8, -1), axis=(1, 2)) for values in formed.within_step)
     assert np.ptp(activity) > 3 * np.ptp(picture)
@@ -77,7 +99,7 @@ def test_entropies_follow_their_units(embedded: tuple[Embedded, np.ndarray], for
     dynamics = whole.dynamics
     space = dynamics.space.reshape(24, 20, 24, 3)[:, :, order].reshape(-1, 3)
     moved = Embedded(replace(dynamics, space=space), whole.activity[:, :, order], whole.nodes[:, order])
-    found = formation(moved, communities[order], FormationParams(resamples=2))
+    found = formation(moved, communities[order], None, FormationParams(resamples=2))
     assert formed.within_step.shape == (2, 24, 20) and formed.within_unit.shape == (2, 24, 24)
     np.testing.assert_allclose(found.within_step, formed.within_step, atol=1e-4)
     np.testing.assert_allclose(found.within_unit, formed.within_unit[:, :, order], atol=1e-4)
@@ -137,7 +159,7 @@ def test_purity_is_refused_where_every_picture_has_the_same() -> None:
     groups = np.array([0, 0, 0, 1, 1, 1], np.int32)
     assert np.isnan(measures.purity(points, groups, 5)).all()
     assert np.isfinite(measures.purity(points, groups, 4)).all()
-    assert math.isnan(measures.chance_of_same(np.full(4, -1, np.int32)))
+    assert measures.chance_of_same(np.full(4, -1, np.int32)) is None
 
 
 def test_the_most_active_class_of_a_node(tmp_path: Path) -> None:

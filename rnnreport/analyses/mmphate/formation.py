@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from rnnreport.results.schema import Formation
 
 _DIMENSIONS = 3  # of both spaces, in which the entropies are estimated
 _MOST_JUMPS = 3
+Losses = tuple[str, Ints, Doubles]
 _GUIDE = (
     "Every curve is computed twice: from the places in the picture, and from the activity itself (standardised over "
     "the sequences; entropies from its first three principal components), both scaled to a total variance of 1. Where "
@@ -39,13 +41,16 @@ class FormationParams:
     seed: int = 0
 
 
-def formation(embedded: Embedded, communities: Ints | None, params: FormationParams) -> Formation:
+def formation(
+    embedded: Embedded, communities: Ints | None, losses: Losses | None, params: FormationParams
+) -> Formation:
     """The curves, with what resampling the sequences says about them.
 
     Parameters
     ----------
     embedded : Embedded
     communities : int32 (H of the state,), co-cluster of every unit, -1 for none; None where there are none
+    losses : name, epochs (E',) and values (E',) of the loss to tell of; None where there is none
     params : FormationParams
     """
     dynamics, activity = embedded.dynamics, embedded.activity
@@ -63,6 +68,19 @@ def formation(embedded: Embedded, communities: Ints | None, params: FormationPar
     similarity = measures.similarity_with_last(states)
     settled, interval, jumps = _turning_points(activity, similarity, measures.change(spaces[1]), params)
     recorded = dynamics.epochs
+    final = {
+        "epoch": int(recorded[settled]),
+        "low": int(recorded[interval[0]]),
+        "high": int(recorded[interval[1]]),
+        "similarity": params.final_similarity,
+        "resamples": params.resamples,
+        "sequences": activity.shape[3],
+    }
+    jumped = tuple(
+        {"epoch": int(recorded[place]), "after": int(recorded[place - 1]), "support": support}
+        for place, support in jumps
+    )
+    flagged = tuple(int(epoch) for epoch in recorded[np.abs(pure[0] - pure[1]) > params.gap])
     return Formation(
         scope=dynamics.scope,
         epochs=recorded,
@@ -76,19 +94,10 @@ def formation(embedded: Embedded, communities: Ints | None, params: FormationPar
         chance=measures.chance_of_same(groups),
         similarity=similarity.astype(np.float32),
         participation=measures.participation_ratio(states).astype(np.float32),
-        settled={
-            "epoch": int(recorded[settled]),
-            "low": int(recorded[interval[0]]),
-            "high": int(recorded[interval[1]]),
-            "similarity": params.final_similarity,
-            "resamples": params.resamples,
-            "sequences": activity.shape[3],
-        },
-        jumps=tuple(
-            {"epoch": int(recorded[place]), "after": int(recorded[place - 1]), "support": support}
-            for place, support in jumps
-        ),
-        flagged=tuple(int(epoch) for epoch in recorded[np.abs(pure[0] - pure[1]) > params.gap]),
+        settled=final,
+        jumps=jumped,
+        flagged=flagged,
+        finding=" ".join(_said(recorded, final, jumped, flagged, losses, params)),
         params={
             "estimator": "Kozachenko-Leonenko",
             "entropy_neighbours": params.entropy_neighbours,
@@ -101,6 +110,43 @@ def formation(embedded: Embedded, communities: Ints | None, params: FormationPar
         },
         guide=_GUIDE,
     )
+
+
+def _said(
+    epochs: Ints,
+    final: dict[str, Any],
+    jumped: tuple[dict[str, Any], ...],
+    flagged: tuple[int, ...],
+    losses: Losses | None,
+    params: FormationParams,
+) -> Iterator[str]:
+    if final["epoch"] == epochs[-1]:
+        yield (
+            "The representation was still changing at the end: before the last epoch its similarity with that epoch "
+            f"(linear CKA) falls below {final['similarity']:g}."
+        )
+    else:
+        doubt = f"95% interval {final['low']} to {final['high']}, {final['sequences']} sequences resampled"
+        yield (
+            f"The representation reached its final geometry at epoch {final['epoch']} ({doubt}): from there on its "
+            f"similarity with the last epoch (linear CKA) stays at {final['similarity']:g} or more."
+        )
+        yield from _later_loss(final["epoch"], losses)
+    if jumped:
+        named = " and ".join(str(jump["epoch"]) for jump in jumped)
+        yield f"It changed most abruptly at epoch{'s' if len(jumped) > 1 else ''} {named}."
+    if flagged:
+        yield (
+            f"In {len(flagged)} of {epochs.size} epochs the picture and the activity disagree by more than "
+            f"{params.gap:g} about which units belong together: identity carried by inter-step edges."
+        )
+
+
+def _later_loss(settled: int, losses: Losses | None) -> Iterator[str]:
+    if losses is not None and settled in losses[1] and losses[1][-1] > settled:
+        name, epochs, values = losses
+        at = float(values[epochs == settled][0])
+        yield f"Afterwards the {name.replace('_', ' ')} still went from {at:.3g} to {float(values[-1]):.3g}."
 
 
 def _states(activity: Doubles) -> Doubles:

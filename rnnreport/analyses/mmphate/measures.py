@@ -91,11 +91,11 @@ def _same(points: Doubles, groups: Ints, neighbours: int) -> float:
     return float((groups[nearest] == groups[:, None]).mean())
 
 
-def chance_of_same(communities: Ints) -> float:
-    """The purity of random neighbours."""
+def chance_of_same(communities: Ints) -> float | None:
+    """The purity of random neighbours; None with fewer than two units that belong somewhere."""
     groups = communities[communities >= 0]
     if groups.size < 2:
-        return math.nan
+        return None
     return float(((groups[:, None] == groups).sum(axis=1) - 1).mean() / (groups.size - 1))
 
 
