@@ -1,7 +1,8 @@
 """Time and memory of streaming the responses over a corpus, against the forward pass over the same tokens.
 
-``python -m tests.benchmarks.streaming [TOKENS]`` (a minute), one thread. An untrained LSTM of 2 layers of 650 units, of
-which h, c and the four gates are streamed, 300 words. With 1,000,000 tokens the forward pass alone is left out.
+``python -m tests.benchmarks.streaming [TOKENS [whole]]`` (a minute), one thread. An untrained LSTM of 2 layers of 650
+units, of which h, c and the four gates are streamed, 300 words. From 1,000,000 tokens up the forward pass alone is left
+out. With "whole" the whole stage of capture is run once, with a probe set of 50,000 steps and its gates.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import resource
 import statistics
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,8 +20,11 @@ from torch import Tensor, nn
 from rnnreport.capture.batches import equal_length_batches, make_batch
 from rnnreport.capture.inspection import a_parameter, inspect_model
 from rnnreport.capture.isolation import untouched
+from rnnreport.capture.run import capture_run
 from rnnreport.capture.streaming import stream_responses
+from rnnreport.load.corpus import Corpus
 from rnnreport.progress import silence
+from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Probe
 from tests.benchmarks.timing import seconds
 
@@ -51,12 +57,28 @@ def corpus_of(count: int) -> Probe:
     )
 
 
-def main(tokens: int) -> None:
-    """Print one line per repeat, the two passes taking turns, and the median ratio; of a large corpus the peak only."""
-    silence(True)
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model, corpus = Reader().eval(), corpus_of(tokens // STEPS)
+def capture(model: Reader, probe: Probe) -> None:
+    """The whole stage, from a corpus of these sequences to a run folder that is thrown away."""
+    corpus = Corpus(
+        name="drawn",
+        task=probe.task,
+        sequence_ids=probe.sequence_ids,
+        inputs=tuple(np.split(probe.tokens, len(probe.lengths))),
+        labels=probe.labels,
+        step_targets=(),
+        vocabulary=probe.vocabulary,
+        class_names=probe.class_names,
+        feature_names=(),
+        skipped={},
+        unknown_tokens=0,
+        sha256="",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        capture_run(model, corpus, RunFolder(Path(folder) / "run"), name="n", source="benchmark", weights=None)
+
+
+def compare(model: Reader, corpus: Probe, large: bool) -> None:
+    """One line per repeat, the two passes taking turns, and the median ratio."""
     with untouched(model):
         found = inspect_model(model, corpus_of(20), None, None, BATCH)
 
@@ -68,18 +90,30 @@ def main(tokens: int) -> None:
     def stream() -> None:
         stream_responses(model, corpus, found, BATCH)
 
-    if tokens >= LARGE:
+    if large:
         sys.stdout.write(f"stream {seconds(stream):.1f} s\n")
+        return
+    ratios = []
+    for _ in range(REPEATS):
+        plain, streamed = seconds(forward), seconds(stream)
+        ratios.append(streamed / plain)
+        sys.stdout.write(f"forward {plain:.1f} s, stream {streamed:.1f} s, ratio {ratios[-1]:.2f}\n")
+    sys.stdout.write(f"median ratio {statistics.median(ratios):.2f}\n")
+
+
+def main(tokens: int, whole: bool) -> None:
+    """Run one of the measurements and print it with the peak of the memory."""
+    silence(True)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model, corpus = Reader().eval(), corpus_of(tokens // STEPS)
+    if whole:
+        capture(model, corpus)
     else:
-        ratios = []
-        for _ in range(REPEATS):
-            plain, streamed = seconds(forward), seconds(stream)
-            ratios.append(streamed / plain)
-            sys.stdout.write(f"forward {plain:.1f} s, stream {streamed:.1f} s, ratio {ratios[-1]:.2f}\n")
-        sys.stdout.write(f"median ratio {statistics.median(ratios):.2f}\n")
+        compare(model, corpus, tokens >= LARGE)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(f"{tokens:,} tokens: peak {peak:,.0f} MB resident\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 32_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 32_000, sys.argv[2:] == ["whole"])
