@@ -106,6 +106,17 @@ RR.views.push(function sentence() {
     node.textContent = content;
     return node;
   }
+  // The token, and whether it is too rare to be among the analysed words; of a series the values and the step.
+  function header({ p, t }, x, step) {
+    if (reading.features) {
+      const shape = RR.shape(RR.row(reading.array("values"), p), ...reading.extent, { width: 34, height: 16 });
+      shape.setAttribute("x", x - 17);
+      shape.setAttribute("y", 4);
+      return [shape, text(String(t + 1), x, 34, "middle", "axis")];
+    }
+    const token = reading.token(p), rare = RR.arrays["words.steps"][p] < 0;
+    return [text(short(RR.visible(token), step), x, 16, "middle", token === "<unk>" ? "unknown" : ""), text(rare ? "rare" : "", x, 30, "middle", "axis")];
+  }
   const short = (content, width) => { const most = Math.max(2, Math.floor(width / 6.6)); return content.length > most ? `${content.slice(0, most - 1)}…` : content; };
 
   function strip(q, columns, groups, most, ink) {
@@ -115,12 +126,11 @@ RR.views.push(function sentence() {
     const marked = columns.findIndex(({ t }) => RR.selection.sequence === q && RR.selection.step === t);
     const total = LEAD + step * columns.length, height = HEAD + TALL + 24 + (marked < 0 ? 0 : 100);
     const root = RR.svg("svg", { width: Math.max(total, marked < 0 ? 0 : LEAD + 58 * groups.length), height, role: "group", "aria-label": `sequence ${reading.ids[q]}` });
-    for (const end of [most, -most]) root.append(text(RR.number(end), LEAD - 4, level(end) + (end > 0 ? 8 : 0), "end", "axis"));
+    for (const end of [most, -most]) root.append(text(end.toFixed(1).replace("-", "−"), LEAD - 4, level(end) + (end > 0 ? 8 : 0), "end", "axis"));
     columns.forEach((column, i) => {
       const x = LEAD + i * step + gap / 2;
       if (i) root.append(rulers(column, groups, x - gap, gap, ink));
-      const word = RR.arrays["words.steps"][column.p], name = reading.features ? `${column.t + 1}` : RR.visible(reading.token(column.p));
-      root.append(text(short(name, step), x + wide / 2, 16, "middle", `glyph-word${reading.token(column.p) === "<unk>" ? " unknown" : ""}`), text(short(word >= 0 ? "" : "rare", step), x + wide / 2, 30, "middle", "axis"));
+      root.append(...header(column, x + wide / 2, step));
       root.append(glyph(column, groups, x, wide, level, ink), text(short(expects(column.p), step), x + wide / 2, HEAD + TALL + 16, "middle", "axis"));
       if (i === marked) root.append(links(column, groups, x, wide, ink, total));
     });
