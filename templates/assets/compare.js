@@ -31,7 +31,7 @@ RR.views.push(function readings() {
         RR.hint(node, () => [runs[r], `step ${p - reader.starts[q] + 1}`, ...shows.says(reader, p)]);
         line.append(node);
       }
-      const verdict = reader.without(q) || shows.verdict(reader, q);
+      const verdict = [shows.verdict(reader, q), reader.without(q)].filter(Boolean).join(" · ");
       return RR.el("div", { class: "read" }, who(r, verdict), line);
     }));
     shows.legend("reading-legend", first);

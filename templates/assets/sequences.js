@@ -102,7 +102,7 @@ RR.views.push(function runningText() {
     return RR.textTint(reading, p, RR.selection.epoch);
   }
   function draw() {
-    const q = RR.selection.sequence ?? 0, { starts } = reading, epoch = RR.selection.epoch;
+    const q = RR.selection.sequence ?? reading.first, { starts } = reading, epoch = RR.selection.epoch;
     const items = [];
     for (let p = starts[q]; p < starts[q + 1]; p++) items.push(RR.tokenNode(reading, p, tint(p), choose));
     node.className = `running${reading.characters ? " chars" : ""}`;
@@ -110,7 +110,7 @@ RR.views.push(function runningText() {
     RR.title("text", `How ${reading.ids[q]} is read, step by step`);
     const facts = shows.facts(reading, q, epoch);
     facts.push(`${reading.lengths[q]} steps`);
-    if (RR.selection.sequence === null) facts.push("shown: the first sequence; choose another in the table");
+    if (RR.selection.sequence === null) facts.push("shown until you choose one in the table");
     RR.note("text", facts.join(" · "));
     const unit = RR.selection.lens === "unit" ? RR.selection.units.at(-1) : undefined;
     const without = reading.without(q);
@@ -121,7 +121,7 @@ RR.views.push(function runningText() {
   }
   function mark() {
     const { sequence, step, words } = RR.selection, steps = RR.arrays["words.steps"];
-    const here = step === null ? -1 : reading.starts[sequence ?? 0] + step;
+    const here = step === null ? -1 : reading.starts[sequence ?? reading.first] + step;
     for (const token of node.children) {
       const p = Number(token.dataset.p);
       token.classList.toggle("here", p === here);

@@ -1,7 +1,7 @@
 "use strict";
 // The figures of the selected sequence over its steps; clicking a column selects its step.
 RR.steps = {
-  current: () => RR.selection.sequence ?? 0,
+  current: () => RR.selection.sequence ?? RR.reading.first,
   label: (p) => (RR.reading.features ? String(p - RR.reading.starts[RR.reading.owner(p)] + 1) : RR.visible(RR.reading.token(p)).slice(0, 12)),
   // Steps along the x-axis, with as many names as there is room for.
   frame(plot, name) {

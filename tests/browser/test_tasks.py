@@ -294,6 +294,8 @@ def test_sequences_without_expected_predictions_say_so_and_are_neutral(open_page
     line = f"not among the {SAMPLED} displayed sequences whose prefixes were re-run"
     tints = "nodes => nodes.map((node) => node.style.getPropertyValue('--tint'))"
     grey = page.evaluate("RR.css('rule')")
+    first = found.sequence_ids[int(np.flatnonzero(known)[0])]  # one that has them is shown until another is chosen
+    assert first in page.locator("#title-text").inner_text() and line not in page.locator("#text-colour").inner_text()
     for q in (int(np.flatnonzero(~known)[0]), int(np.flatnonzero(known)[0])):
         page.locator(f"#table tr[data-q='{q}']").click()
         settle(page)
@@ -338,6 +340,12 @@ def test_runs_are_read_side_by_side(open_page, rendered, tmp_path, case):
         np.testing.assert_allclose(column(page, "reading.target", "y"), aims, rtol=1e-6)
     expect(page.locator("#readings .who").first).to_contain_text("predicted" if "step" not in case else "RMSE")
     assert page.locator("#confusion, #flips").count() == 0
+    unknown = np.flatnonzero(~np.isfinite(runs[0].step_output[-1]).all(axis=1)[starts_of(runs[0])[:-1]])
+    assert (unknown.size > 0) == ("sampled" in case)
+    for q in unknown[:1].tolist():
+        page.select_option("#pick", str(q))
+        expect(page.locator("#readings .who").first).to_contain_text("prefixes were re-run")
+        expect(page.locator("#readings .who").first).to_contain_text("predicted")
     text = page.locator("main").text_content()
     assert not any(word in text for word in ("NaN", "undefined", "micro_f1", "mean_rmse"))
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
