@@ -108,7 +108,7 @@ def analyse_units(
         activation=states[sample.steps],
         params=asdict(params.cocluster)
         | {
-            "shift": "by the lowest value where that is negative (raw, scaled)",
+            "shift": "by their lowest value where that is negative",
             "default": "the most stable mode and k of at least 3, to two decimals; the larger k where equal",
             "resamples": 0 if streamed else params.bootstrap.resamples,
             "steps": len(states) if streamed is None else streamed.steps,
