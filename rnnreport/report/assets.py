@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from rnnreport.report.environment import template_folder
 
-_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "continuations.css", "print.css")
+_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "continuations.css", "formation.css", "print.css")
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
@@ -30,6 +30,7 @@ REPORT_SCRIPTS = (
     "labels.js",
     "map.js",
     "training.js",
+    "formation.js",
     "rotate3d.js",
     "dynamics.js",
     "boot.js",

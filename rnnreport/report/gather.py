@@ -12,6 +12,7 @@ from rnnreport.results.schema import (
     Comparison,
     ContinuationTrees,
     Dynamics,
+    Formation,
     Performance,
     Projection,
     Sequences,
@@ -44,6 +45,7 @@ class Run:
     sequences: Sequences | Unavailable
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
+    formation: Formation | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
 
@@ -76,6 +78,7 @@ def gather(folder: RunFolder) -> Run:
         sequences=folder.result(Sequences),
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),
+        formation=folder.result(Formation),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=folder.result(ContinuationTrees)
         if (folder.path / "results" / "continuations.json").exists()

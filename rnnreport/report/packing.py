@@ -13,7 +13,7 @@ from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.results.recorded import NUMERIC
-from rnnreport.results.schema import Comparison, Dynamics, Projection, Sequences
+from rnnreport.results.schema import Comparison, Dynamics, Formation, Projection, Sequences
 
 
 def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     """
     words, sequences = available(run.words), available(run.sequences)
     projection, dynamics = available(run.projection), available(run.dynamics)
+    formed = available(run.formation)
     comparison, scored = available(run.comparison), available(run.performance)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
@@ -48,6 +49,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "sequences": sequences and _pack_sequences("sequences", sequences, payload),
         "map": projection and _pack_projection(projection, payload),
         "dynamics": dynamics and _pack_dynamics(dynamics, payload),
+        "formation": formed and _pack_formation(formed, payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }
 
@@ -100,7 +102,17 @@ def _pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]
 def _pack_dynamics(dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
     payload.add_reals("dynamics.plane", to_square(dynamics.plane))
     payload.add_reals("dynamics.space", to_square(dynamics.space))
+    payload.add_integers("dynamics.active", dynamics.active)
     return {"epochs": dynamics.epochs.tolist(), "steps": dynamics.steps.tolist(), "units": dynamics.units.tolist()}
+
+
+def _pack_formation(formed: Formation, payload: Payload) -> dict[str, Any]:
+    for name in ("within_step", "within_unit"):
+        for place, space in enumerate(("picture", "activity")):
+            payload.add_reals(f"formation.{name}.{space}", getattr(formed, name)[place], bits=8)
+    for name in ("change", "alignment", "purity", "similarity", "participation"):
+        payload.add_exact(f"formation.{name}", getattr(formed, name))
+    return {"epochs": formed.epochs.tolist(), "steps": formed.steps.tolist(), "units": formed.units.tolist()}
 
 
 def _pack_flips(comparison: Comparison, sequences: Sequences) -> dict[str, Any]:

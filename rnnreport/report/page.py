@@ -18,6 +18,7 @@ from rnnreport.report.environment import environment
 from rnnreport.report.fallback import agreement_svg, curves_svg, scatter_svg
 from rnnreport.report.figures.agreement import agreement
 from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
+from rnnreport.report.figures.formation import formation_panels
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars
@@ -77,6 +78,8 @@ def render_report(folder: RunFolder) -> str:
         trees=draw_trees(continuations) if continuations else [],
         states=[state_title(units.scope) for units in run.units],
         curves={name: group for name, group in curves.items() if group},
+        formed=(formed := available(run.formation)),
+        panels=formation_panels(formed, curves["loss"]) if formed else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),
         flips=tables.flip_rows(run.comparison),

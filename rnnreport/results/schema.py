@@ -348,7 +348,8 @@ class Formation:
         interval over "resamples" of the "sequences"
     jumps : tuple of dict, largest first: "epoch" at which the activity changed by far more than usual since "after",
         and "support", the share of resamples that find it
-    flagged : tuple of int, epochs where the two purities differ by more than ``params["gap"]``
+    flagged : dict of "purity" and "alignment" to the epochs where their two values differ by more than
+        ``params["gap"]``
     finding : str, the turning points and the flagged epochs in plain words
     params : dict: estimator, entropy_neighbours, dimensions, purity_neighbours, jump, support, gap, seed
     guide : str
@@ -369,7 +370,7 @@ class Formation:
     participation: Floats
     settled: dict[str, Any]
     jumps: tuple[dict[str, Any], ...]
-    flagged: tuple[int, ...]
+    flagged: dict[str, tuple[int, ...]]
     finding: str
     params: dict[str, Any]
     guide: str

@@ -3,13 +3,16 @@
 RR.views.push(function dynamics() {
   const { dynamics: found } = RR.description;
   if (!found) return;
-  const E = found.epochs.length, T = found.steps.length, U = found.units.length, N = E * T * U;
-  const view = RR.byId("dynamics-view"), colouring = RR.byId("dynamics-colour"), only = RR.byId("dynamics-only"), node = RR.byId("turn");
+  const E = found.epochs.length, T = found.steps.length, U = found.units.length, N = E * T * U, FRAME = 450; // milliseconds
+  const [view, colouring, only, paths, play] = ["view", "colour", "only", "paths", "play"].map((name) => RR.byId(`dynamics-${name}`));
   const epochOf = (i) => Math.floor(i / (T * U)), stepOf = (i) => Math.floor(i / U) % T, unitOf = (i) => i % U;
-  // The embedded epoch nearest to the selected one.
-  const epochPlace = () => {
-    const wanted = RR.epochs()[RR.selection.epoch] ?? found.epochs.at(-1);
-    return found.epochs.reduce((best, epoch, place) => (Math.abs(epoch - wanted) < Math.abs(found.epochs[best] - wanted) ? place : best), 0);
+  const nearest = (values, wanted) => values.reduce((best, value, at) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? at : best), 0);
+  const epochPlace = () => nearest(found.epochs, RR.epochs()[RR.selection.epoch] ?? found.epochs.at(-1));
+  const stepPlace = () => nearest(found.steps, RR.selection.step ?? found.steps.at(-1));
+  // Co-clusters of the units of the first recorded state, which is the one embedded; null where there are none.
+  const communities = () => {
+    const [units] = RR.description.units;
+    return units ? RR.row(RR.arrays[`${units.prefix}.unitLabels`], RR.selection.state === 0 ? RR.kPlace() : RR.defaultPlace(units)) : null;
   };
   // Units that the selection stands for: picked ones, those of the cluster, or the five a word moves most.
   const chosenUnits = () => {
@@ -19,11 +22,26 @@ RR.views.push(function dynamics() {
     if (lens === "word" && words.length) { const response = RR.row(RR.response(), words.at(-1)); return new Set([...found.units].sort((a, b) => Math.abs(response[b]) - Math.abs(response[a])).slice(0, 5)); }
     return null;
   };
+  const ramp = (values, name) => [{ ramp: RR.orderRamp(), low: `${name} ${values[0]}`, high: String(values.at(-1)) }];
+  const keys = (numbers, name) => [...new Set(numbers)].sort((a, b) => a - b).slice(0, 12).map((number) => ({ colour: number < 0 ? RR.css("muted") : RR.classColour(number), label: name(number) }));
+  // For every colouring: a function of the point, and the legend.
+  const modes = {
+    epoch: () => [(i) => RR.orderColour(epochOf(i) / Math.max(1, E - 1)), ramp(found.epochs, "epoch")],
+    step: () => [(i) => RR.orderColour(stepOf(i) / Math.max(1, T - 1)), ramp(found.steps.map((step) => step + 1), "step")],
+    unit: () => [(i) => RR.classColour(unitOf(i) % 30), [{ colour: RR.css("muted"), label: `one colour per unit (${U}); point at a dot for its number` }]],
+    community: () => {
+      const labels = communities();
+      if (!labels) return [() => RR.css("muted"), [{ colour: RR.css("muted"), label: "no co-clusters in this run" }]];
+      const own = found.units.map((unit) => labels[unit]);
+      return [(i) => (own[unitOf(i)] < 0 ? RR.css("muted") : RR.classColour(own[unitOf(i)])), keys(own, (label) => (label < 0 ? "unassigned" : `cluster ${label + 1}`))];
+    },
+    active: () => { const active = RR.arrays["dynamics.active"], names = RR.description.sequences?.classNames ?? []; return [(i) => RR.classColour(active[i]), keys(active, (label) => names[label] ?? `class ${label + 1}`)]; },
+  };
 
   RR.plot("dynamics", (plot) => {
-    let colour = [], alpha = new Float32Array(N);
+    let colour = [], alpha = new Float32Array(N), timer = null;
     const flat = () => view.value === "plane";
-    const project = RR.turntable(node, () => place());
+    const project = RR.turntable(RR.byId("turn"), () => place());
     function place() {
       const data = { x: new Float32Array(N), y: new Float32Array(N), color: colour, alpha, size: new Float32Array(N) };
       const plane = RR.arrays["dynamics.plane"], space = RR.arrays["dynamics.space"];
@@ -33,29 +51,23 @@ RR.views.push(function dynamics() {
         data.size[i] = 5 - depth / 800;
       }
       plot.fill("dynamics.points", data);
-      paths(data);
+      lines(data);
     }
-    // One line per chosen unit through the epochs, at the selected (else last) embedded step.
-    function paths(data) {
-      const chosen = chosenUnits(), lines = { x: [], y: [], color: [] };
-      const step = Math.max(0, found.steps.reduce((best, t, at) => (Math.abs(t - (RR.selection.step ?? 1e9)) < Math.abs(found.steps[best] - (RR.selection.step ?? 1e9)) ? at : best), 0));
+    // One line per chosen unit: through the epochs at the selected (else last) step, or through the steps of one epoch.
+    function lines(data) {
+      const chosen = paths.checked ? chosenUnits() : null, drawn = { x: [], y: [], color: [] };
+      const e = epochPlace(), t = stepPlace();
       found.units.forEach((unit, u) => {
         if (!chosen?.has(unit)) return;
-        const nodes = Array.from({ length: E }, (_, e) => (e * T + step) * U + u);
-        lines.x.push(nodes.map((i) => data.x[i])); lines.y.push(nodes.map((i) => data.y[i])); lines.color.push(RR.css("ink"));
+        const nodes = only.checked ? Array.from({ length: T }, (_, step) => (e * T + step) * U + u) : Array.from({ length: E }, (_, epoch) => (epoch * T + t) * U + u);
+        drawn.x.push(nodes.map((i) => data.x[i])); drawn.y.push(nodes.map((i) => data.y[i])); drawn.color.push(RR.css("ink"));
       });
-      plot.fill("dynamics.path", lines);
+      plot.fill("dynamics.path", drawn);
     }
     function draw() {
-      const labels = RR.description.units.length ? RR.row(RR.description.units[0] && RR.arrays[`${RR.description.units[0].prefix}.unitLabels`], RR.selection.state === 0 ? RR.kPlace() : RR.defaultPlace(RR.description.units[0])) : null;
-      const modes = {
-        epoch: (i) => RR.orderColour(epochOf(i) / Math.max(1, E - 1)),
-        step: (i) => RR.orderColour(stepOf(i) / Math.max(1, T - 1)),
-        unit: (i) => (labels ? RR.classColour(Math.max(0, labels[found.units[unitOf(i)]])) : RR.css("muted")),
-      };
-      const chosen = chosenUnits(), e = epochPlace(), { step } = RR.selection;
-      const nearStep = step === null ? null : found.steps.reduce((best, t, at) => (Math.abs(t - step) < Math.abs(found.steps[best] - step) ? at : best), 0);
-      colour = Array.from({ length: N }, (_, i) => modes[colouring.value](i));
+      const [shade, legend] = modes[colouring.value](), chosen = chosenUnits(), e = epochPlace();
+      const nearStep = RR.selection.step === null ? null : stepPlace();
+      colour = Array.from({ length: N }, (_, i) => shade(i));
       alpha = Float32Array.from({ length: N }, (_, i) => {
         if (only.checked && epochOf(i) !== e) return 0.03;
         const faded = e < E - 1 && epochOf(i) !== e ? 0.3 : 1; // an earlier epoch was chosen: it stands out
@@ -63,23 +75,48 @@ RR.views.push(function dynamics() {
         if (nearStep !== null && stepOf(i) !== nearStep) strength *= 0.3;
         return strength * faded;
       });
-      const last = found.epochs.at(-1);
-      if (colouring.value === "epoch") RR.legend("dynamics-legend", [{ ramp: RR.orderRamp(), low: `epoch ${found.epochs[0]}`, high: String(last) }]);
-      else if (colouring.value === "step") RR.legend("dynamics-legend", [{ ramp: RR.orderRamp(), low: `step ${found.steps[0] + 1}`, high: String(found.steps.at(-1) + 1) }]);
-      else RR.legend("dynamics-legend", [{ colour: RR.css("muted"), label: "one colour per cluster of units (default state)" }]);
+      RR.legend("dynamics-legend", legend);
+      RR.byId("dynamics-epoch").textContent = only.checked ? `epoch ${found.epochs[e]}` : "";
       place();
     }
-    view.addEventListener("change", draw);
-    colouring.addEventListener("change", draw);
-    only.addEventListener("change", draw);
+    // The places of the points never change while the epochs play, only which of them are shown.
+    const stop = () => { clearInterval(timer); timer = null; play.setAttribute("aria-pressed", "false"); play.textContent = "Play the epochs"; };
+    function start() {
+      let e = epochPlace() === E - 1 ? -1 : epochPlace();
+      only.checked = true;
+      play.setAttribute("aria-pressed", "true");
+      play.textContent = "Stop";
+      const next = () => { e += 1; RR.set({ epoch: nearest(RR.epochs(), found.epochs[e]) }); if (e === E - 1) stop(); };
+      timer = setInterval(next, FRAME);
+      next();
+      draw();
+    }
+    play.addEventListener("click", () => (timer ? stop() : start()));
+    for (const control of [view, colouring, only, paths]) control.addEventListener("change", draw);
+    const angles = { front: [0, 0], side: [Math.PI / 2, 0], top: [0, Math.PI / 2] }, presets = RR.byId("dynamics-presets");
+    // One unit is as long across as it is down, whatever the width of the window.
+    const { x_range: across, y_range: down } = plot.figure, reach = down.end;
+    new ResizeObserver(() => {
+      const shape = plot.place.clientWidth / plot.place.clientHeight, [x, y] = [Math.max(1, shape), Math.max(1, 1 / shape)].map((times) => reach * times);
+      across.setv({ start: -x, end: x });
+      down.setv({ start: -y, end: y });
+    }).observe(plot.place);
+    view.addEventListener("change", () => { presets.hidden = flat(); });
+    presets.addEventListener("click", (event) => { const name = event.target.dataset?.turn; if (name) project.look(...angles[name]); });
     RR.touch(plot, "dynamics.points", {
       click: ([i]) => {
-        const epoch = RR.epochs().reduce((best, value, at, all) => (Math.abs(value - found.epochs[epochOf(i)]) < Math.abs(all[best] - found.epochs[epochOf(i)]) ? at : best), 0);
-        RR.set({ epoch, units: [found.units[unitOf(i)]], lens: "unit" });
+        const step = found.steps[stepOf(i)], patch = { epoch: nearest(RR.epochs(), found.epochs[epochOf(i)]), units: [found.units[unitOf(i)]], lens: "unit" };
+        const lengths = RR.arrays["sequences.lengths"], now = RR.selection.sequence;
+        const sequence = now !== null && lengths[now] > step ? now : lengths?.findIndex((length) => length > step) ?? -1;
+        RR.set(sequence < 0 ? patch : { ...patch, sequence, step });
       },
-      over: ([i]) => RR.tip(i === undefined ? null : [`unit ${found.units[unitOf(i)]}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`]),
+      over: ([i]) => {
+        if (i === undefined) { RR.tip(null); return; }
+        const unit = found.units[unitOf(i)], label = communities()?.[unit], active = RR.arrays["dynamics.active"][i];
+        RR.tip([`unit ${unit}${label >= 0 ? `, cluster ${label + 1}` : ""}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`, ...(active === undefined ? [] : [`most active class: ${RR.description.sequences?.classNames[active] ?? active}`])]);
+      },
     });
-    RR.on(["epoch", "units", "cluster", "words", "step", "theme", "k", "lens"], draw);
+    RR.on(["epoch", "units", "cluster", "words", "step", "theme", "mode", "k", "lens"], draw);
     draw();
   });
 });

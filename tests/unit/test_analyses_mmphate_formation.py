@@ -56,8 +56,11 @@ def test_the_page_is_told_where_the_picture_is_purer_than_the_activity(formed: F
     assert picture[first].mean() > 0.85 and activity[first].mean() < 0.4
     assert picture[second].mean() > 0.9 and activity[second].mean() > 0.9
     assert formed.chance == pytest.approx(5 / 23)
-    assert set(range(8)) <= set(formed.flagged) and not set(range(8, 16)) & set(formed.flagged)
-    assert (np.abs(picture - activity)[third] > 0.2).mean() == np.mean([e in formed.flagged for e in range(16, 24)])
+    flagged = formed.flagged["purity"]
+    assert set(range(8)) <= set(flagged) and not set(range(8, 16)) & set(flagged)
+    assert (np.abs(picture - activity)[third] > 0.2).mean() == np.mean([epoch in flagged for epoch in range(16, 24)])
+    apart = np.abs(formed.alignment[0] - formed.alignment[1]) > 0.2
+    assert formed.flagged["alignment"] == tuple(np.flatnonzero(apart))
 
 
 def test_jumps_are_at_the_planted_boundaries(formed: Formation) -> None:
@@ -68,7 +71,7 @@ def test_jumps_are_at_the_planted_boundaries(formed: Formation) -> None:
 def test_the_finding_says_what_changed_and_warns(formed: Formation) -> None:
     assert "still changing at the end" in formed.finding and formed.settled["epoch"] == 23
     assert {f"abruptly at epochs {a} and {b}" in formed.finding for a, b in ((8, 16), (16, 8))} == {True, False}
-    assert f"In {len(formed.flagged)} of 24 epochs" in formed.finding
+    assert f"In {len(formed.flagged['purity'])} of 24 epochs" in formed.finding
     assert "identity carried by inter-step edges" in formed.finding
 
 

@@ -17,6 +17,10 @@ from rnnreport.results.schema import Formation
 
 _DIMENSIONS = 3  # of both spaces, in which the entropies are estimated
 _MOST_JUMPS = 3
+_DISAGREE = {
+    "purity": "which units belong together: identity carried by inter-step edges.",
+    "alignment": "whether the steps keep their direction: smooth trails are then no property of the activity.",
+}
 Losses = tuple[str, Ints, Doubles]
 _GUIDE = (
     "Every curve is computed twice: from the places in the picture, and from the activity itself (standardised over "
@@ -80,7 +84,11 @@ def formation(
         {"epoch": int(recorded[place]), "after": int(recorded[place - 1]), "support": support}
         for place, support in jumps
     )
-    flagged = tuple(int(epoch) for epoch in recorded[np.abs(pure[0] - pure[1]) > params.gap])
+    aligned = np.stack([measures.alignment(points) for points in spaces])
+    flagged = {
+        name: tuple(int(epoch) for epoch in recorded[np.abs(values[0] - values[1]) > params.gap])
+        for name, values in (("purity", pure), ("alignment", aligned))
+    }
     return Formation(
         scope=dynamics.scope,
         epochs=recorded,
@@ -88,7 +96,7 @@ def formation(
         units=dynamics.units,
         within_step=np.stack(within_step).astype(np.float32),
         within_unit=np.stack(within_unit).astype(np.float32),
-        alignment=np.stack([measures.alignment(points) for points in spaces]).astype(np.float32),
+        alignment=aligned.astype(np.float32),
         change=np.stack([measures.change(points) for points in spaces]).astype(np.float32),
         purity=pure.astype(np.float32),
         chance=measures.chance_of_same(groups),
@@ -116,7 +124,7 @@ def _said(
     epochs: Ints,
     final: dict[str, Any],
     jumped: tuple[dict[str, Any], ...],
-    flagged: tuple[int, ...],
+    flagged: dict[str, tuple[int, ...]],
     losses: Losses | None,
     params: FormationParams,
 ) -> Iterator[str]:
@@ -135,11 +143,10 @@ def _said(
     if jumped:
         named = " and ".join(str(jump["epoch"]) for jump in jumped)
         yield f"It changed most abruptly at epoch{'s' if len(jumped) > 1 else ''} {named}."
-    if flagged:
-        yield (
-            f"In {len(flagged)} of {epochs.size} epochs the picture and the activity disagree by more than "
-            f"{params.gap:g} about which units belong together: identity carried by inter-step edges."
-        )
+    for name, about in _DISAGREE.items():
+        if flagged[name]:
+            part = f"In {len(flagged[name])} of {epochs.size} epochs the picture and the activity disagree by more than"
+            yield f"{part} {params.gap:g} about {about}"
 
 
 def _later_loss(settled: int, losses: Losses | None) -> Iterator[str]:

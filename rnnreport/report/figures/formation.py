@@ -1,0 +1,160 @@
+"""Small curves over one axis of epochs, drawn here: they need no scripts, and their colours follow the page's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from rnnreport.results.schema import Formation
+
+_WIDTH, _HEIGHT, _MARGIN = 1000, 100, 6
+_LOSS_STYLES = ("activity", "picture", "third", "fourth")
+Curve = tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small figure.
+
+    Attributes
+    ----------
+    id : str
+    title : str
+    note : str, unit or measure
+    names : tuple of (style, label), its curves where they are not those of all panels
+    low, high : float, the ends of its vertical axis
+    first, last : int, the ends of its axis of epochs
+    svg : Markup
+    """
+
+    id: str
+    title: str
+    note: str
+    names: tuple[tuple[str, str], ...]
+    low: float
+    high: float
+    first: int
+    last: int
+    svg: Markup
+
+
+def formation_panels(formed: Formation, losses: Mapping[str, Curve]) -> list[Panel]:
+    """The panels of a run, those without any value left out.
+
+    Parameters
+    ----------
+    formed : Formation
+    losses : label to epochs and values
+    """
+    axis = _axis(formed, losses)
+
+    def both(name: str, title: str, note: str, values: NDArray[np.floating[Any]], **marks: Any) -> Panel | None:
+        curves = {"picture": (formed.epochs, values[0]), "activity": (formed.epochs, values[1])}
+        return _panel(name, title, note, curves, (), axis, formed, **marks)
+
+    def one(name: str, title: str, note: str, values: NDArray[np.floating[Any]], **marks: Any) -> Panel | None:
+        return _panel(name, title, note, {"activity": (formed.epochs, values)}, (), axis, formed, **marks)
+
+    styles = dict(zip(losses, _LOSS_STYLES, strict=False))
+    shown = {style: losses[label] for label, style in styles.items()}
+    names = tuple((style, label) for label, style in styles.items())
+    settled = formed.settled
+    found = [
+        _panel("loss", "Loss", "", shown, names, axis, formed),
+        one("similarity", "Similarity with the last epoch", "linear CKA", formed.similarity,
+            level=settled["similarity"], band=(settled["low"], settled["high"])),
+        both("change", "Change since the epoch before", "mean distance", formed.change),
+        one("participation", "Directions in use", "participation ratio", formed.participation),
+        both("purity", "Neighbours in the same co-cluster", "share; dotted: chance", formed.purity,
+             level=formed.chance, flagged=formed.flagged["purity"]),
+        both("alignment", "Steps keep their direction", "cosine", formed.alignment,
+             flagged=formed.flagged["alignment"]),
+        both("within-step", "Spread of the units in a step", "entropy, nats", _mean(formed.within_step)),
+        both("within-unit", "Spread of the steps of a unit", "entropy, nats", _mean(formed.within_unit)),
+    ]  # fmt: skip
+    return [panel for panel in found if panel is not None]
+
+
+def _mean(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Over the last axis, of what is defined."""
+    known = np.isfinite(values)
+    totals, counts = np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1)
+    means: NDArray[np.floating[Any]] = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    return means
+
+
+def _axis(formed: Formation, losses: Mapping[str, Curve]) -> tuple[int, int]:
+    ends = [int(epochs[place]) for epochs, _ in losses.values() if len(epochs) for place in (0, -1)]
+    return min([int(formed.epochs[0]), *ends]), max([int(formed.epochs[-1]), *ends])
+
+
+def _panel(
+    id: str,
+    title: str,
+    note: str,
+    curves: Mapping[str, Curve],
+    names: Sequence[tuple[str, str]],
+    axis: tuple[int, int],
+    formed: Formation,
+    level: float | None = None,
+    band: tuple[int, int] | None = None,
+    flagged: Sequence[int] = (),
+) -> Panel | None:
+    values = np.concatenate([np.asarray(y, np.float64)[np.isfinite(y)] for _, y in curves.values()] or [np.zeros(0)])
+    if not values.size:
+        return None
+    if level is not None and math.isfinite(level):
+        values = np.append(values, level)
+    low, high = float(values.min()), float(values.max())
+    span = (high - low) or 1.0
+
+    def across(epoch: float) -> float:
+        return _WIDTH * (epoch - axis[0]) / max(1, axis[1] - axis[0])
+
+    def up(value: float) -> float:
+        return _HEIGHT - _MARGIN - (value - low) / span * (_HEIGHT - 2 * _MARGIN)
+
+    parts = [_flag(epoch, formed, across) for epoch in flagged]
+    if band is not None:
+        parts.append(_band("doubt", across(band[0]) - 3, across(band[1]) + 3))
+    for jump in formed.jumps:
+        place = across(jump["epoch"])
+        parts.append(f'<line class="jump" x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="{_HEIGHT}"/>')
+    if level is not None and math.isfinite(level):
+        parts.append(f'<line class="level" x1="0" x2="{_WIDTH}" y1="{up(level):.1f}" y2="{up(level):.1f}"/>')
+    for style, (epochs, y) in curves.items():
+        for line in _unbroken(epochs, np.asarray(y, np.float64)):
+            points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in line)
+            parts.append(f'<polyline class="{style}" points="{points}"/>')
+    label = quoteattr(f"{title} over epochs {axis[0]} to {axis[1]}, between {low:.3g} and {high:.3g}")
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label={label}'
+    return Panel(id, title, note, tuple(names), low, high, *axis, Markup(f"<svg {box}>{''.join(parts)}</svg>"))
+
+
+def _flag(epoch: int, formed: Formation, across: Any) -> str:
+    """A band from half way to the epoch before to half way to the next."""
+    place = int(np.flatnonzero(formed.epochs == epoch)[0])
+    around = formed.epochs[max(0, place - 1) : place + 2].astype(float)
+    return _band("flag", across((epoch + around[0]) / 2), across((epoch + around[-1]) / 2))
+
+
+def _band(style: str, left: float, right: float) -> str:
+    return f'<rect class="{style}" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_HEIGHT}"/>'
+
+
+def _unbroken(epochs: NDArray[np.integer[Any]], values: NDArray[np.float64]) -> list[list[tuple[int, float]]]:
+    """The pieces of a curve between its gaps; a piece of one point is drawn as a short dash."""
+    pieces: list[list[tuple[int, float]]] = [[]]
+    for epoch, value in zip(epochs.tolist(), values.tolist(), strict=True):
+        if math.isfinite(value):
+            pieces[-1].append((epoch, value))
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if len(piece) > 1]
