@@ -242,9 +242,12 @@ def _activate(weights: Weights, inputs: Tensor, previous: Tensor, out: Tensor, u
 
 def _gru(weights: Weights, inputs: Tensor, previous: Tensor) -> Tensor:
     """Gates r, z, n (T, B, 3 H) of a GRU."""
-    gates = nn.functional.linear(inputs, weights.input, weights.input_bias)
-    from_state = nn.functional.linear(previous, weights.hidden, weights.hidden_bias)
-    units = gates.shape[2] // 3
-    gates[..., : 2 * units].add_(from_state[..., : 2 * units]).sigmoid_()
-    gates[..., 2 * units :].addcmul_(gates[..., :units], from_state[..., 2 * units :]).tanh_()
-    return gates
+    width = weights.hidden.shape[0]
+    units = width // 3
+    out = previous.new_empty(*previous.shape[:2], width)
+    for x, h, gates in _blocks(inputs, previous, out):
+        gates.copy_(nn.functional.linear(x, weights.input, weights.input_bias))
+        from_state = nn.functional.linear(h, weights.hidden, weights.hidden_bias)
+        gates[..., : 2 * units].add_(from_state[..., : 2 * units]).sigmoid_()
+        gates[..., 2 * units :].addcmul_(gates[..., :units], from_state[..., 2 * units :]).tanh_()
+    return out

@@ -2,7 +2,7 @@
 
 The sample keeps the occurrences with the smallest hashes of (sequence id, step), so that it depends neither on the
 order nor on the size of the batches (bottom-k sampling; E. Cohen and H. Kaplan, "Summarizing data using bottom-k
-sketches", PODC 2007). Means and variances are merged group by group (Chan, Golub and LeVeque, 1979).
+sketches", PODC 2007). Means and variances come from sums in double precision, of distances from a value near the mean.
 """
 
 from __future__ import annotations
@@ -35,16 +35,12 @@ class Group:
     Attributes
     ----------
     words : int32 (w,), those that occur, increasing
-    counts : int64 (w,), how often
-    before : int64 (w,), how often they had occurred before
     rows : int64 (n,), the steps of these words, word by word
     starts : int64 (w,), where each word's begin in ``rows``
     sampled : int64 (3, m), occurrences that enter the sample: step, word and place in the word's sample
     """
 
     words: Ints
-    counts: Places
-    before: Places
     rows: Places
     starts: Places
     sampled: Places
@@ -87,9 +83,8 @@ class Occurrences:
         rows = np.argsort(step_words, kind="stable")
         rows = rows[np.searchsorted(step_words[rows], 0) :]
         words, starts, counts = np.unique(step_words[rows], return_index=True, return_counts=True)
-        before = self.counts[words]
         self.counts[words] += counts
-        return Group(words, counts, before, rows, starts, self._enter_sample(step_words, hashes, rows))
+        return Group(words, rows, starts, self._enter_sample(step_words, hashes, rows))
 
     def _enter_sample(self, step_words: Ints, hashes: Hashes, rows: Places) -> Places:
         """Keep the occurrences with the smallest hashes; those that enter, as in ``Group``."""
@@ -137,8 +132,8 @@ class WordStatistics:
         words, sampled = occurrences.priority.shape
         self._occurrences = occurrences
         self._pivot: Tensor | None = None  # about the mean: what is squared is the distance from it
-        self._mean = np.zeros((words, units))  # from the pivot
-        self._spread = np.zeros((words, units))  # sum of squared deviations from the mean
+        self._sum = np.zeros((words, units))  # of distances from the pivot
+        self._squares = np.zeros((words, units))
         self._sample = np.zeros((words, sampled, units), np.float32)
 
     def add(self, values: Tensor, group: Group) -> None:
@@ -154,25 +149,24 @@ class WordStatistics:
         if self._pivot is None:
             self._pivot = values.mean(dim=0)
         deviation = values - self._pivot
-        mean = group.sums(deviation) / group.counts[:, None]
-        spread = group.sums(deviation.square_()) - mean**2 * group.counts[:, None]
-        total = group.before + group.counts
-        shift = mean - self._mean[group.words]
-        between = shift**2 * (group.before * group.counts / total)[:, None]
-        self._spread[group.words] += np.maximum(spread, 0) + between
-        self._mean[group.words] += shift * (group.counts / total)[:, None]
+        self._sum[group.words] += group.sums(deviation)
+        self._squares[group.words] += group.sums(deviation.square_())
         steps, words, places = group.sampled
         self._sample[words, places] = values[torch.from_numpy(steps)].numpy()
 
     def result(self) -> WordResponses:
         """Everything seen so far."""
-        mean = self._mean + (0 if self._pivot is None else self._pivot.double().numpy())
-        mean[self._occurrences.counts == 0] = 0
-        return WordResponses(mean.astype(np.float32), self._bands(), self._explained())
+        counts = self._occurrences.counts
+        mean = self._sum / np.maximum(counts, 1)[:, None]
+        explained = _explained(counts, mean, self._squares)
+        if self._pivot is not None:
+            mean += self._pivot.double().numpy()
+        mean[counts == 0] = 0
+        return WordResponses(mean.astype(np.float32), self._bands(), explained)
 
     def _bands(self) -> Floats:
         """Percentiles, between the two nearest in rank."""
-        bands = np.zeros((len(BANDS), *self._mean.shape), np.float32)
+        bands = np.zeros((len(BANDS), *self._sum.shape), np.float32)
         ranks = np.array(BANDS)[:, None] / 100
         for word in np.flatnonzero(self._occurrences.counts):
             ordered = np.sort(self._sample[word, self._occurrences.priority[word] < _NEVER], axis=0)
@@ -183,12 +177,14 @@ class WordStatistics:
             bands[:, word] = low + (high - low) * (position - lower)
         return bands
 
-    def _explained(self) -> Floats:
-        counts = self._occurrences.counts
-        between = counts @ (self._mean - counts / max(1, counts.sum()) @ self._mean) ** 2
-        total = between + self._spread.sum(axis=0)
-        shares = np.divide(between, total, out=np.zeros_like(total), where=total > 0)
-        return np.asarray(shares, dtype=np.float32)
+
+def _explained(counts: Places, mean: Doubles, squares: Doubles) -> Floats:
+    """Share of the variance between words, (H,), from means and sums of squares (W, H) of distances from one value."""
+    between = counts @ (mean - counts / max(1, counts.sum()) @ mean) ** 2
+    within = np.maximum(squares - mean**2 * counts[:, None], 0).sum(axis=0)
+    total = between + within
+    shares = np.divide(between, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(shares, dtype=np.float32)
 
 
 class KeptRates:
