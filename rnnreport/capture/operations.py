@@ -35,14 +35,19 @@ def is_packed(arguments: Sequence[Any], named: dict[str, Any]) -> bool:
     return "batch_sizes" in named or (len(arguments) > 3 and isinstance(arguments[3], (list, tuple)))
 
 
+def arguments_of(arguments: Sequence[Any], named: dict[str, Any]) -> dict[str, Any]:
+    """By name what a sequence operation was given: padded "input", or packed "data" with "batch_sizes"; "params"."""
+    return dict(zip(_PACKED if is_packed(arguments, named) else _PADDED, arguments, strict=False)) | named
+
+
 def run_cell(operation: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any]) -> tuple[Any, Piece]:
     """Run one of ``CELL_OPERATIONS``: its result, and what it received and gave."""
     given = dict(zip(_CELL, arguments, strict=False)) | named
     weights = Weights(given["w_ih"], given["w_hh"], given.get("b_ih"), given.get("b_hh"), None)
     inputs = _copy(given["input"], weights.input).unsqueeze(0)
-    initial = tuple(_copy(state, weights.input).unsqueeze(0) for state in _states(given["hx"]))
+    initial = tuple(_copy(state, weights.input).unsqueeze(0) for state in states_of(given["hx"]))
     result = operation(*arguments, **named)
-    final = tuple(_copy(state, weights.input).unsqueeze(0) for state in _states(result))
+    final = tuple(_copy(state, weights.input).unsqueeze(0) for state in states_of(result))
     return result, Piece(CELL_OPERATIONS[operation], (weights,), False, False, inputs, initial, (final[0],), final)
 
 
@@ -63,15 +68,15 @@ class SequenceOperation:
         self._call = (operation, arguments, named)
         self._operation = operation
         self._order = order
-        given = dict(zip(_PACKED if is_packed(arguments, named) else _PADDED, arguments, strict=False)) | named
+        given = arguments_of(arguments, named)
         self._sizes: Tensor | None = given.get("batch_sizes")
         self._batch_first = bool(given.get("batch_first", False))
         self._sides = 2 if given["bidirectional"] else 1
         self._layers = int(given["num_layers"])
         self._dropping = bool(given["train"]) and given["dropout"] > 0 and self._layers > 1
-        self._weights = tuple(_layers(list(given["params"]), self._layers * self._sides, bool(given["has_biases"])))
+        self._weights = tuple(weights_of(list(given["params"]), self._layers * self._sides, bool(given["has_biases"])))
         self._inputs: Tensor = self._turned(given["data"] if "data" in given else given["input"])
-        self._states = _states(given["hx"])
+        self._states = states_of(given["hx"])
 
     def run(self, keep_gates: bool) -> tuple[Any, Piece]:
         """The operation's result, and copies of what it received and gave.
@@ -171,11 +176,12 @@ def _copy(values: Tensor, weights: Tensor) -> Tensor:
     return values.detach().to(weights.dtype, copy=True, memory_format=torch.contiguous_format)
 
 
-def _states(given: Any) -> tuple[Tensor, ...]:
+def states_of(given: Any) -> tuple[Tensor, ...]:
+    """h, or h and c."""
     return (given,) if isinstance(given, Tensor) else tuple(given)
 
 
-def _layers(flat: list[Tensor], count: int, biased: bool) -> Iterator[Weights]:
+def weights_of(flat: list[Tensor], count: int, biased: bool) -> Iterator[Weights]:
     """Torch's flat list: for each layer and direction W_ih, W_hh, b_ih and b_hh where biased, W_hr where projected."""
     each = len(flat) // count
     for start in range(0, len(flat), each):

@@ -14,6 +14,7 @@ from rnnreport.capture.continuations import read_continuations
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.salience import read_salience
 from rnnreport.capture.streaming import stream_responses
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
@@ -91,6 +92,7 @@ def capture_run(
     recorder.record_gates(last)
     if continuations := read_continuations(model, probe, recorder.inspection, last):
         folder.write_continuations(continuations)
+    folder.write_salience(read_salience(model, probe, recorder.inspection, folder.checkpoint(last)))
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
         streamed = stream_responses(model, whole, recorder.inspection)

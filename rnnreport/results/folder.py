@@ -7,6 +7,7 @@ RUN/
   states/epoch-000003.npz .json       Checkpoint
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
+  salience.npz .json    Salience
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   corpus/gates-0.npz .json            likewise of a gate
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
@@ -33,6 +34,7 @@ from rnnreport.results.recorded import (
     Gates,
     Manifest,
     Probe,
+    Salience,
 )
 from rnnreport.results.schema import Summary, Unavailable
 
@@ -161,6 +163,17 @@ class RunFolder:
     def write_continuations(self, continuations: Continuations) -> None:
         """Store how a language model goes on."""
         store.save(self.path / "continuations", continuations)
+
+    def salience(self) -> Salience | None:
+        """What a state depends on; None where that was not recorded at the last epoch."""
+        if not (self.path / "salience.json").exists():
+            return None
+        found = store.load(self.path / "salience", Salience)
+        return found if [found.epoch] == self.epochs()[-1:] else None
+
+    def write_salience(self, salience: Salience) -> None:
+        """Store what a state depends on."""
+        store.save(self.path / "salience", salience)
 
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""

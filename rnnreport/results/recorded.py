@@ -193,6 +193,33 @@ class Continuations:
 
 
 @dataclass(frozen=True)
+class Salience:
+    """How strongly a state depends on every step of the input, for M sequences, at the last recorded epoch.
+
+    Attributes
+    ----------
+    epoch : int
+    scope : str, the StateKey
+    sequences : int32 (M,), places in the probe set
+    lengths : int32 (M,), steps of each that were looked at, from its beginning
+    norms : float32 (sum of the squares of ``lengths``,): for each sequence, row by row, the Frobenius norm of the
+        derivative of the state after step t (row) with respect to the embedding, or the values, of step s (column)
+    directions, units : int, directions in which the state was differentiated, and its units; where they are fewer the
+        norms are estimates
+    reason : str, why there is none; "" otherwise
+    """
+
+    epoch: int
+    scope: str
+    sequences: Ints
+    lengths: Ints
+    norms: Floats
+    directions: int
+    units: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class CorpusResponses:
     """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
 
