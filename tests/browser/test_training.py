@@ -1,0 +1,162 @@
+"""The training section with a real mouse: curves of the formation, heat maps, and the picture of MM-PHATE."""
+
+import numpy as np
+import pytest
+
+from rnnreport.report import render_report
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Dynamics, Formation
+from tests.browser.conftest import show_plot
+
+pytestmark = pytest.mark.browser
+
+POINTS = "RR.plots.dynamics.source('dynamics.points').data"
+
+
+@pytest.fixture(scope="module")
+def run(analysed_runs):
+    return RunFolder(analysed_runs[0])
+
+
+@pytest.fixture(scope="module")
+def report(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render_report(run), encoding="utf-8")
+    return path
+
+
+def settle(page):
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def middle_of(page, selector):
+    page.locator(selector).evaluate("node => node.scrollIntoView({ block: 'center' })")
+    settle(page)
+    return page.locator(selector).bounding_box()
+
+
+def pixel(page, index):
+    """Where on the screen a point of the picture lies."""
+    return page.evaluate(
+        """(index) => {
+          const { figure, place } = RR.plots.dynamics, { x, y } = RR.plots.dynamics.source('dynamics.points').data;
+          const view = Bokeh.index.roots.find((root) => root.model === figure), box = place.getBoundingClientRect();
+          return [box.left + view.frame.x_scale.compute(x[index]), box.top + view.frame.y_scale.compute(y[index])];
+        }""",
+        index,
+    )
+
+
+def test_clicking_a_curve_selects_the_epoch_and_marks_it_in_every_panel(open_page, report, run):
+    page = open_page(report)
+    epochs = run.result(Formation).epochs
+    box = middle_of(page, "[data-panel=similarity] .panel-plot")
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+    place = round(0.5 * (len(epochs) - 1))
+    tip = page.locator("#tooltip").inner_text()
+    assert f"epoch {epochs[place]}" in tip or f"epoch {epochs[place] + 1}" in tip
+    page.mouse.click(box["x"] + 1, box["y"] + 20)
+    settle(page)
+    assert page.evaluate("RR.epochs()[RR.selection.epoch]") == epochs[0]
+    left = page.eval_on_selector_all(".panel .here", "nodes => nodes.map((node) => node.style.left)")
+    assert len(left) >= 6 and set(left) == {"0%"}
+
+
+def test_clicking_a_heat_map_selects_the_unit_and_the_epoch(open_page, report, run):
+    page = open_page(report)
+    formed = run.result(Formation)
+    box = middle_of(page, "#heats .heat:last-child canvas")
+    rows, columns = len(formed.units), len(formed.epochs)
+    page.mouse.click(box["x"] + box["width"] * 1.5 / columns, box["y"] + box["height"] * 3.5 / rows)
+    settle(page)
+    assert page.evaluate("RR.selection.units") == [int(formed.units[3])]
+    assert page.evaluate("RR.epochs()[RR.selection.epoch]") == formed.epochs[1]
+
+
+def test_clicking_a_point_selects_its_unit_epoch_and_step(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    middle_of(page, "#turn")
+    found = run.result(Dynamics)
+    steps, units = len(found.steps), len(found.units)
+    # the point furthest right has no neighbour in front of it
+    index = page.evaluate(f"(() => {{ const x = [...{POINTS}.x]; return x.indexOf(Math.max(...x)); }})()")
+    page.mouse.click(*pixel(page, index))
+    settle(page)
+    chosen = page.evaluate("RR.selection")
+    near = page.evaluate(
+        """(index) => {
+          const { x, y } = RR.plots.dynamics.source('dynamics.points').data;
+          return [...x.keys()].filter((i) => Math.hypot(x[i] - x[index], y[i] - y[index]) < 25);
+        }""",
+        index,
+    )
+    nodes = {(i // (steps * units), i // units % steps, i % units) for i in near}
+    assert (
+        chosen["epoch"],
+        found.steps.tolist().index(chosen["step"]),
+        found.units.tolist().index(chosen["units"][0]),
+    ) in nodes
+    assert chosen["sequence"] is not None
+    lines = page.evaluate("RR.plots.dynamics.source('dynamics.path').data.x.map((line) => line.length)")
+    assert lines == [len(found.epochs)]
+    page.locator("#dynamics-paths").uncheck()
+    settle(page)
+    assert page.evaluate("RR.plots.dynamics.source('dynamics.path').data.x.length") == 0
+
+
+def test_playing_the_epochs_moves_nothing_but_what_is_shown(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    found = run.result(Dynamics)
+    each = len(found.steps) * len(found.units)
+    places = page.evaluate(f"[...{POINTS}.x]")
+    page.locator("#dynamics-play").click()
+    seen = []
+    for _ in range(200):
+        shown = page.evaluate(f"[...{POINTS}.alpha].map((alpha) => alpha > 0.1)")
+        shown = np.array(shown).reshape(len(found.epochs), each).all(axis=1)
+        assert shown.sum() == 1
+        if not seen or seen[-1] != shown.argmax():
+            seen.append(int(shown.argmax()))
+        if page.locator("#dynamics-play").get_attribute("aria-pressed") == "false":
+            break
+        page.wait_for_timeout(100)
+    assert seen == list(range(len(found.epochs)))
+    assert page.evaluate(f"[...{POINTS}.x]") == places
+
+
+def test_presets_and_colours(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    found = run.result(Dynamics)
+    middle_of(page, "#turn")
+    space = page.evaluate("[...RR.arrays['dynamics.space']]")
+    for name, axis, sign in (("front", 0, 1), ("side", 2, 1), ("top", 0, 1)):
+        page.locator(f"[data-turn={name}]").click()
+        settle(page)
+        x = page.evaluate(f"[...{POINTS}.x].slice(0, 9)")
+        np.testing.assert_allclose(x, sign * np.array(space[axis:27:3]), atol=1e-2)
+    seen = set()
+    for value in ("epoch", "step", "unit", "community", "active"):
+        page.select_option("#dynamics-colour", value)
+        settle(page)
+        seen.add(page.evaluate(f"{POINTS}.color.join()"))
+        assert page.locator("#dynamics-legend .key").count() > 0
+    assert len(seen) == 5
+    active = page.evaluate(f"{POINTS}.color")
+    assert len(set(active)) == len(np.unique(found.active))
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_picture_has_true_proportions(open_page, report, width):
+    page = open_page(report, width=width)
+    show_plot(page, "dynamics")
+    across, down = page.evaluate(
+        """() => {
+          const { figure } = RR.plots.dynamics;
+          const { x_scale, y_scale } = Bokeh.index.roots.find((root) => root.model === figure).frame;
+          return [x_scale, y_scale].map((scale) => Math.abs(scale.compute(1000) - scale.compute(0)));
+        }"""
+    )
+    assert across == pytest.approx(down, rel=0.02)
