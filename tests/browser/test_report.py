@@ -251,6 +251,7 @@ def test_the_epoch_is_chosen_by_slider_and_by_curve(open_page, report):
     assert page.evaluate("RR.plots['curve-loss'].find('curve-loss.cursor').location") == 0
     assert colours(page, "#clusters .unit") != units
     assert page.locator("#title-units").inner_text().endswith(", at epoch 0")
+    show_plot(page, "curve-loss")
     box = page.locator("#plot-curve-loss").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.4)
     settle(page)
