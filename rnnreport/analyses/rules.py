@@ -24,6 +24,7 @@ class Thresholds:
     idle_share: float = 0.10  # units that are saturated or dead
     saturated_at: float = 0.95  # |h| beyond this is saturated
     saturated_steps: float = 0.5  # for more than this share of the steps
+    class_ratio: float = 2.0  # sequences of the most frequent class over those of the rarest
     dead_below: float = 1e-3  # deviation over steps, relative to the median unit
 
 
@@ -196,10 +197,26 @@ def idle_units(states: np.ndarray, limits: Thresholds) -> np.ndarray:
     return np.asarray(saturated | (deviation <= limits.dead_below * np.median(deviation)))
 
 
+def classes_are_balanced(evidence: Evidence) -> Check:
+    """Warn where one class is much more frequent than another: its answer may be preferred, its words better known."""
+    title, anchor, probe = "Classes are about as frequent", "overview", evidence.probe
+    limit = evidence.thresholds.class_ratio
+    if probe.task != "classification" or len(probe.class_names) < 2:
+        return Check("class-balance", title, "no data", None, limit, 0, anchor, "there are no classes of sequences")
+    counts = np.bincount(probe.labels, minlength=len(probe.class_names))
+    most, fewest = int(counts.argmax()), int(counts.argmin())
+    ratio = float(counts[most] / counts[fewest]) if counts[fewest] else None
+    shares = f"“{probe.class_names[most]}” {counts[most]:,}, “{probe.class_names[fewest]}” {counts[fewest]:,}"
+    text = f"{shares} of {counts.sum():,} sequences" + (f": {ratio:.1f} to 1" if ratio is not None else "")
+    verdict = "pass" if ratio is not None and ratio <= limit else "warn"
+    return Check("class-balance", title, verdict, ratio, limit, int(counts.sum()), anchor, text)
+
+
 RULES: tuple[Callable[[Evidence], Check], ...] = (
     states_are_finite,
     prediction_is_verified,
     beats_the_majority,
+    classes_are_balanced,
     loss_did_not_rise,
     units_are_alive,
 )

@@ -11,7 +11,7 @@ from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
 
-_MOST_STATES, _FEWEST_STEPS = 150_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
+_MOST_STATES, _FEWEST_STEPS = 100_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
 
 
 def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def pack_units(
     none = np.zeros((0, 0), np.float32)
     payload.add_columns(f"{prefix}.bands", none if gate else units.bands - units.response, bits=6)  # from the response
     payload.add_columns(f"{prefix}.standardError", none if gate else units.standard_error, bits=6)
-    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=8)  # the last is "response"
+    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=6)  # the last is "response"
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
     payload.add_reals(f"{prefix}.links", units.links.reshape(-1, *units.links.shape[2:]))

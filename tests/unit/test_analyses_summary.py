@@ -50,6 +50,23 @@ def test_perplexity_against_an_even_guess(tmp_path: Path) -> None:
     assert (check.verdict, check.threshold) == ("fail", 42)
 
 
+@pytest.mark.parametrize(
+    ("counts", "verdict"), [((40, 20), "pass"), ((41, 20), "warn"), ((60, 20), "warn"), ((9, 0), "warn")]
+)
+def test_classes_of_different_frequency(tmp_path: Path, counts: tuple[int, int], verdict: str) -> None:
+    found = evidence(tmp_path, epochs=1)
+    labels = np.repeat(np.arange(2, dtype=np.int32), counts)
+    probe = replace(found.probe, labels=labels, class_names=("bad", "good"))
+    check = rules.classes_are_balanced(replace(found, probe=probe))
+    assert (check.verdict, check.n) == (verdict, sum(counts))
+    assert f"“bad” {counts[0]}, “good” {counts[1]} of {sum(counts)}" in check.text
+    assert check.value == (counts[0] / counts[1] if counts[1] else None)
+    if counts == (60, 20):
+        assert "3.0 to 1" in check.text
+    tagged = evidence(tmp_path / "tagged", "tagging", epochs=1)
+    assert rules.classes_are_balanced(tagged).verdict == "no data"
+
+
 def test_a_prediction_that_differs_is_not_verified(tmp_path: Path) -> None:
     found = evidence(tmp_path)
     assert rules.prediction_is_verified(found).verdict == "pass"
@@ -95,7 +112,8 @@ def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Tas
     assert len({check.id for check in checks}) == len(checks)
     anchors = {"overview", "units", "sequences", "map", "training", "comparison", "provenance"}
     assert {check.anchor for check in checks} <= anchors
-    assert {check.verdict for check in checks} <= {"pass", "no data"}
+    doubted = {check.id for check in checks if check.verdict not in ("pass", "no data")}
+    assert doubted == ({"class-balance"} if task == "classification" else set())  # its classes are planted unequal
     assert all(find(found) is None or find(found)[1] in anchors for find in FINDERS)
     assert len(FINDERS) >= MOST_FINDINGS
 
