@@ -11,9 +11,11 @@ from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.formation import FormationParams, Losses, formation
+from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.rules import loss_curve
+from rnnreport.analyses.salience import state_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.summary import SummaryParams, summarise
@@ -24,7 +26,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Manifest, Probe
-from rnnreport.results.schema import Formation, Performance, Unavailable, UnitMap, Units
+from rnnreport.results.schema import Formation, Performance, Pictures, Unavailable, UnitMap, Units
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class AnalysisParams:
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
     formation: FormationParams = field(default_factory=FormationParams)
+    pictures: PicturesParams = field(default_factory=PicturesParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -85,6 +88,7 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
         folder.write_result(continuation_trees(folder, probe))
+        folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
     _write_units(folder, manifest, probe, sample, last, params)
     with Stage(f"map of {sample.steps.size:,} states"):
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
@@ -95,7 +99,8 @@ def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Analysi
     found = training_dynamics(folder, scope, probe, params.dynamics)
     if isinstance(found, Unavailable):
         folder.write_result(found)
-        folder.write_result(Unavailable(Formation.analysis, found.reason))
+        for record in (Formation, Pictures):
+            folder.write_result(Unavailable(record.analysis, found.reason))
         return
     folder.write_result(found.dynamics)
     units = folder.result(Units, scope=0)
@@ -104,6 +109,8 @@ def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Analysi
         communities = units.unit_labels[units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)]
     with Stage("how the representation formed"):
         folder.write_result(formation(found, communities, _losses(folder), params.formation))
+    with Stage("the same points by other methods"):
+        folder.write_result(other_pictures(found, params.pictures))
 
 
 def _losses(folder: RunFolder) -> Losses | None:

@@ -13,7 +13,16 @@ from markupsafe import Markup
 
 from rnnreport.report.environment import template_folder
 
-_STYLES = ("tokens.css", "page.css", "views.css", "units.css", "continuations.css", "formation.css", "print.css")
+_STYLES = (
+    "tokens.css",
+    "page.css",
+    "views.css",
+    "units.css",
+    "continuations.css",
+    "salience.css",
+    "formation.css",
+    "print.css",
+)
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
 REPORT_SCRIPTS = (
     *_CORE,
@@ -22,6 +31,7 @@ REPORT_SCRIPTS = (
     "details.js",
     "unitmap.js",
     "sequences.js",
+    "salience.js",
     "sentence.js",
     "steps.js",
     "continuations.js",

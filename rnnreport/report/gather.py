@@ -11,9 +11,11 @@ from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
     Comparison,
     ContinuationTrees,
+    Dependence,
     Dynamics,
     Formation,
     Performance,
+    Pictures,
     Projection,
     Sequences,
     Summary,
@@ -46,8 +48,10 @@ class Run:
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
     formation: Formation | Unavailable
+    pictures: Pictures | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
+    dependence: Dependence | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -79,10 +83,10 @@ def gather(folder: RunFolder) -> Run:
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),
         formation=folder.result(Formation),
+        pictures=folder.result(Pictures),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
-        continuations=folder.result(ContinuationTrees)
-        if (folder.path / "results" / "continuations.json").exists()
-        else Unavailable("continuations", "the run was analysed by an earlier version"),
+        continuations=_later(folder, ContinuationTrees),
+        dependence=_later(folder, Dependence),
     )
 
 
@@ -91,6 +95,13 @@ def _gates(folder: RunFolder, first: int) -> dict[int, Units]:
     numbers = itertools.takewhile(lambda number: folder.has_result(Units, number), itertools.count(first))
     found = {number: folder.result(Units, number) for number in numbers}
     return {number: gate for number, gate in found.items() if not isinstance(gate, Unavailable)}
+
+
+def _later(folder: RunFolder, kind: type[Result]) -> Result | Unavailable:
+    """The result of an analysis that earlier versions lacked."""
+    if folder.has_result(kind):
+        return folder.result(kind)
+    return Unavailable(kind.analysis, "the run was analysed by an earlier version")  # type: ignore[attr-defined]
 
 
 def available(result: Result | Unavailable) -> Result | None:

@@ -13,7 +13,16 @@ from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.results.recorded import NUMERIC
-from rnnreport.results.schema import Comparison, Dynamics, Formation, Projection, Sequences
+from rnnreport.results.schema import (
+    Comparison,
+    Dependence,
+    Dynamics,
+    Formation,
+    Pictures,
+    Projection,
+    Sequences,
+    Unavailable,
+)
 
 
 def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
@@ -26,7 +35,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     """
     words, sequences = available(run.words), available(run.sequences)
     projection, dynamics = available(run.projection), available(run.dynamics)
-    formed = available(run.formation)
+    formed, pictures = available(run.formation), available(run.pictures)
     comparison, scored = available(run.comparison), available(run.performance)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
@@ -50,6 +59,8 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "map": projection and _pack_projection(projection, payload),
         "dynamics": dynamics and _pack_dynamics(dynamics, payload),
         "formation": formed and _pack_formation(formed, payload),
+        "pictures": pictures and _pack_pictures(pictures, payload),
+        "dependence": sequences and _pack_dependence(run.dependence, payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }
 
@@ -93,6 +104,16 @@ def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict
     }
 
 
+def _pack_dependence(dependence: Dependence | Unavailable, payload: Payload) -> dict[str, Any]:
+    if isinstance(dependence, Unavailable):
+        return {"reason": dependence.reason}
+    payload.add_integers("dependence.sequences", dependence.sequences)
+    payload.add_integers("dependence.lengths", dependence.lengths)
+    payload.add_reals("dependence.shares", dependence.shares, bits=8)
+    payload.add_exact("dependence.largest", dependence.largest)
+    return {"reason": "", "state": state_title(dependence.scope)}
+
+
 def _pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
     for place in range(len(projection.methods)):
         payload.add_reals(f"map.{place}", to_square(projection.coordinates[place]))
@@ -104,6 +125,13 @@ def _pack_dynamics(dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
     payload.add_reals("dynamics.space", to_square(dynamics.space))
     payload.add_integers("dynamics.active", dynamics.active)
     return {"epochs": dynamics.epochs.tolist(), "steps": dynamics.steps.tolist(), "units": dynamics.units.tolist()}
+
+
+def _pack_pictures(pictures: Pictures, payload: Payload) -> dict[str, Any]:
+    payload.add_integers("pictures.places", pictures.places)
+    for place in range(len(pictures.methods)):
+        payload.add_reals(f"pictures.{place}", to_square(pictures.coordinates[place]))
+    return {"methods": list(pictures.methods)}
 
 
 def _pack_formation(formed: Formation, payload: Payload) -> dict[str, Any]:

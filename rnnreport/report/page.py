@@ -29,7 +29,7 @@ from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Comparison, Performance, Sequences, Unavailable
+from rnnreport.results.schema import Comparison, Dependence, Performance, Sequences, Unavailable
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -76,9 +76,11 @@ def render_report(folder: RunFolder) -> str:
         labels=tables.label_rows(run),
         rows=tables.sequence_rows(run),
         trees=draw_trees(continuations) if continuations else [],
+        dependence_guide=run.dependence.guide if isinstance(run.dependence, Dependence) else "",
         states=[state_title(units.scope) for units in run.units],
         curves={name: group for name, group in curves.items() if group},
         formed=(formed := available(run.formation)),
+        pictures=available(run.pictures),
         panels=formation_panels(formed, curves["loss"]) if formed else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),

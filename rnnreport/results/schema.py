@@ -268,6 +268,30 @@ class ContinuationTrees:
 
 
 @dataclass(frozen=True)
+class Dependence:
+    """How strongly the state of a step depends on each step of the input, for M of the displayed sequences.
+
+    Attributes
+    ----------
+    scope : str, the StateKey
+    sequences : int32 (M,), places among the displayed sequences
+    lengths : int32 (M,), steps of each that were looked at, from its beginning
+    shares : float32 (sum of the squares of ``lengths``,): for each sequence, row by row, the norm of the derivative of
+        the state after step t (row) by the input of step s (column), divided by the largest of the row; 0 in a row of 0
+    largest : float32 (sum of ``lengths``,), the largest norm of each row
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "salience"
+    scope: str
+    sequences: Ints
+    lengths: Ints
+    shares: Floats
+    largest: Floats
+    guide: str
+
+
+@dataclass(frozen=True)
 class Projection:
     """Two-dimensional maps of the displayed states.
 
@@ -322,6 +346,35 @@ class Dynamics:
     active: Ints
     params: dict[str, Any]
     left_out: tuple[str, ...]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The nodes of some epochs of ``Dynamics`` by several methods, all from the same standardised activity.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    methods : tuple of str, length M, MM-PHATE first
+    places : int32 (n,), which nodes of ``Dynamics``
+    coordinates : float32 (M, n, 2)
+    kept : tuple of M dicts: "within_unit" and "within_step", share of the "neighbours" nearest nodes of the same unit or
+        of the same step that the picture keeps, None where there are no more than these; "trustworthiness",
+        "continuity", "points", as in ``Projection``
+    left_out : dict of method to the reason why it is not shown
+    params : dict: nodes, epochs, neighbours, perplexity, isomap_neighbours, seed
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "pictures"
+    scope: str
+    methods: tuple[str, ...]
+    places: Ints
+    coordinates: Floats
+    kept: tuple[dict[str, Any], ...]
+    left_out: dict[str, str]
+    params: dict[str, Any]
     guide: str
 
 
