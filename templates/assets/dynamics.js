@@ -38,6 +38,23 @@ RR.views.push(function dynamics() {
     active: () => { const active = RR.arrays["dynamics.active"], names = RR.description.sequences?.classNames ?? []; return [(i) => RR.classColour(active[i]), keys(active, (label) => names[label] ?? `class ${label + 1}`)]; },
   };
 
+  // The same points by other methods, in small canvases of the same colours.
+  const pictures = (RR.description.pictures?.methods ?? []).map((method, m) => {
+    const canvas = RR.el("canvas", { width: 520, height: 520, role: "img", "aria-label": `${method} of the same points` });
+    RR.byId("pictures").append(RR.el("div", { class: "picture" }, RR.el("h4", {}, method), canvas));
+    return (colour, alpha) => {
+      const brush = canvas.getContext("2d"), xy = RR.arrays[`pictures.${m}`], where = (value) => 260 + 0.255 * value;
+      brush.clearRect(0, 0, 520, 520);
+      RR.arrays["pictures.places"].forEach((i, at) => {
+        brush.globalAlpha = alpha[i];
+        brush.fillStyle = colour[i];
+        brush.beginPath();
+        brush.arc(where(xy[2 * at]), where(-xy[2 * at + 1]), 4, 0, 2 * Math.PI);
+        brush.fill();
+      });
+    };
+  });
+
   RR.plot("dynamics", (plot) => {
     let colour = [], alpha = new Float32Array(N), timer = null;
     const flat = () => view.value === "plane";
@@ -77,6 +94,7 @@ RR.views.push(function dynamics() {
       });
       RR.legend("dynamics-legend", legend);
       RR.byId("dynamics-epoch").textContent = only.checked ? `epoch ${found.epochs[e]}` : "";
+      for (const picture of pictures) picture(colour, alpha);
       place();
     }
     // The places of the points never change while the epochs play, only which of them are shown.

@@ -5,7 +5,7 @@ import pytest
 
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Dynamics, Formation
+from rnnreport.results.schema import Dynamics, Formation, Pictures
 from tests.browser.conftest import show_plot
 
 pytestmark = pytest.mark.browser
@@ -160,3 +160,17 @@ def test_the_picture_has_true_proportions(open_page, report, width):
         }"""
     )
     assert across == pytest.approx(down, rel=0.02)
+
+
+def test_the_other_pictures_take_the_colours_of_the_first(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    drawn = "[...document.querySelectorAll('#pictures canvas')].map((canvas) => canvas.toDataURL())"
+    empty = "(() => { const canvas = document.createElement('canvas'); canvas.width = canvas.height = 520; "
+    empty += "return canvas.toDataURL(); })()"
+    before = page.evaluate(drawn)
+    assert len(before) == len(run.result(Pictures).methods) and page.evaluate(empty) not in before
+    page.select_option("#dynamics-colour", "community")
+    settle(page)
+    assert all(old != new for old, new in zip(before, page.evaluate(drawn), strict=True))
+    assert page.locator("#figure-pictures tbody tr").count() == len(before)

@@ -23,6 +23,7 @@ from rnnreport.results.schema import (
     Dynamics,
     Formation,
     Performance,
+    Pictures,
     Projection,
     Sequences,
     Unavailable,
@@ -33,7 +34,7 @@ from rnnreport.results.schema import (
 from tests.fabricate import fabricate_run
 
 SMALL = AnalysisParams(dynamics=DynamicsParams(epochs=3, steps=3, units=8))
-PER_RUN = (Performance, Words, Sequences, Projection, Dynamics, Formation)
+PER_RUN = (Performance, Words, Sequences, Projection, Dynamics, Formation, Pictures)
 
 
 def rewrite(folder: RunFolder, change: Callable[[Checkpoint], Checkpoint]) -> RunFolder:
