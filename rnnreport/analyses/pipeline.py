@@ -122,7 +122,7 @@ def _write_units(
     folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: AnalysisParams
 ) -> None:
     with Stage("words"):
-        found = find_words(probe, sample, params.words, folder.corpus_responses(0))
+        found = find_words(probe, sample, params.words, folder.corpus_responses(0), folder.parts_of_speech())
     keys = list(enumerate(manifest.state_keys))
     if isinstance(found, Unavailable):
         folder.write_result(found)

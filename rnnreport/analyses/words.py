@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnreport.analyses.sample import Sample
 from rnnreport.formulas import MOST_WORDS
-from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, Probe
+from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, PartsOfSpeech, Probe
 from rnnreport.results.schema import Unavailable, Words
 
 _TOKEN_GUIDE = (
@@ -34,7 +34,11 @@ class WordParams:
 
 
 def find_words(
-    probe: Probe, sample: Sample, params: WordParams, streamed: CorpusResponses | None = None
+    probe: Probe,
+    sample: Sample,
+    params: WordParams,
+    streamed: CorpusResponses | None = None,
+    parts: PartsOfSpeech | None = None,
 ) -> tuple[Words, Ints] | Unavailable:
     """The words, and the word of every recorded step.
 
@@ -45,6 +49,8 @@ def find_words(
     params : WordParams
     streamed : CorpusResponses, optional
         Of any state: where capture saw more than the probe set, its words and counts are taken.
+    parts : PartsOfSpeech, optional
+        Of the probe set, where the corpus itself has no tags.
 
     Returns
     -------
@@ -54,14 +60,18 @@ def find_words(
     """
     if not probe.continuous:
         return (
-            _frequent_tokens(probe, sample, params) if streamed is None else _streamed_tokens(probe, sample, streamed)
+            _frequent_tokens(probe, sample, params, parts)
+            if streamed is None
+            else _streamed_tokens(probe, sample, streamed, parts)
         )
     if not np.isfinite(probe.values).all():
         return Unavailable(Words.analysis, "the input holds values that are not finite, so it cannot be grouped")
     return _prototypes(probe, sample, params)
 
 
-def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words, Ints]:
+def _frequent_tokens(
+    probe: Probe, sample: Sample, params: WordParams, parts: PartsOfSpeech | None
+) -> tuple[Words, Ints]:
     counts = np.bincount(probe.tokens, minlength=len(probe.vocabulary))
     order = np.argsort(-counts, kind="stable")[: params.most_words]
     tokens: Ints = order[counts[order] > 0].astype(np.int32)
@@ -72,14 +82,16 @@ def _frequent_tokens(probe: Probe, sample: Sample, params: WordParams) -> tuple[
         tokens=tokens,
         shapes=np.zeros((0, 0), np.float32),
         step_words=step_words[sample.steps],
-        **_tags(probe, step_words, tokens.size),
+        **_tags(probe, step_words, tokens.size, parts),
         unseen=int((counts > 0).sum()) - tokens.size,
         guide=_TOKEN_GUIDE,
     )
     return words, step_words
 
 
-def _streamed_tokens(probe: Probe, sample: Sample, streamed: CorpusResponses) -> tuple[Words, Ints]:
+def _streamed_tokens(
+    probe: Probe, sample: Sample, streamed: CorpusResponses, parts: PartsOfSpeech | None
+) -> tuple[Words, Ints]:
     step_words = _words_of_steps(probe, streamed.tokens)
     words = Words(
         names=tuple(probe.vocabulary[token] for token in streamed.tokens),
@@ -87,27 +99,31 @@ def _streamed_tokens(probe: Probe, sample: Sample, streamed: CorpusResponses) ->
         tokens=streamed.tokens,
         shapes=np.zeros((0, 0), np.float32),
         step_words=step_words[sample.steps],
-        **_tags(probe, step_words, streamed.tokens.size),
+        **_tags(probe, step_words, streamed.tokens.size, parts),
         unseen=streamed.distinct - streamed.tokens.size,
         guide=_TOKEN_GUIDE.replace("the probe set", f"the whole corpus ({streamed.steps:,} steps)"),
     )
     return words, step_words
 
 
-def _tags(probe: Probe, step_words: Ints, words: int) -> dict[str, Any]:
-    """The fields of ``Words`` that say which tag a word carries, of a tagged corpus.
+def _tags(probe: Probe, step_words: Ints, words: int, parts: PartsOfSpeech | None) -> dict[str, Any]:
+    """The fields of ``Words`` that say which tag a word carries, of a tagged corpus or by a function.
 
     A word of a streamed corpus that the probe set lacks has the share 0.
     """
-    if probe.task != "tagging":
+    if probe.task == "tagging":
+        tags, names = probe.targets, probe.class_names
+    elif parts:
+        tags, names = parts.tags, parts.names
+    else:
         return {"tags": np.zeros(0, np.int32), "tag_share": np.zeros(0, np.float32), "tag_names": ()}
-    known = (step_words >= 0) & (probe.targets >= 0)
-    counts = np.zeros((words, len(probe.class_names)), np.int64)
-    np.add.at(counts, (step_words[known], probe.targets[known]), 1)
+    known = (step_words >= 0) & (tags >= 0)
+    counts = np.zeros((words, len(names)), np.int64)
+    np.add.at(counts, (step_words[known], tags[known]), 1)
     return {
         "tags": counts.argmax(axis=1).astype(np.int32),
         "tag_share": (counts.max(axis=1) / counts.sum(axis=1).clip(min=1)).astype(np.float32),
-        "tag_names": probe.class_names,
+        "tag_names": names,
     }
 
 
@@ -132,7 +148,7 @@ def _prototypes(probe: Probe, sample: Sample, params: WordParams) -> tuple[Words
         tokens=np.zeros(0, np.int32),
         shapes=(sums / counts[:, None]).astype(np.float32),
         step_words=step_words[sample.steps],
-        **_tags(probe, step_words, counts.size),
+        **_tags(probe, step_words, counts.size, None),
         unseen=0,
         guide=_PROTOTYPE_GUIDE,
     )

@@ -15,6 +15,7 @@ from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.salience import read_salience
+from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
@@ -38,6 +39,7 @@ def capture_run(
     head: str | HeadFunction | None = None,
     adapter: Adapter | None = None,
     layers: Sequence[str] = (),
+    tagger: Tagger | None = None,
     max_steps: int = 50_000,
     seed: int = 0,
     command: str = "",
@@ -54,6 +56,8 @@ def capture_run(
         The file the weights came from, for the manifest; without checkpoints they are recorded as epoch 0.
     checkpoints : sequence of Path
         Files of weights, one per epoch: the last integer in the file's name, or its position where a name has none.
+    tagger : function from the tokens of a sequence to a tag for each, optional
+        Gives the parts of speech of the probe set.
     max_steps : int
         Budget of the probe set. Where a corpus of tokens is larger, the responses of the units are streamed over all of
         it with the last weights.
@@ -83,6 +87,7 @@ def capture_run(
         adapter=adapter,
         layers=layers,
     )
+    parts = tag_probe(tagger, recorder.probe) if tagger else None
     epochs: list[tuple[int, Path | None]] = [*ordered] or [(0, None)]
     for epoch, path in epochs:
         if path is not None:
@@ -90,6 +95,8 @@ def capture_run(
         recorder.record(epoch)
     last, probe = epochs[-1][0], recorder.probe
     recorder.record_gates(last)
+    if parts:
+        folder.write_parts_of_speech(parts)
     if continuations := read_continuations(model, probe, recorder.inspection, last):
         folder.write_continuations(continuations)
     folder.write_salience(read_salience(model, probe, recorder.inspection, folder.checkpoint(last)))

@@ -122,6 +122,11 @@ _CAPTURE = [
         metavar="FILE",
         help="Tokens in the order of ids, .json or .txt.",
     ),
+    _corpus(
+        "--pos",
+        metavar="MOD:FUNC",
+        help="Function from the tokens of a sequence to their parts of speech, which colour the words.",
+    ),
     _corpus("--classes", metavar="A,B", callback=_names, help="Class names in the order of the model's outputs."),
     _corpus(
         "--sequence-length",

@@ -8,6 +8,7 @@ RUN/
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
   salience.npz .json    Salience
+  speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   corpus/gates-0.npz .json            likewise of a gate
   results/ANALYSIS.npz .json          one result (or Unavailable) per analysis; per-state ones carry a number
@@ -33,6 +34,7 @@ from rnnreport.results.recorded import (
     CorpusResponses,
     Gates,
     Manifest,
+    PartsOfSpeech,
     Probe,
     Salience,
 )
@@ -174,6 +176,15 @@ class RunFolder:
     def write_salience(self, salience: Salience) -> None:
         """Store what a state depends on."""
         store.save(self.path / "salience", salience)
+
+    def parts_of_speech(self) -> PartsOfSpeech | None:
+        """The parts of speech of the probe set; None where no function gave them."""
+        path = self.path / "speech"
+        return store.load(path, PartsOfSpeech) if path.with_name(path.name + ".json").exists() else None
+
+    def write_parts_of_speech(self, parts: PartsOfSpeech) -> None:
+        """Store the parts of speech of the probe set."""
+        store.save(self.path / "speech", parts)
 
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""

@@ -220,6 +220,20 @@ class Salience:
 
 
 @dataclass(frozen=True)
+class PartsOfSpeech:
+    """The part of speech of every step of the probe set, by a function of the user's.
+
+    Attributes
+    ----------
+    tags : int32 (S,), places in ``names``
+    names : tuple of str, sorted
+    """
+
+    tags: Ints
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CorpusResponses:
     """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
 
