@@ -14,7 +14,7 @@ from rnnreport.analyses.mmphate.diffusion import near_knee
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.sample import evenly, hash_order
-from rnnreport.progress import Stage
+from rnnreport.progress import Stage, note
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Doubles, Ints, Probe
 from rnnreport.results.schema import Dynamics, Unavailable
@@ -106,8 +106,8 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
         return Unavailable(Dynamics.analysis, f"the state {scope} never differs between sequences")
     slices = tensor.reshape(-1, choice.units.size, choice.sequences.size)
     needs = estimate(*slices.shape, params.embed.landmarks)
-    with Stage(f"MM-PHATE, kernel of {slices.shape[0] * slices.shape[1]:,} nodes (in all {needs})"):
-        kernel = multislice_kernel(slices, params.kernel)
+    note(f"MM-PHATE of {slices.shape[0] * slices.shape[1]:,} nodes will take {needs}")
+    kernel = multislice_kernel(slices, params.kernel)
     with Stage("MM-PHATE, diffusion and layout"):
         embedding = embed(kernel, params.embed)
     dynamics = Dynamics(

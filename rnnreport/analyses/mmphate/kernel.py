@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
+from rnnreport.progress import track
 from rnnreport.results.recorded import Doubles
 
 SMALLEST = 1e-4  # weaker entries are dropped
@@ -127,7 +128,7 @@ def _inter_pairs(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, lis
     while True:
         reach = (_MARGIN * guess) ** 2 * _REACH
         medians, pairs = [], []
-        for unit in range(units):
+        for unit in track(range(units), "MM-PHATE, distances of each unit", units):
             radius, close = _close_pairs(np.ascontiguousarray(nodes[:, unit]), neighbours, tile, reach)
             medians.append(np.median(radius))
             pairs.append(close)
