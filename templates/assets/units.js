@@ -204,18 +204,40 @@ RR.views.push(function units() {
         if (!(Math.abs(strength) >= Number(filter.value) * largest) || !strength) continue;
         const from = chips.get(c), to = clouds.get(r);
         const x0 = from.right - frame.left, x1 = to.left - frame.left, y0 = from.top + from.height / 2 - frame.top, y1 = to.top + to.height / 2 - frame.top;
-        const middle = (x0 + x1) / 2, focused = RR.selection.cluster === null || RR.selection.cluster === r || RR.selection.cluster === c;
-        paths.push(RR.svg("path", { d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`, fill: "none", stroke: strength < 0 ? ways.down : ways.up, "stroke-width": Math.max(0.5, Number(stroke.value) * Math.abs(strength) / largest).toFixed(1), "stroke-opacity": focused ? 0.42 : 0.08 }));
+        const middle = (x0 + x1) / 2;
+        paths.push(RR.svg("path", { d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`, fill: "none", stroke: strength < 0 ? ways.down : ways.up, "stroke-width": Math.max(0.5, Number(stroke.value) * Math.abs(strength) / largest).toFixed(1), "data-cloud": r, "data-chip": c }));
       }
     }
     svg.replaceChildren(...paths);
+    focus();
   }
+
+  // The links of the chip or cloud under the pointer, else of the selected cluster, stand out, with what they lead to.
+  let over = null;
+  function focus() {
+    const label = over?.label ?? RR.selection.cluster, linked = { chip: new Set(), cloud: new Set() };
+    for (const path of host.querySelectorAll("svg.ribbons path")) {
+      const cloud = Number(path.dataset.cloud), chip = Number(path.dataset.chip);
+      const touched = over ? (over.kind === "chip" ? chip : cloud) === label : chip === label || cloud === label;
+      path.setAttribute("stroke-opacity", label === null || touched ? 0.42 : 0.08);
+      if (over && touched) { linked.chip.add(chip); linked.cloud.add(cloud); }
+    }
+    for (const box of host.querySelectorAll(".chip, .cloud")) box.classList.toggle("linked", linked[box.classList[0]].has(Number(box.dataset.label)));
+  }
+  const hover = (event) => {
+    const box = event.target.closest(".chip, .cloud"), found = box && Number(box.dataset.label) >= 0 ? { kind: box.classList[0], label: Number(box.dataset.label) } : null;
+    if (found?.kind === over?.kind && found?.label === over?.label) return;
+    over = found;
+    focus();
+  };
+  host.addEventListener("pointerover", hover);
+  host.addEventListener("pointerleave", () => { over = null; focus(); });
 
   new ResizeObserver(() => arrange()).observe(host);
   RR.on(["state", "mode", "k", "theme"], build);
   RR.on(["words", "units", "lens", "cluster", "step", "sequence", "epoch"], (selection, now) => {
     if (["state", "mode", "k", "theme"].some((key) => now.has(key))) return;
     colour();
-    if (now.has("cluster")) ribbons();
+    if (now.has("cluster")) focus();
   });
 });

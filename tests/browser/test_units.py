@@ -113,6 +113,29 @@ def test_widest_link_slider(open_page, report, run):
     np.testing.assert_allclose(drawn, np.maximum(0.5, 20 * links / links[-1]), atol=0.06)
 
 
+def test_the_links_of_the_chip_under_the_pointer_stand_out(open_page, report):
+    page = open_page(report)
+    chip = int(page.locator("#clusters svg.ribbons path").first.get_attribute("data-chip"))
+
+    def bright():
+        paths = page.locator("#clusters svg.ribbons path").all()
+        return {int(path.get_attribute("data-chip")) for path in paths if path.get_attribute("stroke-opacity") == "0.42"}
+
+    everything = bright()
+    assert len(everything) > 1
+    page.locator(f"#clusters .chip[data-label='{chip}'] header").hover()
+    assert bright() == {chip}
+    linked = page.locator("#clusters .cloud.linked").count()
+    assert linked == page.locator(f"#clusters svg.ribbons path[data-chip='{chip}']").count()
+    page.mouse.move(2, 2)
+    assert bright() == everything
+    page.locator(f"#clusters .chip[data-label='{chip}'] header button").click()
+    page.mouse.move(2, 2)
+    settle(page)
+    paths = page.locator("#clusters svg.ribbons path[stroke-opacity='0.42']").all()
+    assert all(str(chip) in (path.get_attribute("data-chip"), path.get_attribute("data-cloud")) for path in paths)
+
+
 def test_chips_of_equal_height(open_page, report):
     page = open_page(report)
     tall = "nodes => new Set(nodes.map((node) => node.clientHeight)).size"
