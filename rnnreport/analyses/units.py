@@ -109,7 +109,7 @@ def analyse_units(
         params=asdict(params.cocluster)
         | {
             "shift": "by their lowest value where that is negative",
-            "default": "the most stable mode and k of at least 3, to two decimals; the larger k where equal",
+            "default": "the most stable weighting and k of at least 3, to two decimals; the larger k where equal",
             "resamples": 0 if streamed else params.bootstrap.resamples,
             "steps": len(states) if streamed is None else streamed.steps,
             "occurrences_behind_bands": "all" if streamed is None else f"at most {streamed.sampled}",
