@@ -13,7 +13,7 @@ from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.formation import FormationParams, Losses, formation
 from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures
 from rnnreport.analyses.performance import PerformanceParams, performance
-from rnnreport.analyses.projection import ProjectionParams, project
+from rnnreport.analyses.projection import Guest, ProjectionParams, project
 from rnnreport.analyses.rules import loss_curve
 from rnnreport.analyses.salience import state_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
@@ -77,11 +77,18 @@ def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: Analys
         if baseline is not None:
             with Stage("comparison"):
                 folder.write_result(compare([baseline, folder], params.compare))
-        _analyse_run(folder, folder.manifest(), folder.probe(), folder.checkpoint(recorded[-1]), params)
+        _analyse_run(folder, folder.manifest(), folder.probe(), folder.checkpoint(recorded[-1]), params, baseline)
         folder.write_summary(summarise(folder, params.summary))
 
 
-def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Checkpoint, params: AnalysisParams) -> None:
+def _analyse_run(
+    folder: RunFolder,
+    manifest: Manifest,
+    probe: Probe,
+    last: Checkpoint,
+    params: AnalysisParams,
+    baseline: RunFolder | None,
+) -> None:
     sample = display_sample(probe, params.sample)
     scope = manifest.state_keys[0]
     with Stage("metrics and sequences"):
@@ -91,8 +98,17 @@ def _analyse_run(folder: RunFolder, manifest: Manifest, probe: Probe, last: Chec
         folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
     _write_units(folder, manifest, probe, sample, last, params)
     with Stage(f"map of {sample.steps.size:,} states"):
-        folder.write_result(project(scope, last.states[scope], probe, sample, params.projection))
+        epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
+        earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]
+        guest = _guest(baseline) if baseline else None
+        folder.write_result(project(scope, last.states[scope], probe, sample, params.projection, earlier, guest))
     _write_dynamics(folder, scope, probe, params)
+
+
+def _guest(baseline: RunFolder) -> Guest:
+    manifest = baseline.manifest()
+    last = baseline.checkpoint(baseline.epochs()[-1])
+    return Guest(manifest.name, last.states[manifest.state_keys[0]])
 
 
 def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: AnalysisParams) -> None:

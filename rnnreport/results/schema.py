@@ -293,15 +293,25 @@ class Dependence:
 
 @dataclass(frozen=True)
 class Projection:
-    """Two-dimensional maps of the displayed states.
+    """Maps of the displayed states of the last epoch, and other states placed into them.
 
     Attributes
     ----------
     scope : str, a StateKey
-    methods : tuple of str, for example ("t-SNE", "PCA")
-    coordinates : float32 (len(methods), P, 2)
-    trust : dict of method to {"trustworthiness", "continuity", "neighbours"}
-    params : dict of method to its parameters, the seed among them
+    methods : tuple of str, length M, for example ("t-SNE, perplexity 30", "PCA")
+    coordinates : float32 (M, P, 2), NaN for states that a method left out
+    space_methods : tuple of str: those of the methods that also have a map in three dimensions
+    space : float32 (len(space_methods), P, 3), likewise
+    placed : dict of method to float32 (E, P, 2), of PCA (E, P, 3), its first two columns the plane: the states of each
+        of ``placed_epochs`` at the same steps, then those of the baseline, if there is one
+    placed_epochs : int32, increasing; the last epoch is the map itself and not among them
+    strangeness : float32 (E,), how far placed states lie from the nearest mapped one, in units of the same distance
+        among the mapped states; NaN where it is not defined
+    baseline : str, whose states are the last ones placed, and how they were made comparable; "" without
+    trust : dict of method to {"trustworthiness", "continuity", "shepard", "neighbours", "points", "disparity" of two
+        seeds, "disparity_points" they were judged on, absent where all were}
+    params : dict of method to its parameters, the seed and the number of states among them
+    left_out : tuple of str, everything sampled or dropped, in words
     guide : str
     """
 
@@ -309,8 +319,15 @@ class Projection:
     scope: str
     methods: tuple[str, ...]
     coordinates: Floats
-    trust: dict[str, dict[str, float]]
+    space_methods: tuple[str, ...]
+    space: Floats
+    placed: dict[str, Floats]
+    placed_epochs: Ints
+    strangeness: Floats
+    baseline: str
+    trust: dict[str, dict[str, Any]]
     params: dict[str, dict[str, Any]]
+    left_out: tuple[str, ...]
     guide: str
 
 

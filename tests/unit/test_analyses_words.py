@@ -1,4 +1,4 @@
-"""Words, the display sample and the map of states."""
+"""Words, the display sample and the map of units."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
-from rnnreport.analyses.projection import ProjectionParams, principal_plane, project, trust
 from rnnreport.analyses.sample import SampleParams, display_sample, evenly
 from rnnreport.analyses.sequences import distances
 from rnnreport.analyses.unit_map import UnitMapParams, map_units
 from rnnreport.analyses.words import WordParams, find_words
-from rnnreport.results.schema import Projection, Unavailable, UnitMap
+from rnnreport.results.schema import Unavailable, UnitMap
 from tests.fabricate import fabricate_run
 
 
@@ -87,54 +85,6 @@ def test_there_are_no_more_prototypes_than_different_inputs(tmp_path: Path) -> N
 def test_distances_are_those_of_consecutive_states() -> None:
     states = np.array([[0, 0], [3, 4], [3, 4], [0, 0]], np.float32)
     np.testing.assert_array_equal(distances(states, np.array([0, 2, 4])), [5, np.nan, 5, np.nan])
-
-
-def test_the_plane_is_that_of_scikit_learn() -> None:
-    points = np.random.default_rng(0).normal(size=(200, 7)) @ np.diag([5, 4, 3, 2, 1, 1, 1])
-    plane, share = principal_plane(points)
-    model = PCA(2).fit(points)
-    np.testing.assert_allclose(np.abs(plane), np.abs(model.transform(points)), atol=1e-9)
-    np.testing.assert_allclose(share, model.explained_variance_ratio_, atol=1e-9)
-
-
-def test_the_map_keeps_planted_clusters_apart(tmp_path: Path) -> None:
-    folder = fabricate_run(tmp_path / "run", epochs=1)
-    probe = folder.probe()
-    draw = np.random.default_rng(0)
-    group = draw.integers(0, 3, probe.tokens.size)
-    states = (8 * np.eye(3, 10)[group] + draw.normal(size=(group.size, 10))).astype(np.float32)
-    sample = display_sample(probe, SampleParams(max_steps=300))
-    found = project("lstm.0.fwd.h", states, probe, sample, ProjectionParams())
-    assert isinstance(found, Projection) and found.methods == ("t-SNE", "PCA")
-    for flat in found.coordinates:
-        centres = np.array([flat[group[sample.steps] == k].mean(axis=0) for k in range(3)])
-        nearest = np.linalg.norm(flat[:, None] - centres, axis=2).argmin(axis=1)
-        assert (nearest == group[sample.steps]).mean() > 0.99
-    assert found.trust["t-SNE"]["trustworthiness"] > found.trust["PCA"]["trustworthiness"] > 0.5
-
-
-def test_a_perfect_map_has_perfect_trust_and_a_shuffled_one_has_not() -> None:
-    points = np.random.default_rng(0).normal(size=(100, 2))
-    assert trust(points, points, 12)["trustworthiness"] == trust(points, points, 12)["continuity"] == 1
-    assert trust(points, points[::-1], 12)["trustworthiness"] < 0.7
-    assert trust(points[:7], points[:7], 12)["neighbours"] == 3
-
-
-def test_folding_costs_trustworthiness_and_tearing_costs_continuity() -> None:
-    angle = np.linspace(0, 2 * np.pi, 100, endpoint=False)
-    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    line = np.stack([angle, np.zeros(100)], axis=1)
-    torn, folded = trust(circle, line, 12), trust(line, circle * [1, 0], 12)
-    assert torn["trustworthiness"] > 0.99 > torn["continuity"]
-    assert folded["continuity"] > folded["trustworthiness"] + 0.1
-
-
-def test_one_unit_still_has_a_plane_to_spread_in(tmp_path: Path) -> None:
-    folder = fabricate_run(tmp_path / "run", epochs=1, units=1, sequences=12)
-    probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
-    found = project("lstm.0.fwd.h", folder.checkpoint(0).states["lstm.0.fwd.h"], probe, sample, ProjectionParams())
-    assert isinstance(found, Projection)
-    assert (found.coordinates[1][:, 1] == 0).all() and found.coordinates[0].std(axis=0).min() > 0.1
 
 
 def test_words_of_a_tagged_corpus_carry_their_majority_tag(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def phate_embedding(matrix: sparse.csr_matrix, landmarks: int, gamma: float, see
     gamma : float
     seed : int
     """
-    with _quiet_libraries():
+    with quiet_libraries():
         import phate
 
         operator = phate.PHATE(
@@ -67,7 +67,7 @@ def phate_embedding(matrix: sparse.csr_matrix, landmarks: int, gamma: float, see
 
 
 @contextlib.contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep stdout for what was asked for: graphtools' logger prints there, even when told to be quiet.
 
     Its warnings about a disconnected graph and slow convergence are replaced by numbers: components and stress.
