@@ -53,6 +53,8 @@ def test_what_is_not_defined_is_left_out() -> None:
     change = panels()["change"].svg
     assert change.count("<polyline") == 2 and "nan" not in change
     assert panels(replace(FORMED, chance=None))["purity"].low == 0.5
+    once = replace(FORMED, change=np.array([[np.nan, 3, np.nan, np.nan]] * 2, np.float32))
+    assert "change" not in panels(once)  # a single point is no line
 
 
 def test_turning_points_and_flags_are_marked() -> None:

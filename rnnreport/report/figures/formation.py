@@ -46,7 +46,7 @@ class Panel:
 
 
 def formation_panels(formed: Formation, losses: Mapping[str, Curve]) -> list[Panel]:
-    """The panels of a run, those without any value left out.
+    """The panels of a run, those without any line left out.
 
     Parameters
     ----------
@@ -107,9 +107,10 @@ def _panel(
     band: tuple[int, int] | None = None,
     flagged: Sequence[int] = (),
 ) -> Panel | None:
-    values = np.concatenate([np.asarray(y, np.float64)[np.isfinite(y)] for _, y in curves.values()] or [np.zeros(0)])
-    if not values.size:
+    lines = [(style, line) for style, (x, y) in curves.items() for line in _unbroken(x, np.asarray(y, np.float64))]
+    if not lines:
         return None
+    values = np.array([value for _, line in lines for _, value in line])
     if level is not None and math.isfinite(level):
         values = np.append(values, level)
     low, high = float(values.min()), float(values.max())
@@ -129,10 +130,9 @@ def _panel(
         parts.append(f'<line class="jump" x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="{_HEIGHT}"/>')
     if level is not None and math.isfinite(level):
         parts.append(f'<line class="level" x1="0" x2="{_WIDTH}" y1="{up(level):.1f}" y2="{up(level):.1f}"/>')
-    for style, (epochs, y) in curves.items():
-        for line in _unbroken(epochs, np.asarray(y, np.float64)):
-            points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in line)
-            parts.append(f'<polyline class="{style}" points="{points}"/>')
+    for style, line in lines:
+        points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in line)
+        parts.append(f'<polyline class="{style}" points="{points}"/>')
     label = quoteattr(f"{title} over epochs {axis[0]} to {axis[1]}, between {low:.3g} and {high:.3g}")
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label={label}'
     return Panel(id, title, note, tuple(names), low, high, *axis, Markup(f"<svg {box}>{''.join(parts)}</svg>"))
@@ -150,7 +150,7 @@ def _band(style: str, left: float, right: float) -> str:
 
 
 def _unbroken(epochs: NDArray[np.integer[Any]], values: NDArray[np.float64]) -> list[list[tuple[int, float]]]:
-    """The pieces of a curve between its gaps; a piece of one point is drawn as a short dash."""
+    """The pieces of a curve between its gaps that are lines: of at least two points."""
     pieces: list[list[tuple[int, float]]] = [[]]
     for epoch, value in zip(epochs.tolist(), values.tolist(), strict=True):
         if math.isfinite(value):
