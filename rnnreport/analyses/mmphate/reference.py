@@ -80,10 +80,10 @@ def quiet_libraries() -> Iterator[None]:
         streams = [
             (handler, handler.stream) for handler in logger.handlers if isinstance(handler, logging.StreamHandler)
         ]
-        for handler, _ in streams:
-            handler.setStream(sys.stderr)
+        for handler, _ in streams:  # not by setStream, which flushes the stream before, and that may be closed
+            handler.stream = sys.stderr
         try:
             yield
         finally:
             for handler, stream in streams:
-                handler.setStream(stream)
+                handler.stream = stream
