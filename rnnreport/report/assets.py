@@ -38,6 +38,7 @@ REPORT_SCRIPTS = (
     "series.js",
     "answers.js",
     "labels.js",
+    "mapplaces.js",
     "map.js",
     "training.js",
     "formation.js",

@@ -3,7 +3,7 @@
 RR.views.push(function stateMap() {
   const { map } = RR.description, reading = RR.reading;
   if (!map || !reading) return;
-  const method = RR.byId("method"), colouring = RR.byId("map-colour");
+  const colouring = RR.byId("map-colour");
   const P = reading.starts.at(-1), owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
   const options = [...reading.shows.colourings(reading), {
     value: "time", name: "place in the sequence",
@@ -26,28 +26,34 @@ RR.views.push(function stateMap() {
   const faded = (q) => fades.some(([kind, box]) => box.checked && reading.shows.right(reading, q, RR.selection.epoch) === (kind === "right"));
 
   RR.plot("map", (plot) => {
-    const xy = () => RR.arrays[`map.${method.value}`];
-    const at = (p) => RR.row(xy(), p);
+    const places = RR.mapPlaces(map, P, () => { place(); path(); });
+    let xy = places.dots(), dots = {};
+    const at = (p) => [xy[2 * p], xy[2 * p + 1]];
+    const place = () => {
+      xy = places.dots();
+      for (let p = 0; p < P; p++) [dots.x[p], dots.y[p]] = at(p);
+      plot.fill("map.points", { ...dots });
+    };
     const draw = () => {
       const { words, sequence, cluster } = RR.selection, steps = RR.arrays["words.steps"];
       const wordLabels = cluster === null ? null : RR.row(RR.unitsOf().array("wordLabels"), RR.kPlace());
       const { colour, legend } = options.find(({ value }) => value === colouring.value);
       let unknown = 0;
-      const coordinates = xy(), data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
+      const data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
       const chosen = (p) => words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
       for (let p = 0; p < P; p++) {
-        data.x[p] = coordinates[2 * p];
-        data.y[p] = coordinates[2 * p + 1];
         const shade = colour(p);
         unknown += shade === null;
         data.color.push(shade ?? RR.css("rule"));
         const picked = chosen(p);
         data.alpha[p] = (picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08) * (faded(owners[p]) ? 0.15 : 1);
       }
-      plot.fill("map.points", data);
+      dots = data;
+      places.dress(plot);
+      place();
       legend("map-legend");
       if (unknown) RR.byId("map-legend").append(RR.legendKey({ colour: RR.css("rule"), label: `not known for ${unknown.toLocaleString("en")} states` }));
-      const facts = [`${P.toLocaleString("en")} states of ${reading.ids.length} sequences, ${RR.description.states[0] ?? ""}`, `${map.methods[method.value]}; axes carry no unit`];
+      const facts = [`${P.toLocaleString("en")} states of ${reading.ids.length} sequences, ${RR.description.states[0] ?? ""}`, ...places.says()];
       if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
       RR.note("map", facts.join(" · "));
@@ -107,7 +113,7 @@ RR.views.push(function stateMap() {
     const rules = RR.labelControls(RR.byId("map-labels"), reading, () => path());
     RR.byId("map-labels").append(RR.el("span", { id: "map-labelled", class: "note" }));
     [...fades.map(([, box]) => box), ends, width].forEach((control) => control.addEventListener("change", draw));
-    method.addEventListener("change", draw);
+    for (const control of places.controls) control.addEventListener("change", draw);
     colouring.addEventListener("change", draw);
     RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });
     RR.on(["words", "cluster", "mode", "k", "epoch", "output", "theme", "units", "state", "lens"], (selection, now) => {

@@ -1,7 +1,7 @@
 "use strict";
 // Turning a cloud of points: two angles, drag or arrow keys. Returns a function that projects to x, y and depth;
-// its ``look`` turns to given angles.
-RR.turntable = function (node, redraw) {
+// its ``look`` turns to given angles. Where ``active`` says no, drag and keys do nothing.
+RR.turntable = function (node, redraw, active = () => true) {
   const view = { turn: 0.6, tilt: 0.35 };
   const limit = (tilt) => Math.max(-Math.PI / 2, Math.min(Math.PI / 2, tilt));
   let from = null, waiting = false;
@@ -10,7 +10,7 @@ RR.turntable = function (node, redraw) {
     waiting = true;
     requestAnimationFrame(() => { waiting = false; redraw(); });
   };
-  node.addEventListener("pointerdown", (event) => { from = { x: event.clientX, y: event.clientY, ...view }; });
+  node.addEventListener("pointerdown", (event) => { if (active()) from = { x: event.clientX, y: event.clientY, ...view }; });
   node.addEventListener("pointermove", (event) => {
     if (!from) return;
     if (!node.classList.contains("turning")) {
@@ -25,7 +25,7 @@ RR.turntable = function (node, redraw) {
   for (const end of ["pointerup", "pointercancel"]) node.addEventListener(end, () => { from = null; node.classList.remove("turning"); });
   node.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, -0.12], ArrowDown: [0, 0.12] }[event.key];
-    if (!step) return;
+    if (!step || !active()) return;
     event.preventDefault();
     view.turn += step[0];
     view.tilt = limit(view.tilt + step[1]);

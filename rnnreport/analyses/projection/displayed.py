@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,15 +173,21 @@ def _draw_tsne(
     return first
 
 
-def _two_seeds(shown: Doubles, axes: Axes, params: ProjectionParams) -> Any:
-    """How far two runs on some states differ, one from their plane, one from random places: by perplexity."""
+def _two_seeds(shown: Doubles, axes: Axes, params: ProjectionParams) -> Callable[[float], dict[str, float]]:
+    """How far two runs on some states differ, one from their plane, one from random places: by perplexity, in order."""
     taken = shown[evenly(len(shown), params.seed_points)]
     planar = plane_start(axes.place(taken)[:, :2], params.seed)
-    starts = (planar, np.random.default_rng(params.seed + 1).normal(0, 1e-4, planar.shape))
+    starts = [planar, np.random.default_rng(params.seed + 1).normal(0, 1e-4, planar.shape)]
+    settled = False
 
     def differ(perplexity: float) -> dict[str, float]:
+        nonlocal starts, settled
         near = min(perplexity, (len(taken) - 1) / 3)
-        maps = [np.asarray(fit_tsne(taken, start, near, params.seed + k)) for k, start in enumerate(starts)]
+        maps = [
+            np.asarray(fit_tsne(taken, start, near, params.seed + k, settled=settled)) for k, start in enumerate(starts)
+        ]
+        if not settled:  # as in the shown maps, the other perplexities start from the first
+            starts, settled = maps, True
         return {"disparity": disparity(*maps), "disparity_points": len(taken)}
 
     return differ

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from bokeh.core.properties import value
 from bokeh.models import BoxSelectTool, PanTool, Range1d, ResetTool, WheelZoomTool
@@ -11,6 +13,30 @@ from numpy.typing import NDArray
 from rnnreport.report.figures.base import EDGE, base_figure, empty_source, hide_axes, pointing
 
 EXTENT = 1000.0  # maps are drawn in a square of this half-width: coordinates carry no unit
+
+
+@dataclass(frozen=True)
+class Square:
+    """How a cloud is centred and scaled into the square of the map: ``middle`` real (2 or 3,), ``factor``."""
+
+    middle: NDArray[np.floating]
+    factor: float
+
+    @classmethod
+    def around(cls, coordinates: NDArray[np.floating]) -> Square:
+        """The square of a cloud, real (P, 2) or (P, 3), that keeps its proportions; only finite rows count."""
+        finite = coordinates[np.isfinite(coordinates).all(axis=1)]
+        if not len(finite):
+            return cls(np.zeros(coordinates.shape[1]), 0.0)
+        low, high = finite.min(axis=0), finite.max(axis=0)
+        middle = (low + high) / 2
+        turned = coordinates.shape[1] == 3  # a cloud that is turned has to fit from every side
+        reach = np.linalg.norm(finite - middle, axis=1).max() if turned else (high - low).max() / 2
+        return cls(middle, 0.94 * EXTENT / (float(reach) or 1.0))
+
+    def place(self, coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
+        """float32, same shape (..., 2 or 3)."""
+        return np.asarray((coordinates - self.middle) * self.factor, dtype=np.float32)
 
 
 def to_square(coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -24,15 +50,7 @@ def to_square(coordinates: NDArray[np.floating]) -> NDArray[np.float32]:
     -------
     float32, same shape
     """
-    finite = coordinates[np.isfinite(coordinates).all(axis=1)]
-    if not len(finite):
-        return np.zeros_like(coordinates, dtype=np.float32)
-    low, high = finite.min(axis=0), finite.max(axis=0)
-    middle = (low + high) / 2
-    turned = coordinates.shape[1] == 3  # a cloud that is turned has to fit from every side
-    reach = np.linalg.norm(finite - middle, axis=1).max() if turned else (high - low).max() / 2
-    scaled: NDArray[np.float32] = ((coordinates - middle) * (0.94 * EXTENT / (float(reach) or 1.0))).astype(np.float32)
-    return scaled
+    return Square.around(coordinates).place(coordinates)
 
 
 def _map_figure(height: int) -> figure:

@@ -1,0 +1,48 @@
+"""What of the maps of states travels to the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnreport.report.figures.maps import Square
+from rnnreport.report.payload import Payload
+from rnnreport.results.schema import Projection
+
+
+def pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
+    """Pack the maps and the states placed into them.
+
+    Returns
+    -------
+    dict
+        ``methods``: of each its ``name`` and the names of its arrays ``flat`` (P, 2), ``space`` (P, 3) and ``placed``
+        (E, P, ``columns``), None where there is none; a plane of three columns is the first two times ``scale``.
+        ``epochs``, ``strangeness`` and ``baseline`` as in ``Projection``.
+    """
+    return {
+        "methods": [_pack_method(place, name, projection, payload) for place, name in enumerate(projection.methods)],
+        "epochs": projection.placed_epochs.tolist(),
+        "strangeness": [round(float(value), 2) if np.isfinite(value) else None for value in projection.strangeness],
+        "baseline": projection.baseline,
+    }
+
+
+def _pack_method(place: int, name: str, projection: Projection, payload: Payload) -> dict[str, Any]:
+    flat = projection.coordinates[place]
+    packed: dict[str, Any] = {"name": name, "flat": f"map.{place}", "space": None, "placed": None}
+    square = plane = Square.around(flat)
+    payload.add_reals(f"map.{place}", plane.place(flat))
+    if name in projection.space_methods:
+        space = projection.space[projection.space_methods.index(name)]
+        square = Square.around(space)
+        payload.add_reals(f"map.{place}.space", square.place(space))
+        packed["space"] = f"map.{place}.space"
+    if name in projection.placed:
+        placed = projection.placed[name]
+        columns = placed.shape[2]
+        payload.add_reals(f"map.{place}.placed", (square if columns == 3 else plane).place(placed))
+        scale = plane.factor / (square.factor or 1.0) if columns == 3 else 1.0
+        packed |= {"placed": f"map.{place}.placed", "columns": columns, "scale": float(f"{scale:.6g}")}
+    return packed

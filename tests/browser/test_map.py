@@ -1,0 +1,101 @@
+"""The map of states in Chromium: methods, three dimensions by drag, other epochs and a baseline in the fixed map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnreport.analyses import analyse
+from rnnreport.report import render_report
+from rnnreport.results.schema import Projection
+from tests.browser.conftest import show_plot
+from tests.fabricate import fabricate_run
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("map")
+    run = fabricate_run(folder / "run", epochs=4, sequences=40)
+    analyse(run, baseline=fabricate_run(folder / "base", epochs=4, sequences=40, seed=1, name="<b>base</b>"))
+    page = folder / "report.html"
+    page.write_text(render_report(run), encoding="utf-8")
+    return page, run.result(Projection)
+
+
+def dots(page):
+    data = page.evaluate("(({ x, y }) => [Array.from(x), Array.from(y)])(RR.plots.map.source('map.points').data)")
+    return np.array(data).T
+
+
+def same_shape(drawn, wanted):
+    """Equal up to one scale and shift, as far as 16 bits go."""
+    drawn, wanted = drawn - drawn.mean(axis=0), wanted - wanted.mean(axis=0)
+    scale = np.linalg.norm(drawn) / np.linalg.norm(wanted)
+    return np.abs(drawn - scale * wanted).max() < 0.001 * np.abs(drawn).max()
+
+
+def test_every_method_is_drawn_with_its_measures(open_page, mapped):
+    page, found = open_page(mapped[0]), mapped[1]
+    show_plot(page, "map")
+    for place, method in enumerate(found.methods):
+        page.select_option("#method", label=method)
+        assert same_shape(dots(page), found.coordinates[place])
+        row = page.locator(f"#map-trust tr[data-method='{place}']")
+        assert row.get_attribute("aria-current") == "true"
+        assert f"{found.trust[method]['trustworthiness']:.3f}" in row.inner_text() and "seed" in row.inner_text()
+
+
+def test_a_drag_turns_the_map_in_space_and_not_in_the_plane(open_page, mapped):
+    page, found = open_page(mapped[0]), mapped[1]
+    show_plot(page, "map")
+    assert page.locator("#map-view").is_disabled()  # t-SNE has no third dimension
+    page.select_option("#method", label="PCA")
+    box = page.locator("#plot-map").bounding_box()
+
+    def drag():
+        before = dots(page)
+        page.mouse.move(box["x"] + 200, box["y"] + 150)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 400, box["y"] + 190, steps=5)
+        page.mouse.up()
+        page.wait_for_timeout(100)
+        return np.abs(dots(page) - before).max()
+
+    assert drag() == 0
+    page.select_option("#map-view", "space")
+    assert drag() > 50
+    turned = dots(page)
+    page.locator("#map-turn").press("ArrowLeft")
+    page.wait_for_timeout(100)
+    assert np.abs(dots(page) - turned).max() > 5
+    page.select_option("#map-view", "plane")
+    assert same_shape(dots(page), found.coordinates[found.methods.index("PCA")])
+
+
+def test_the_epoch_slider_moves_the_dots_and_leaves_the_map(open_page, mapped):
+    page, found = open_page(mapped[0]), mapped[1]
+    show_plot(page, "map")
+    for method in ("PCA", found.methods[0]):
+        page.select_option("#method", label=method)
+        fixed = dots(page)
+        slider = page.locator("#epoch").bounding_box()
+        page.mouse.click(slider["x"] + 4, slider["y"] + slider["height"] / 2)
+        page.wait_for_timeout(100)
+        assert same_shape(dots(page), found.placed[method][0, :, :2])
+        assert "states of epoch 0, placed into the map of epoch 3" in page.locator("#note-map").inner_text()
+        page.locator("#epoch").press("End")
+        page.wait_for_timeout(100)
+        np.testing.assert_array_equal(dots(page), fixed)
+    page.select_option("#method", label="PHATE")
+    page.locator("#epoch").press("Home")
+    assert "shows epoch 3 of this network alone" in page.locator("#note-map").inner_text()
+
+
+def test_a_baseline_is_shown_in_the_map(open_page, mapped):
+    page, found = open_page(mapped[0]), mapped[1]
+    show_plot(page, "map")
+    page.select_option("#map-whose", "baseline")
+    assert same_shape(dots(page), found.placed[found.methods[0]][-1])
+    assert "<b>base</b>" in page.locator("#note-map").inner_text()
