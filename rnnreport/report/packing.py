@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.packing_map import pack_projection
 from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
@@ -19,7 +20,6 @@ from rnnreport.results.schema import (
     Dynamics,
     Formation,
     Pictures,
-    Projection,
     Sequences,
     Unavailable,
 )
@@ -56,7 +56,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
             for place, units in enumerate(run.units)
         ],
         "sequences": sequences and _pack_sequences("sequences", sequences, payload),
-        "map": projection and _pack_projection(projection, payload),
+        "map": projection and pack_projection(projection, payload),
         "dynamics": dynamics and _pack_dynamics(dynamics, payload),
         "formation": formed and _pack_formation(formed, payload),
         "pictures": pictures and _pack_pictures(pictures, payload),
@@ -112,12 +112,6 @@ def _pack_dependence(dependence: Dependence | Unavailable, payload: Payload) -> 
     payload.add_reals("dependence.shares", dependence.shares, bits=8)
     payload.add_exact("dependence.largest", dependence.largest)
     return {"reason": "", "state": state_title(dependence.scope)}
-
-
-def _pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
-    for place in range(len(projection.methods)):
-        payload.add_reals(f"map.{place}", to_square(projection.coordinates[place]))
-    return {"methods": list(projection.methods)}
 
 
 def _pack_dynamics(dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
