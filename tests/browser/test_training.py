@@ -111,18 +111,19 @@ def test_playing_the_epochs_moves_nothing_but_what_is_shown(open_page, report, r
     found = run.result(Dynamics)
     each = len(found.steps) * len(found.units)
     places = page.evaluate(f"[...{POINTS}.x]")
+    # which epochs are to be seen, after each that the page announces
+    page.evaluate(
+        f"""(each) => {{
+          window.seen = [];
+          RR.on(['epoch'], () => window.seen.push([...new Set([...{POINTS}.alpha.keys()]
+            .filter((i) => {POINTS}.alpha[i] > 0.1).map((i) => Math.floor(i / each)))]));
+        }}""",
+        each,
+    )
     page.locator("#dynamics-play").click()
-    seen = []
-    for _ in range(200):
-        shown = page.evaluate(f"[...{POINTS}.alpha].map((alpha) => alpha > 0.1)")
-        shown = np.array(shown).reshape(len(found.epochs), each).all(axis=1)
-        assert shown.sum() == 1
-        if not seen or seen[-1] != shown.argmax():
-            seen.append(int(shown.argmax()))
-        if page.locator("#dynamics-play").get_attribute("aria-pressed") == "false":
-            break
-        page.wait_for_timeout(100)
-    assert seen == list(range(len(found.epochs)))
+    page.wait_for_selector("#dynamics-play[aria-pressed=false]", timeout=60_000)
+    settle(page)
+    assert page.evaluate("window.seen") == [[place] for place in range(len(found.epochs))]
     assert page.evaluate(f"[...{POINTS}.x]") == places
 
 
