@@ -17,6 +17,7 @@ from rnnreport.analyses.projection import Guest, ProjectionParams, project
 from rnnreport.analyses.rules import loss_curve
 from rnnreport.analyses.salience import state_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
+from rnnreport.analyses.sentences import given_sentences
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.summary import SummaryParams, summarise
 from rnnreport.analyses.unit_map import UnitMapParams, map_units
@@ -97,6 +98,7 @@ def _analyse_run(
         folder.write_result(continuation_trees(folder, probe))
         folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
     _write_units(folder, manifest, probe, sample, last, params)
+    folder.write_result(given_sentences(folder, manifest))
     with Stage(f"map of {sample.steps.size:,} states"):
         epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
         earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]

@@ -60,10 +60,29 @@ def read_sequences(
     """
     recorded = folder.epochs()
     last = folder.checkpoint(recorded[-1])
-    scope = manifest.state_keys[0]
     per_epoch = max(1, sample.steps.size * last.step_output.shape[1])
     kept = evenly(len(recorded), max(1, min(params.most_epochs, params.most_numbers // per_epoch)))
     epochs = [recorded[place] for place in kept]
+    step_output = _step_outputs(folder, epochs, last, sample.steps)
+    return displayed(manifest, probe, sample, last, np.array(epochs, np.int32), step_output)
+
+
+def displayed(
+    manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, epochs: Ints, step_output: Floats
+) -> Sequences:
+    """A sample as it is displayed.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    probe : Probe
+    sample : Sample
+    last : Checkpoint
+        Of the last epoch, on this probe set.
+    epochs : int32 (E,)
+    step_output : float32 (E, P, K) or (0, 0, 0)
+    """
+    scope = manifest.state_keys[0]
     distance = distances(last.states[scope], probe.offsets)
     predicted, confidence = _predictions(probe, last)
     shown, top = _take(probe.tokens, sample.steps), _take(last.top_tokens, sample.steps)
@@ -84,8 +103,8 @@ def read_sequences(
         values=_take(probe.values, sample.steps),
         feature_names=probe.feature_names,
         class_names=probe.class_names,
-        epochs=np.array(epochs, dtype=np.int32),
-        step_output=_step_outputs(folder, epochs, last, sample.steps),
+        epochs=epochs,
+        step_output=step_output,
         targets=_take(probe.targets, sample.steps) if probe.task == "tagging" else np.zeros(0, np.int32),
         surprisal=_take(last.surprisal, sample.steps),
         top_tokens=top_tokens,

@@ -6,36 +6,29 @@ import operator
 import os
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import SupportsFloat, SupportsIndex
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, step_budget
-from rnnreport.capture.calling import Adapter, observe
+from rnnreport.capture.calling import Adapter
 from rnnreport.capture.gates import read_gates
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.inspection import Inspection, inspect_model
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.manifest import info_of, make_manifest, refuse_other_run
-from rnnreport.capture.pages import Pages
-from rnnreport.capture.prefixes import prefix_outputs
+from rnnreport.capture.passes import BATCH_SIZE, capture_states
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.scores import evaluate
 from rnnreport.errors import InputError, RecordingWarning, RnnReportError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import refuse_hidden, unwrapped
-from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Gates, Probe, StateKey
-
-_SHOW_PROGRESS_FROM = 8  # batches
 
 
 class Recorder:
@@ -102,7 +95,7 @@ class Recorder:
         head: str | HeadFunction | None = None,
         adapter: Adapter | None = None,
         layers: Sequence[str] = (),
-        batch_size: int = 256,
+        batch_size: int = BATCH_SIZE,
     ) -> None:
         self.model = unwrapped(model)
         self.probe = make_probe(probe, max_steps) if isinstance(probe, Corpus) else probe
@@ -232,28 +225,7 @@ class Recorder:
             If the model fails.
         """
         refuse_hidden(self.model)  # sharded since: a pass on this rank alone would wait for the others
-        found = self.inspection
-        pages = Pages(self.probe, found)
-        like = a_parameter(self.model)
-        # a training framework may call in inference mode, whose tensors could not be trained on with
-        with torch.inference_mode(False), untouched(self.model):
-            for places in self._batches(epoch):
-                batch = make_batch(self.probe, places, like)
-                raw, calls = observe(self.model, found.convention, batch)
-                pages.fill(batch, raw, calls)
-            if found.reader is not None and found.expected.prefixes.size:
-                places = found.expected.prefixes
-                outputs, _ = prefix_outputs(
-                    self.model, self.probe, found.convention, found.reader, places, self._batch_size
-                )
-                pages.fill_prefixes(places, outputs)
-        return pages.checkpoint(epoch)
-
-    def _batches(self, epoch: int) -> Iterable[NDArray[np.int64]]:
-        batches = equal_length_batches(self.probe, self._batch_size, step_budget(self.probe))
-        if len(batches) < _SHOW_PROGRESS_FROM:
-            return batches
-        return track(batches, f"states of epoch {epoch}", len(batches))
+        return capture_states(self.model, self.probe, self.inspection, epoch, self._batch_size)
 
 
 def _rank() -> int:

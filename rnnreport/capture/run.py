@@ -15,6 +15,7 @@ from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.salience import read_salience
+from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
 from rnnreport.errors import InputError
@@ -23,6 +24,7 @@ from rnnreport.load.files import sha256_of
 from rnnreport.load.weights import load_weights
 from rnnreport.load.wrappers import unwrapped
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Ints, Sentences
 
 _INTEGER = re.compile(r"\d+")
 
@@ -40,6 +42,7 @@ def capture_run(
     adapter: Adapter | None = None,
     layers: Sequence[str] = (),
     tagger: Tagger | None = None,
+    sentences: tuple[Sentences, Sequence[Ints]] | None = None,
     max_steps: int = 50_000,
     seed: int = 0,
     command: str = "",
@@ -58,6 +61,8 @@ def capture_run(
         Files of weights, one per epoch: the last integer in the file's name, or its position where a name has none.
     tagger : function from the tokens of a sequence to a tag for each, optional
         Gives the parts of speech of the probe set.
+    sentences : by ``read_sentences``, optional
+        Further sentences, recorded at the last epoch and counted nowhere.
     max_steps : int
         Budget of the probe set. Where a corpus of tokens is larger, the responses of the units are streamed over all of
         it with the last weights.
@@ -97,6 +102,9 @@ def capture_run(
     recorder.record_gates(last)
     if parts:
         folder.write_parts_of_speech(parts)
+    if sentences:
+        written, inputs = sentences
+        folder.write_sentences(written, *capture_sentences(model, probe, recorder.inspection, last, inputs))
     if continuations := read_continuations(model, probe, recorder.inspection, last):
         folder.write_continuations(continuations)
     folder.write_salience(read_salience(model, probe, recorder.inspection, folder.checkpoint(last)))

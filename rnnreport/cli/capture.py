@@ -70,6 +70,7 @@ def _capture(
     tokenizer: str,
     vocabulary: Path | None,
     classes: tuple[str, ...] | None,
+    sentence: tuple[str, ...],
     pos: str | None,
     sequence_length: int,
     head: str | None,
@@ -85,6 +86,7 @@ def _capture(
     from rnnreport.load.corpus import load_corpus
     from rnnreport.load.importing import import_callable
     from rnnreport.load.model import load_model
+    from rnnreport.load.sentences import read_sentences
     from rnnreport.results.folder import RunFolder
 
     arguments = (read_arguments(model_args) if model_args else {}) | parse_arguments(model_arg)
@@ -106,6 +108,7 @@ def _capture(
             head=import_callable(head, "head") if head and ":" in head else head,
             adapter=import_callable(adapter, "adapter") if adapter else None,
             layers=layer,
+            sentences=read_sentences(sentence, tokenizer, data) if sentence else None,
             tagger=import_callable(pos, "part-of-speech function") if pos else None,
             max_steps=max_steps,
             seed=seed,

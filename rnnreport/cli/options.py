@@ -123,6 +123,12 @@ _CAPTURE = [
         help="Tokens in the order of ids, .json or .txt.",
     ),
     _corpus(
+        "--sentence",
+        multiple=True,
+        metavar="TEXT",
+        help="Sentence to read besides those of the corpus; it counts in no number. Repeatable.",
+    ),
+    _corpus(
         "--pos",
         metavar="MOD:FUNC",
         help="Function from the tokens of a sequence to their parts of speech, which colour the words.",

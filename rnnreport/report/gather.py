@@ -14,6 +14,7 @@ from rnnreport.results.schema import (
     Dependence,
     Dynamics,
     Formation,
+    GivenSentences,
     Performance,
     Pictures,
     Projection,
@@ -52,6 +53,7 @@ class Run:
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
+    given: GivenSentences | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -87,6 +89,7 @@ def gather(folder: RunFolder) -> Run:
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),
+        given=_later(folder, GivenSentences),
     )
 
 

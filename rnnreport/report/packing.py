@@ -9,16 +9,18 @@ import numpy as np
 
 from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.given import with_given
 from rnnreport.report.packing_map import pack_projection
 from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
-from rnnreport.results.recorded import NUMERIC
+from rnnreport.results.recorded import NUMERIC, Floats
 from rnnreport.results.schema import (
     Comparison,
     Dependence,
     Dynamics,
     Formation,
+    GivenSentences,
     Pictures,
     Sequences,
     Unavailable,
@@ -37,13 +39,14 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     projection, dynamics = available(run.projection), available(run.dynamics)
     formed, pictures = available(run.formation), available(run.pictures)
     comparison, scored = available(run.comparison), available(run.performance)
+    given = available(run.given)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
     return {
         "kind": "report",
         "states": [state_title(units.scope) for units in run.units],
-        "words": words and pack_words(words, payload),
+        "words": words and pack_words(words, payload, given.step_words if given else np.zeros(0, np.int32)),
         "units": [
             pack_units(
                 f"units{place}",
@@ -52,10 +55,11 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
                 sequences.lengths if sequences else np.zeros(0, np.int32),
                 payload,
                 gate=units.scope not in run.manifest.state_keys,
+                given=_given_states(given, units.scope),
             )
             for place, units in enumerate(run.units)
         ],
-        "sequences": sequences and _pack_sequences("sequences", sequences, payload),
+        "sequences": sequences and _pack_displayed(sequences, given, payload),
         "map": projection and pack_projection(projection, payload),
         "dynamics": dynamics and _pack_dynamics(dynamics, payload),
         "formation": formed and _pack_formation(formed, payload),
@@ -74,6 +78,21 @@ def describe_comparison(comparison: Comparison, sequences: Sequence[Sequences], 
         "runs": list(comparison.runs),
         "sequences": [_pack_sequences(f"run{place}", run, payload) for place, run in enumerate(sequences)],
     }
+
+
+def _pack_displayed(shown: Sequences, given: GivenSentences | None, payload: Payload) -> dict[str, Any]:
+    """The displayed sequences, after them those given by hand."""
+    packed = _pack_sequences("sequences", with_given(shown, given), payload)
+    unknown = (given.unknown + len(shown.tokens)).tolist() if given else []
+    known_of = len(shown.sequence_ids) == shown.total_sequences
+    return packed | {"all": known_of, "shown": len(shown.sequence_ids), "unknown": unknown}
+
+
+def _given_states(given: GivenSentences | None, scope: str) -> Floats:
+    """float32 (P, H), the states of the sentences given by hand; (P, 0) of a gate."""
+    if given is None:
+        return np.zeros((0, 0), np.float32)
+    return given.activation.get(scope, np.zeros((len(given.tokens), 0), np.float32))
 
 
 def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict[str, Any]:

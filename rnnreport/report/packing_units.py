@@ -14,10 +14,10 @@ from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Wo
 _MOST_STATES, _FEWEST_STEPS = 100_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
 
 
-def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
-    """Names, counts and shapes of the words."""
+def pack_words(words: Words, payload: Payload, given: Ints) -> dict[str, Any]:
+    """Names, counts and shapes of the words; ``given``: the words of the steps of sentences given by hand."""
     payload.add_integers("words.counts", words.counts)
-    payload.add_integers("words.steps", words.step_words)
+    payload.add_integers("words.steps", np.concatenate([words.step_words, given]))
     payload.add_integers("words.tags", words.tags)
     payload.add_reals("words.tagShare", words.tag_share, bits=8)
     payload.add_columns("words.shapes", words.shapes, bits=8)
@@ -30,7 +30,14 @@ def pack_words(words: Words, payload: Payload) -> dict[str, Any]:
 
 
 def pack_units(
-    prefix: str, units: Units, unit_map: UnitMap | Unavailable, lengths: Ints, payload: Payload, *, gate: bool
+    prefix: str,
+    units: Units,
+    unit_map: UnitMap | Unavailable,
+    lengths: Ints,
+    payload: Payload,
+    *,
+    gate: bool,
+    given: Floats,
 ) -> dict[str, Any]:
     """Responses, co-clusters and states of one recorded state; of a gate without spread and states.
 
@@ -40,6 +47,7 @@ def pack_units(
     units : Units
     unit_map : UnitMap | Unavailable, of the same state
     lengths : int32 (Q,), of the displayed sequences
+    given : float32 (P, H), states after the steps of sentences given by hand; (P, 0) where there are none
     payload : Payload
         Mode and k share an axis: place ``mode * len(ks) + k``.
     """
@@ -60,8 +68,9 @@ def pack_units(
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
     rows = _kept_steps(lengths, max(_FEWEST_STEPS, _MOST_STATES // width))
     rows = np.full_like(rows, -1) if gate else rows
-    payload.add_integers(f"{prefix}.stateRows", rows)
-    payload.add_columns(f"{prefix}.states", units.activation[np.flatnonzero(rows >= 0)], bits=8)
+    states = units.activation[np.flatnonzero(rows >= 0)]
+    payload.add_integers(f"{prefix}.stateRows", np.append(rows, _rows_after(len(states), given)))
+    payload.add_columns(f"{prefix}.states", np.concatenate([states, given]) if given.size else states, bits=8)
     return {
         "prefix": prefix,
         "modes": [WEIGHTINGS[mode] for mode in units.modes],
@@ -77,6 +86,11 @@ def pack_units(
         "clip": _full_colour(units.response),
         "activationClip": _full_colour(units.activation),
     }
+
+
+def _rows_after(first: int, given: Floats) -> Ints:
+    """int32 (P,): the rows of further states, -1 where there are none."""
+    return first + np.arange(len(given), dtype=np.int32) if given.size else np.full(len(given), -1, np.int32)
 
 
 def _kept_steps(lengths: Ints, most: int) -> Ints:

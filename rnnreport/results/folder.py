@@ -8,6 +8,7 @@ RUN/
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
   salience.npz .json    Salience
+  sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
   corpus/gates-0.npz .json            likewise of a gate
@@ -37,6 +38,7 @@ from rnnreport.results.recorded import (
     PartsOfSpeech,
     Probe,
     Salience,
+    Sentences,
 )
 from rnnreport.results.schema import Summary, Unavailable
 
@@ -185,6 +187,23 @@ class RunFolder:
     def write_parts_of_speech(self, parts: PartsOfSpeech) -> None:
         """Store the parts of speech of the probe set."""
         store.save(self.path / "speech", parts)
+
+    def sentences(self) -> tuple[Sentences, Probe, Checkpoint] | None:
+        """Sentences given by hand; None where there are none, or not of the last epoch."""
+        path = self.path / "sentences"
+        if not (path / "written.json").exists():
+            return None
+        states = store.load(path / "states", Checkpoint)
+        if [states.epoch] != self.epochs()[-1:]:
+            return None
+        return store.load(path / "written", Sentences), store.load(path / "probe", Probe), states
+
+    def write_sentences(self, sentences: Sentences, probe: Probe, states: Checkpoint) -> None:
+        """Store sentences given by hand."""
+        path = self.path / "sentences"
+        store.save(path / "probe", probe)
+        store.save(path / "states", states)
+        store.save(path / "written", sentences)
 
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""

@@ -234,6 +234,18 @@ class PartsOfSpeech:
 
 
 @dataclass(frozen=True)
+class Sentences:
+    """Sentences given by hand. Beside them lie a ``Probe`` without answers and a ``Checkpoint`` of the last epoch.
+
+    Attributes
+    ----------
+    written : tuple of tuples of str, their tokens as written; in the probe set unknown ones are the unknown token
+    """
+
+    written: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class CorpusResponses:
     """Responses of one state, cell or gate over the whole corpus, streamed where the probe set is only a part of it.
 

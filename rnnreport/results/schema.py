@@ -239,6 +239,25 @@ class Sequences:
 
 
 @dataclass(frozen=True)
+class GivenSentences(Sequences):
+    """Sentences given by hand, laid out as the displayed sequences are; they have no answers and count nowhere.
+
+    Attributes
+    ----------
+    written : tuple of str, length P: the tokens as written, which may be outside the vocabulary
+    unknown : int32, the steps whose token is
+    step_words : int32 (P,), as in ``Words``; (0,) where there are none
+    activation : dict of str(StateKey) to float32 (P, H), the states after each step
+    """
+
+    analysis: ClassVar[str] = "sentences"
+    written: tuple[str, ...]
+    unknown: Ints
+    step_words: Ints
+    activation: dict[str, Floats]
+
+
+@dataclass(frozen=True)
 class ContinuationTrees:
     """How a language model goes on: the trees of ``Continuations`` with their tokens, M trees of J nodes in all.
 

@@ -4,7 +4,7 @@ RR.views.push(function stateMap() {
   const { map } = RR.description, reading = RR.reading;
   if (!map || !reading) return;
   const colouring = RR.byId("map-colour");
-  const P = reading.starts.at(-1), owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
+  const P = reading.starts[reading.shown], owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
   const options = [...reading.shows.colourings(reading), {
     value: "time", name: "place in the sequence",
     colour: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
@@ -53,18 +53,19 @@ RR.views.push(function stateMap() {
       place();
       legend("map-legend");
       if (unknown) RR.byId("map-legend").append(RR.legendKey({ colour: RR.css("rule"), label: `not known for ${unknown.toLocaleString("en")} states` }));
-      const facts = [`${P.toLocaleString("en")} states of ${reading.ids.length} sequences, ${RR.description.states[0] ?? ""}`, ...places.says()];
+      const facts = [`${P.toLocaleString("en")} states of ${reading.shown} sequences, ${RR.description.states[0] ?? ""}`, ...places.says()];
       if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
+      if (sequence !== null && reading.given(sequence)) facts.push(`${reading.ids[sequence]} is not on the map`);
       RR.note("map", facts.join(" · "));
       path();
     };
     const path = () => {
-      const { sequence: q } = RR.selection, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
+      const { sequence } = RR.selection, q = sequence !== null && !reading.given(sequence) ? sequence : null, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
       const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [] };
       const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); };
       const ring = (p, colour) => { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(RR.css(colour)); };
-      if (ends.checked) for (let s = 0; s < reading.ids.length; s++) { ring(reading.starts[s], "muted"); ring(reading.starts[s + 1] - 1, "ink"); }
+      if (ends.checked) for (let s = 0; s < reading.shown; s++) { ring(reading.starts[s], "muted"); ring(reading.starts[s + 1] - 1, "ink"); }
       const asked = RR.labelled(reading, rules(), q === null ? 0 : reading.starts[q], q === null ? P : reading.starts[q + 1]);
       [...asked].slice(0, MOST_LABELS).forEach(([p, side]) => label(p, reading.features ? String(p - reading.starts[owners[p]] + 1) : RR.visible(reading.token(p)).slice(0, 18), side === "after" ? "second" : "third"));
       RR.byId("map-labelled").textContent = asked.size ? `${asked.size} labelled${asked.size > MOST_LABELS ? `, the first ${MOST_LABELS} shown` : ""}` : "";
@@ -91,7 +92,8 @@ RR.views.push(function stateMap() {
       const found = [];
       if (RR.selection.step !== null && RR.selection.sequence !== null) found.push(RR.stepIndex(RR.selection.sequence, RR.selection.step));
       if (RR.pointed >= 0 && !found.includes(RR.pointed)) found.push(RR.pointed);
-      plot.fill("map.here", { x: found.map((p) => at(p)[0]), y: found.map((p) => at(p)[1]), color: found.map(() => RR.css("ink")) });
+      const drawn = found.filter((p) => p < P); // sentences given by hand are not on the map
+      plot.fill("map.here", { x: drawn.map((p) => at(p)[0]), y: drawn.map((p) => at(p)[1]), color: drawn.map(() => RR.css("ink")) });
     };
     // One dot: its step. A dragged box: what lies in the region.
     const click = (indices) => {

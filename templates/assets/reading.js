@@ -6,11 +6,15 @@ RR.reader = function (description) {
   const [epochs] = output.shape, classes = description.classNames.length;
   const values = array("values"), features = values.length ? values.shape[1] : 0;
   const perStep = description.task === "step-regression";
-  const scales = new Map(), errors = new Map();
+  const scales = new Map(), errors = new Map(), unknown = new Set(description.unknown);
   const reader = {
     ...description, array, lengths, starts, classes, epochs, features, perStep,
     shows: RR.kinds[description.kind],
     has: output.length > 0,
+    // The displayed sequences come first, then those given by hand, which have no answers.
+    shown: description.shown ?? lengths.length,
+    given: (q) => q >= reader.shown,
+    unknown: (p) => unknown.has(p),
     extent: RR.extent(values),
     owner(p) { // the sequence of a displayed step
       let low = 0, high = lengths.length;
@@ -96,6 +100,7 @@ RR.reader = function (description) {
 RR.tokenNode = function (reader, p, tint, choose) {
   const shape = reader.features > 0;
   const node = RR.el("button", { type: "button", class: `token${shape ? " shape" : ""}`, "data-p": p, onclick: () => choose(p) });
+  if (reader.unknown(p)) node.classList.add("unknown");
   if (shape) node.append(RR.shape(RR.row(reader.array("values"), p), ...reader.extent, { width: 44, height: 26 }), String(p - reader.starts[reader.owner(p)] + 1));
   else node.append(RR.visible(reader.token(p)));
   if (tint) { node.style.setProperty("--tint", tint); node.style.setProperty("--on", RR.inkOn(tint)); }

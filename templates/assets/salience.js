@@ -20,7 +20,7 @@ RR.views.push(function salience() {
   function say(q, t) {
     if (!known) return `What a state depends on is not shown: ${dependence.reason}.`;
     const found = places.get(q);
-    if (!found) return `What a state depends on was computed for ${places.size} of the ${reading.ids.length} displayed sequences, not for this one.`;
+    if (!found) return `What a state depends on was computed for ${places.size} of the ${reading.shown} displayed sequences, not for this one.`;
     if (!reading.isLast(RR.selection.epoch)) return "What a state depends on was computed at the last epoch only.";
     if (t === null) return "Select a step: bars over the tokens will show what its state depends on.";
     if (t >= found.length) return `What a state depends on was computed for the first ${found.length} steps of this sequence.`;

@@ -115,7 +115,7 @@ RR.views.push(function sentence() {
       return [shape, text(String(t + 1), x, 34, "middle", "axis")];
     }
     const token = reading.token(p), rare = RR.arrays["words.steps"][p] < 0;
-    return [text(short(RR.visible(token), step), x, 16, "middle", token === "<unk>" ? "unknown" : ""), text(rare ? "rare" : "", x, 30, "middle", "axis")];
+    return [text(short(RR.visible(token), step), x, 16, "middle", reading.unknown(p) || token === "<unk>" ? "unknown" : ""), text(rare ? "rare" : "", x, 30, "middle", "axis")];
   }
   const short = (content, width) => { const most = Math.max(2, Math.floor(width / 6.6)); return content.length > most ? `${content.slice(0, most - 1)}…` : content; };
 

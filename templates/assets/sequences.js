@@ -12,7 +12,7 @@ RR.views.push(function table() {
   const node = RR.byId("table"), filter = RR.byId("table-filter");
   if (!node) return;
   const reading = RR.reading, { shows } = reading;
-  const STEP = 150;
+  const STEP = 150, ANSWERS = ["label", "wrong", "error"]; // columns of what is right
   let order = { key: "id", up: true }, only = null, most = STEP, shown = [];
   const snippets = reading.ids.map((_, q) => {
     if (reading.features) return "";
@@ -29,11 +29,12 @@ RR.views.push(function table() {
   ];
   const right = (q) => shows.right(reading, q, RR.selection.epoch);
   if (!shows.judges(reading)) for (const option of [...filter.options]) if (["wrong", "right"].includes(option.value)) option.remove();
+  if (reading.ids.length > reading.shown) filter.append(RR.el("option", { value: "given" }, "given by --sentence"));
   // Unknown values come last, whichever way the column is sorted.
   const compare = (x, y) => (Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : (x < y ? -1 : x > y ? 1 : 0) * (order.up ? 1 : -1));
 
   function draw() {
-    const keep = { all: () => true, wrong: (q) => right(q) === false, right: (q) => right(q) === true, word: (q) => hits(q) > 0 }[filter.value];
+    const keep = { all: () => true, given: reading.given, wrong: (q) => right(q) === false, right: (q) => right(q) === true, word: (q) => hits(q) > 0 }[filter.value];
     const column = columns.find(({ key }) => key === order.key);
     shown = [...Array(reading.ids.length).keys()].filter((q) => keep(q) && (!only || only.keep(q)));
     shown.sort((a, b) => compare(column.value(a), column.value(b)) || (a - b) * (order.up ? 1 : -1));
@@ -41,14 +42,15 @@ RR.views.push(function table() {
       RR.el("button", { type: "button", onclick: () => { order = { key, up: key === order.key ? !order.up : true }; draw(); } }, `${name}${key === order.key ? (order.up ? " ↑" : " ↓") : ""}`))));
     const rows = shown.slice(0, most).map((q) => {
       const row = RR.el("tr", { "data-q": q, "aria-selected": q === RR.selection.sequence });
-      columns.forEach(({ key, text, numeric, chips, wrong }) => row.append(RR.el("td", { class: numeric ? "n" : chips ? "chips" : key === "text" ? "snippet" : wrong?.(q) ? "wrong" : null }, ...[text(q)].flat())));
+      columns.forEach(({ key, text, numeric, chips, wrong }) => row.append(RR.el("td", { class: numeric ? "n" : chips ? "chips" : key === "text" ? "snippet" : wrong?.(q) ? "wrong" : null }, ...[reading.given(q) && ANSWERS.includes(key) ? "" : text(q)].flat())));
       row.addEventListener("click", () => RR.chooseSequence(q === RR.selection.sequence ? null : q));
       return row;
     });
     if (shown.length > most) rows.push(RR.el("tr", {}, RR.el("td", { colspan: columns.length }, RR.el("button", { type: "button", class: "link", onclick: () => { most += STEP; draw(); } }, `${shown.length - most} more …`))));
     node.replaceChildren(RR.el("thead", {}, head), RR.el("tbody", {}, ...rows));
     RR.byId("table-count").textContent = `${shown.length} of ${reading.ids.length}${only ? ` · ${only.text}` : ""}`;
-    RR.note("table", `${reading.ids.length} displayed sequences${columns.some(({ key }) => key === "predicted" || key === "error") ? "; prediction at the selected epoch" : ""}`);
+    const given = reading.ids.length - reading.shown;
+    RR.note("table", `${reading.shown} displayed sequences${given ? ` and ${given} given by --sentence, which count in no number` : ""}${columns.some(({ key }) => key === "predicted" || key === "error") ? "; prediction at the selected epoch" : ""}`);
   }
   // Another figure lists its sequences here: `keep(q)` says which, `text` why.
   RR.listOnly = (chosen) => {
@@ -110,6 +112,7 @@ RR.views.push(function runningText() {
     RR.title("text", `How ${reading.ids[q]} is read, step by step`);
     const facts = shows.facts(reading, q, epoch);
     facts.push(`${reading.lengths[q]} steps`);
+    if (reading.given(q)) facts.push("given by --sentence, read at the last epoch");
     if (RR.selection.sequence === null) facts.push("shown until you choose one in the table");
     RR.note("text", facts.join(" · "));
     const unit = RR.selection.lens === "unit" ? RR.selection.units.at(-1) : undefined;
@@ -132,6 +135,7 @@ RR.views.push(function runningText() {
   }
   RR.stepTip = function (p) {
     const q = reading.owner(p), lines = [reading.features ? `step ${p - reading.starts[q] + 1}` : RR.visible(reading.token(p)), `step ${p - reading.starts[q] + 1} of ${reading.lengths[q]}, ${reading.ids[q]}`];
+    if (reading.unknown(p)) lines.push("not in the vocabulary: the model read the unknown token");
     lines.push(...reading.shows.says(reading, p, RR.selection.epoch), ...RR.channelLines(reading, p));
     const distance = reading.array("distance")[p];
     if (Number.isFinite(distance)) lines.push(`the state moves by ${RR.number(distance)} to the next step`);

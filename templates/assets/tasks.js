@@ -55,7 +55,7 @@ RR.kinds.classes = {
   },
   right(r, q, epoch) {
     const predicted = r.predicted(q, epoch);
-    return predicted < 0 && !r.isLast(epoch) ? null : predicted === r.label(q);
+    return r.label(q) < 0 || (predicted < 0 && !r.isLast(epoch)) ? null : predicted === r.label(q);
   },
   judges: (r) => r.array("labels").length > 0 && r.array("predicted").length > 0,
   columns(r) {
@@ -97,12 +97,14 @@ RR.kinds.labels = {
   says(r, p, epoch) {
     const found = r.outputs(p, epoch), k = RR.selection.output, q = r.owner(p);
     if (!found) return r.has ? ["no expected prediction here"] : [];
+    if (r.given(q)) return [`expects ${RR.listed(r, (place) => found[place] >= 0.5)}`, `${r.classNames[k]}: ${RR.percent(found[k])}`];
     return [`expects ${RR.listed(r, (place) => found[place] >= 0.5)}`, `${r.classNames[k]}: ${RR.percent(found[k])}`, `true: ${RR.listed(r, (place) => r.there(q, place))}`];
   },
   how: (r) => `Coloured by the probability of ${r.classNames[RR.selection.output]} if the sequence ended there.`,
   legend: (id, r) => RR.legend(id, [{ ramp: RR.ramp([RR.css("faint"), RR.classColour(RR.selection.output)]), low: "0%", high: `100% ${r.classNames[RR.selection.output]}` }]),
   facts(r, q, epoch) {
     const right = this.right(r, q, epoch);
+    if (r.given(q)) return Number.isFinite(r.answer(q, 0, epoch)) ? [`predicted: ${RR.listed(r, (k) => r.answer(q, k, epoch) >= 0.5)}`] : [];
     if (right === null) return [`true: ${RR.listed(r, (k) => r.there(q, k))}`];
     return [`true: ${RR.listed(r, (k) => r.there(q, k))}`, `predicted: ${RR.listed(r, (k) => r.answer(q, k, epoch) >= 0.5)} ${right ? "✓" : "✗"}`];
   },
@@ -157,6 +159,7 @@ RR.kinds.quantities = {
   },
   facts(r, q, epoch) {
     const k = RR.selection.output, name = r.classNames[k];
+    if (r.given(q)) return r.perStep || !Number.isFinite(r.answer(q, k, epoch)) ? [] : [`${name}: predicted ${RR.number(r.answer(q, k, epoch))}`];
     if (r.perStep) return [`${name}: RMSE ${RR.number(r.error(q, k, epoch))} over the steps with a target`];
     const target = r.truth(r.starts[q], k), found = r.answer(q, k, epoch);
     return [`${name}: target ${RR.number(target)}`, ...(Number.isFinite(found) ? [`predicted ${RR.number(found)}`, `error ${RR.signedNumber(found - target)}`] : [])];
@@ -219,7 +222,7 @@ RR.wrongLabels = (r, q, epoch) => {
   let wrong = 0;
   for (let k = 0; k < r.classes; k++) {
     const found = r.answer(q, k, epoch);
-    if (!Number.isFinite(found)) return NaN;
+    if (!Number.isFinite(found) || Number.isNaN(r.truth(r.starts[q], k))) return NaN;
     wrong += (found >= 0.5) !== r.there(q, k);
   }
   return wrong;

@@ -1,16 +1,18 @@
-"""What a user adds to a corpus: parts of speech by a function."""
+"""What a user adds to a corpus: parts of speech by a function, and sentences."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Words
+from rnnreport.results.schema import GivenSentences, Sequences, Unavailable, Words
 from tests.cli.conftest import Command, Outcome
 
 MODEL = """
@@ -70,6 +72,7 @@ def capture(rnnreport: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         given = ["--model", f"{name}:Reader", "--corpus", corpus, *words, "--out", "run", "--force"]
         return rnnreport("capture", *given, *replaced)
 
+    call.module = name  # type: ignore[attr-defined]
     return call
 
 
@@ -121,3 +124,93 @@ def test_what_cannot_be_tagged_is_one_line(capture, function: str, corpus: str, 
     outcome = capture("--pos", function, *per_step, corpus=corpus)
     assert outcome.code == 2 and error in outcome.error
     assert not Path("run").exists()
+
+
+SENTENCES = ("--sentence", "the film is awful , good", "--sentence", "bad")
+
+
+def test_sentences_are_read_by_the_model(capture) -> None:  # type: ignore[no-untyped-def]
+    folder = opened(capture(*SENTENCES))
+    found = folder.sentences()
+    assert found is not None
+    sentences, probe, states = found
+    assert sentences.written == (("the", "film", "is", "awful", ",", "good"), ("bad",))
+    assert [probe.vocabulary[token] for token in probe.tokens] == ["the", "film", "is", "<unk>", "<unk>", "good", "bad"]
+    assert probe.lengths.tolist() == [6, 1] and not probe.labels.size and states.epoch == 0
+    model = importlib.import_module(capture.module).Reader()
+    inputs = torch.from_numpy(probe.tokens[:6].astype(np.int64))
+    with torch.no_grad():
+        output = model.rnn(model.embedding(inputs)[None])[0][0]
+        expected = model.head(output).softmax(1)
+    np.testing.assert_allclose(states.states["rnn.0.fwd.h"][:6], output, atol=1e-6)
+    np.testing.assert_allclose(states.step_output[:6], expected, atol=1e-6)
+    np.testing.assert_allclose(states.model_output[0], expected[-1], atol=1e-6)
+
+
+def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-untyped-def]
+    def contents() -> dict[str, bytes]:
+        files = (path for path in Path("run").rglob("*") if path.is_file())
+        return {str(path): path.read_bytes() for path in files if path.suffix in (".npz", ".json", ".jsonl")}
+
+    analyse(opened(capture()))
+    plain = contents()
+    analyse(opened(capture(*SENTENCES)))
+    given = contents()
+    own = {name for name in given if name.startswith("run/sentences/") or name.startswith("run/results/sentences.")}
+    assert own > {"run/sentences/probe.npz", "run/results/sentences.npz"}
+    changed = {name for name in given.keys() - own if given[name] != plain.get(name)}
+    assert changed <= {"run/run.json", "run/metrics.jsonl"}  # the command and the clock
+    assert "run/results/performance.npz" in plain and "run/summary.json" in plain
+
+
+@pytest.mark.parametrize("corpus", ["reviews.tsv", "text.txt", "tags.tsv"])
+def test_sentences_are_laid_out_as_the_displayed_sequences(capture, corpus: str) -> None:  # type: ignore[no-untyped-def]
+    per_step = [] if corpus == "reviews.tsv" else ["--model-arg", "last=false"]
+    per_step += ["--model-arg", "outputs=9"] if corpus == "text.txt" else []
+    if corpus == "text.txt":
+        Path("words.txt").write_text(Path("words.txt").read_text() + "<eos>\n")
+        module = Path(f"{capture.module}.py")
+        module.write_text(module.read_text().replace("nn.Embedding(8, 3)", "nn.Embedding(9, 3)"))
+    folder = opened(capture(*SENTENCES, *per_step, corpus=corpus))
+    analyse(folder)
+    given, shown = folder.result(GivenSentences), folder.result(Sequences)
+    assert isinstance(given, GivenSentences) and isinstance(shown, Sequences)
+    assert given.sequence_ids == ("given 1", "given 2") and given.lengths.tolist() == [6, 1]
+    assert given.written == ("the", "film", "is", "awful", ",", "good", "bad")
+    assert given.unknown.tolist() == [3, 4] and given.activation["rnn.0.fwd.c"].shape == (7, 4)
+    words = folder.result(Words)
+    assert isinstance(words, Words)
+    names = [words.names[word] if word >= 0 else None for word in given.step_words]
+    assert names[:3] == [name if name in words.names else None for name in ("the", "film", "is")]
+    assert given.step_output.shape[0] == shown.step_output.shape[0]
+    if corpus == "text.txt":
+        assert np.isfinite(given.surprisal[:5]).all() and np.isnan(given.surprisal[[5, 6]]).all()
+    page = render_report(folder)
+    assert page.count('"given 1","given 2"') == 1
+
+
+def test_without_sentences_there_are_none(capture) -> None:  # type: ignore[no-untyped-def]
+    folder = opened(capture())
+    assert folder.sentences() is None
+    analyse(folder)
+    assert isinstance(folder.result(GivenSentences), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "error"),
+    [
+        ("  ", "<unk>\ngood", "--sentence 1 has no tokens (give a text)"),
+        ("a good plan", "", "--sentence 1: token 'a' is not in the vocabulary, which has no <unk> either"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(capture, text: str, words: str, error: str) -> None:  # type: ignore[no-untyped-def]
+    if not words:
+        Path("words.txt").write_text("the\nfilm\nplot\nis\nends\ngood\nbad\nawful\n")
+    outcome = capture("--sentence", text)
+    assert outcome.code == 2 and error in outcome.error
+    assert not Path("run").exists()
+
+
+def test_series_have_no_sentences(capture) -> None:  # type: ignore[no-untyped-def]
+    outcome = capture("--sentence", "good", corpus="series.npz")
+    assert outcome.code == 2 and "the corpus has no words (leave out --sentence)" in outcome.error

@@ -1,0 +1,103 @@
+"""Sentences given by hand in a real Chromium: read like the others, judged by nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnreport.analyses import analyse
+from rnnreport.report import render_report
+from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Sentences
+from rnnreport.results.schema import GivenSentences, Sequences
+from tests.browser.conftest import show_plot
+from tests.browser.test_units import settle
+from tests.fabricate import HOSTILE, fabricate_run
+
+pytestmark = pytest.mark.browser
+
+WRITTEN = (("goal", "<b>unheard</b>", HOSTILE[0], "match"), ("bank",))
+
+
+def plant(folder):
+    """Give two sentences whose states and answers are those of other steps; the second token is unknown."""
+    probe, last = folder.probe(), folder.checkpoint(folder.epochs()[-1])
+    ids = [probe.vocabulary.index(token) if token in probe.vocabulary else 5 for text in WRITTEN for token in text]
+    states = Checkpoint(
+        epoch=last.epoch,
+        states={key: values[10:15] for key, values in last.states.items()},
+        step_output=last.step_output[10:15],
+        model_output=last.model_output[:2],
+        surprisal=np.where([True, True, True, False, False], last.surprisal[10:15], np.nan).astype(np.float32)
+        if last.surprisal.size
+        else last.surprisal,
+        top_tokens=last.top_tokens[10:15],
+        top_probabilities=last.top_probabilities[10:15],
+    )
+    folder.write_sentences(Sentences(WRITTEN), _without_answers(probe, ids), states)
+
+
+def _without_answers(probe, ids):
+    targets = np.full(5, -1, np.int32) if probe.task == "language-model" else np.zeros(0, np.int32)
+    return replace(
+        probe,
+        sequence_ids=("given 1", "given 2"),
+        lengths=np.array([4, 1], np.int32),
+        tokens=np.array(ids, np.int32),
+        labels=np.zeros(0, np.int32),
+        targets=targets,
+        truths=np.zeros((0, 0), np.float32),
+        sampled_from=2,
+    )
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["classification", "multi-label", "regression", "language-model", "tagging", "step-regression", "unlabelled"],
+)
+def test_given_sentences_are_read_and_not_judged(open_page, tmp_path, task):
+    folder = fabricate_run(tmp_path / "run", task, epochs=2, sequences=30)
+    plant(folder)
+    analyse(folder)
+    shown, given = folder.result(Sequences), folder.result(GivenSentences)
+    path = folder.path / "report.html"
+    path.write_text(render_report(folder), encoding="utf-8")
+    count = len(shown.lengths)
+    page = open_page(path, f"#sequence={count}")
+    assert "How given 1 is read" in page.locator("#title-text").inner_text()
+    assert "given by --sentence, read at the last epoch" in page.locator("#note-text").inner_text()
+    assert f"{count} displayed sequences and 2 given by --sentence" in page.locator("#note-table").inner_text()
+    tokens = page.locator("#text .token")
+    assert tokens.all_inner_texts() == list(WRITTEN[0])
+    assert [("unknown" in token.get_attribute("class").split()) for token in tokens.all()] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    tokens.nth(1).hover()
+    tip = page.locator("#tooltip").inner_text()
+    assert "not in the vocabulary" in tip and "true" not in tip and "undefined" not in tip
+    texts = page.locator("#note-text").inner_text() + page.locator("#text-dependence").inner_text()
+    assert not any(word in texts for word in ("undefined", "NaN", "✓", "✗", "true"))
+    tokens.nth(2).click()
+    settle(page)
+    unit = page.evaluate("Array.from(RR.stateAt(RR.stepIndex(RR.selection.sequence, 2)))")
+    key = folder.manifest().state_keys[0]
+    spread = given.activation[key].max(axis=0) - given.activation[key].min(axis=0)
+    np.testing.assert_allclose(unit, given.activation[key][2], atol=0.02 * (1 + spread.max()))
+    page.select_option("#table-filter", "given")
+    rows = page.locator("#table tbody tr")
+    assert rows.count() == 2 and "undefined" not in page.locator("#table").inner_text()
+    if task in PER_SEQUENCE and task not in NUMERIC:
+        page.select_option("#table-filter", "wrong")
+        assert not any("given" in text for text in rows.all_inner_texts())
+    if page.locator("#plot-map").count():
+        show_plot(page, "map")
+        assert "given 1 is not on the map" in page.locator("#note-map").inner_text()
+        assert f"of {count} sequences" in page.locator("#note-map").inner_text()
+    page.locator("#figure-sentence").scroll_into_view_if_needed()
+    page.wait_for_selector("#sentence .glyph")
+    assert page.locator("#sentence .strip text.unknown").count() == 1
+    page.evaluate("RR.set({ epoch: 0 })")
+    settle(page)
+    assert "undefined" not in page.locator("#figure-text").inner_text()
