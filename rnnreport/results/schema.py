@@ -395,8 +395,8 @@ class Pictures:
     methods : tuple of str, length M, MM-PHATE first
     places : int32 (n,), which nodes of ``Dynamics``
     coordinates : float32 (M, n, 2)
-    kept : tuple of M dicts: "within_unit" and "within_step", share of the "neighbours" nearest nodes of the same unit or
-        of the same step that the picture keeps, None where there are no more than these; "trustworthiness",
+    kept : tuple of M dicts: "within_unit" and "within_step", share of the "neighbours" nearest nodes of the same unit
+        or of the same step that the picture keeps, None where there are no more than these; "trustworthiness",
         "continuity", "points", as in ``Projection``
     left_out : dict of method to the reason why it is not shown
     params : dict: nodes, epochs, neighbours, perplexity, isomap_neighbours, seed
