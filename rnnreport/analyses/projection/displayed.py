@@ -254,12 +254,12 @@ def _others(
             others.append(taken)
             epochs.append(epoch)
         else:
-            left_out.append(f"epoch {epoch} is not placed: its states are not finite at every displayed step")
+            left_out.append(f"Epoch {epoch} is not placed: its states are not finite at every displayed step")
     if guest is None:
         return others, epochs, ""
     theirs = guest.states[sample.steps].astype(np.float64)
     if not np.isfinite(theirs).all() or not np.ptp(theirs, axis=0).any():
-        left_out.append(f"{guest.name} is not placed: its states are not finite, or all the same")
+        left_out.append(f"The baseline {guest.name} is not placed: its states are not finite, or all the same")
         return others, epochs, ""
     aligned, missed = align(theirs, shown)
     fit = f"shifted, rotated and scaled onto this run's states, of whose variation {100 * missed:.0f}% stays unmatched"
