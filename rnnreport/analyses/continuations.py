@@ -28,7 +28,7 @@ def continuation_trees(folder: RunFolder, probe: Probe) -> ContinuationTrees | U
         return Unavailable(ContinuationTrees.analysis, "the model does not predict the next token")
     found = folder.continuations()
     if found is None:
-        reason = "what may follow was not recorded: `rnnreport run` and `rnnreport capture` record it"
+        reason = "what may follow was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(ContinuationTrees.analysis, reason)
     starts = probe.offsets[found.sequences]
     return ContinuationTrees(

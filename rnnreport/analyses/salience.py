@@ -30,7 +30,7 @@ def state_dependence(folder: RunFolder, sample: Sample, *, continuous: bool) -> 
     """
     found = folder.salience()
     if found is None:
-        reason = "it was not recorded: `rnnreport run` and `rnnreport capture` record it"
+        reason = "it was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(Dependence.analysis, reason)
     if found.reason:
         return Unavailable(Dependence.analysis, found.reason)

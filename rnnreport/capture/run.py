@@ -99,15 +99,12 @@ def capture_run(
             load_weights(model, path)
         recorder.record(epoch)
     last, probe = epochs[-1][0], recorder.probe
-    recorder.record_gates(last)
+    record_once(recorder, last)
     if parts:
         folder.write_parts_of_speech(parts)
     if sentences:
         written, inputs = sentences
         folder.write_sentences(written, *capture_sentences(model, probe, recorder.inspection, last, inputs))
-    if continuations := read_continuations(model, probe, recorder.inspection, last):
-        folder.write_continuations(continuations)
-    folder.write_salience(read_salience(model, probe, recorder.inspection, folder.checkpoint(last)))
     if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
         whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
         streamed = stream_responses(model, whole, recorder.inspection)
@@ -115,6 +112,23 @@ def capture_run(
             folder.write_corpus_responses(responses, number)
         for number, responses in enumerate(streamed.gates):
             folder.write_corpus_gates(responses, number)
+
+
+def record_once(recorder: Recorder, epoch: int) -> None:
+    """What is recorded of one epoch only: gates, how a language model goes on, what the states depend on.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Whose model has the weights of this epoch.
+    epoch : int
+        The last one recorded.
+    """
+    folder, probe, found = recorder.folder, recorder.probe, recorder.inspection
+    recorder.record_gates(epoch)
+    if continuations := read_continuations(recorder.model, probe, found, epoch):
+        folder.write_continuations(continuations)
+    folder.write_salience(read_salience(recorder.model, probe, found, folder.checkpoint(epoch)))
 
 
 def epochs_of(checkpoints: Sequence[Path]) -> list[tuple[int, Path]]:

@@ -11,6 +11,7 @@ import torch
 
 from rnnreport.analyses import analyse, compare
 from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.run import record_once
 from rnnreport.load.corpus import NO_LABELS, Corpus
 from rnnreport.progress import Stage, note, track
 from rnnreport.report import (
@@ -114,6 +115,7 @@ def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> Ru
         )
         for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
             recorder.record(scores.epoch, **scores.metrics())
+        record_once(recorder, task.epochs)
     finally:
         torch.set_num_threads(threads)
     return recorder.folder

@@ -110,9 +110,7 @@ def test_a_run_without_says_why(open_page, tmp_path, recorded):
     analyse(folder)
     path = folder.path / "report.html"
     path.write_text(render_report(folder), encoding="utf-8")
-    reason = (
-        "no</b> embedding." if recorded else "it was not recorded: `rnnreport run` and `rnnreport capture` record it."
-    )
+    reason = "no</b> embedding." if recorded else "it was not recorded: rnnreport run and rnnreport capture record it."
     assert told(open_page(path)).endswith(reason)
 
 

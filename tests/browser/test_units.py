@@ -119,7 +119,9 @@ def test_the_links_of_the_chip_under_the_pointer_stand_out(open_page, report):
 
     def bright():
         paths = page.locator("#clusters svg.ribbons path").all()
-        return {int(path.get_attribute("data-chip")) for path in paths if path.get_attribute("stroke-opacity") == "0.42"}
+        return {
+            int(path.get_attribute("data-chip")) for path in paths if path.get_attribute("stroke-opacity") == "0.42"
+        }
 
     everything = bright()
     assert len(everything) > 1
