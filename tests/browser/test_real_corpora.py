@@ -138,7 +138,10 @@ def test_every_epoch_is_embedded(sentiment):
 
 def test_the_map_keeps_neighbours(sentiment):
     projection = sentiment.folder.result(Projection)
-    assert np.isfinite(projection.coordinates).all()
+    for method, coordinates in zip(projection.methods, projection.coordinates, strict=True):
+        mapped = np.isfinite(coordinates).all(axis=1).sum()
+        assert mapped == projection.params[method]["states"]
+        assert mapped == len(coordinates) or method == "PHATE"  # which maps a sample, for time
     assert projection.coordinates.shape[1] == sentiment.folder.result(Sequences).lengths.sum()
     assert projection.trust[projection.methods[0]]["trustworthiness"] > 0.9
 

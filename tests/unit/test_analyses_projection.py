@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -194,17 +193,6 @@ def test_epochs_are_kept_within_the_budget() -> None:
     params = ProjectionParams(epochs=12, placed_states=40_000)
     assert params.kept_epochs(range(21), 2872) == [0, 2, 4, 5, 7, 9, 11, 13, 15, 16, 18, 20]
     assert params.kept_epochs(range(21), 10_000) == [0, 7, 13, 20] and params.kept_epochs(range(21), 99_999) == [20]
-
-
-def test_a_run_as_large_as_a_demo_stays_within_its_time(tmp_path: Path) -> None:
-    """The declared budget, 15 seconds of one core at rest; twice that here, where other tests share the caches."""
-    folder = fabricate_run(tmp_path / "run", epochs=12, sequences=300, units=32, steps=(8, 11))
-    probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
-    states = [folder.checkpoint(epoch).states[SCOPE] for epoch in range(12)]
-    with threadpool_limits(1):
-        start = time.process_time()
-        project(SCOPE, states[-1], probe, sample, ProjectionParams(), list(enumerate(states[:-1])))
-        assert sample.steps.size > 2500 and time.process_time() - start < 30
 
 
 def test_a_perfect_map_has_perfect_trust_and_a_shuffled_one_has_not() -> None:

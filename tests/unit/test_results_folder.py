@@ -84,6 +84,9 @@ def test_results_and_their_absence(copy):
         shapes=np.zeros((0, 0), np.float32),
         step_words=np.array([0, -1], np.int32),
         unseen=0,
+        tags=np.array([1], np.int32),
+        tag_share=np.array([0.75], np.float32),
+        tag_names=("NOUN", "VERB"),
         guide="",
     )
     copy.write_result(words)
