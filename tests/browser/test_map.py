@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
@@ -82,15 +83,14 @@ def test_the_epoch_slider_moves_the_dots_and_leaves_the_map(open_page, mapped):
         fixed = dots(page)
         slider = page.locator("#epoch").bounding_box()
         page.mouse.click(slider["x"] + 4, slider["y"] + slider["height"] / 2)
-        page.wait_for_timeout(100)
+        expect(page.locator("#note-map")).to_contain_text("states of epoch 0, placed into the map of epoch 3")
         assert same_shape(dots(page), found.placed[method][0, :, :2])
-        assert "states of epoch 0, placed into the map of epoch 3" in page.locator("#note-map").inner_text()
         page.locator("#epoch").press("End")
         page.wait_for_timeout(100)
         np.testing.assert_array_equal(dots(page), fixed)
     page.select_option("#method", label="PHATE")
     page.locator("#epoch").press("Home")
-    assert "shows epoch 3 of this network alone" in page.locator("#note-map").inner_text()
+    expect(page.locator("#note-map")).to_contain_text("shows epoch 3 of this network alone")
 
 
 def test_a_baseline_is_shown_in_the_map(open_page, mapped):
