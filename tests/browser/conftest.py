@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from rnnreport.report import render_report
+from rnnreport.results.folder import RunFolder
+
 READY = "html[data-ready=yes]"
 
 
@@ -64,3 +67,20 @@ def show_plot(page: Page, name: str) -> None:
     page.locator(f"#plot-{name}").scroll_into_view_if_needed()
     page.wait_for_selector(f"#plot-{name}[data-ready=yes]")
     page.wait_for_timeout(120)  # one frame of canvas drawing after the model is there
+
+
+@pytest.fixture(scope="module")
+def run(analysed_runs: tuple[Path, Path]) -> RunFolder:
+    return RunFolder(analysed_runs[0])
+
+
+@pytest.fixture(scope="module")
+def report(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render_report(run), encoding="utf-8")
+    return path
+
+
+def settle(page: Page) -> None:
+    """Two frames: the selection is announced in the first, drawn in the second."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -3,30 +3,12 @@
 import numpy as np
 import pytest
 
-from rnnreport.report import render_report
-from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Dynamics, Formation, Pictures
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import settle, show_plot
 
 pytestmark = pytest.mark.browser
 
 POINTS = "RR.plots.dynamics.source('dynamics.points').data"
-
-
-@pytest.fixture(scope="module")
-def run(analysed_runs):
-    return RunFolder(analysed_runs[0])
-
-
-@pytest.fixture(scope="module")
-def report(run, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(run), encoding="utf-8")
-    return path
-
-
-def settle(page):
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def middle_of(page, selector):

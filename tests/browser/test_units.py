@@ -6,30 +6,12 @@ import pytest
 from rnnreport.analyses import analyse
 from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
-from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, Units, Words
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import settle, show_plot
 from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def run(analysed_runs):
-    return RunFolder(analysed_runs[0])
-
-
-@pytest.fixture(scope="module")
-def report(run, tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(run), encoding="utf-8")
-    return path
-
-
-def settle(page):
-    """Two frames: the selection is announced in the first, drawn in the second."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def pixel(page, plot, source, index):
