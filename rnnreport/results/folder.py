@@ -1,4 +1,4 @@
-"""The run folder: where each record of ``recorded.py`` and ``schema.py`` lies.
+"""The run folder: where each record of ``recorded.py`` and ``schema`` lies.
 
 RUN/
   run.json              Manifest
@@ -269,7 +269,7 @@ class RunFolder:
 
         Parameters
         ----------
-        kind : a result class of ``schema.py``
+        kind : a result class of ``schema``
         scope : int, optional
             Number of the state key in the manifest, for analyses made once per state.
         """

@@ -1,6 +1,6 @@
 """What capture leaves on disk, as frozen dataclasses: probe set, manifest, checkpoints.
 
-What the analyses make of them is in ``schema.py``.
+What the analyses make of them is in ``schema``.
 
 N sequences of the probe set, S recorded steps in all (the sum of the N lengths: sequences are ragged and stored one
 after the other, never padded), H units, E recorded epochs, V vocabulary, K classes, W words, D input features,

@@ -118,7 +118,7 @@ def save(path: Path, record: Any) -> None:
     ----------
     path : Path
         Without suffix.
-    record : a dataclass of ``recorded.py`` or ``schema.py``
+    record : a dataclass of ``recorded.py`` or ``schema``
     """
     arrays: dict[str, np.ndarray] = {}
     rest: dict[str, Any] = {"record": type(record).__name__}

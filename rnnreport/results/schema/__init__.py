@@ -1,0 +1,29 @@
+"""What the analyses leave on disk, as frozen dataclasses; axes are named by the letters of ``recorded.py``."""
+
+from __future__ import annotations
+
+from rnnreport.results.schema.comparison import Comparison
+from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
+from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
+from rnnreport.results.schema.training import Dynamics, Formation, Pictures
+from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
+
+__all__ = [
+    "WEIGHTINGS",
+    "Check",
+    "Comparison",
+    "ContinuationTrees",
+    "Dependence",
+    "Dynamics",
+    "Formation",
+    "GivenSentences",
+    "Performance",
+    "Pictures",
+    "Projection",
+    "Sequences",
+    "Summary",
+    "Unavailable",
+    "UnitMap",
+    "Units",
+    "Words",
+]

@@ -1,0 +1,123 @@
+"""How the representation formed during training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rnnreport.results.recorded import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """MM-PHATE of the training (Xie et al. 2024): one point per (epoch, step, unit), in C order of these axes.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    epochs : int32 (E,), the epochs embedded
+    steps : int32 (T,), 0-based time steps embedded
+    units : int32 (H,), units embedded
+    plane : float32 (E * T * H, 2), a two-dimensional solution of its own
+    space : float32 (E * T * H, 3), centred, unit total variance
+    entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
+    active : int32 (E * T * H,), the class on whose sequences the unit is furthest from its mean; (0,) without classes
+    params : dict: samples, t and t_near (lowest and highest t that fit the entropy nearly as well), sigma, entries,
+        landmarks, components, alpha, knn values, gamma, seed, stress_plane, stress_space (share of the distances that
+        the layout cannot show)
+    left_out : tuple of str, every subsampling of epochs, steps, units and samples in words
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "dynamics"
+    scope: str
+    epochs: Ints
+    steps: Ints
+    units: Ints
+    plane: Floats
+    space: Floats
+    entropy: Floats
+    active: Ints
+    params: dict[str, Any]
+    left_out: tuple[str, ...]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The nodes of some epochs of ``Dynamics`` by several methods, all from the same standardised activity.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    methods : tuple of str, length M, MM-PHATE first
+    places : int32 (n,), which nodes of ``Dynamics``
+    coordinates : float32 (M, n, 2)
+    kept : tuple of M dicts: "within_unit" and "within_step", share of the "neighbours" nearest nodes of the same unit
+        or of the same step that the picture keeps, None where there are no more than these; "trustworthiness",
+        "continuity", "points", as in ``Projection``
+    left_out : dict of method to the reason why it is not shown
+    params : dict: nodes, epochs, neighbours, perplexity, isomap_neighbours, seed
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "pictures"
+    scope: str
+    methods: tuple[str, ...]
+    places: Ints
+    coordinates: Floats
+    kept: tuple[dict[str, Any], ...]
+    left_out: dict[str, str]
+    params: dict[str, Any]
+    guide: str
+
+
+@dataclass(frozen=True)
+class Formation:
+    """How the representation formed, epoch by epoch, on the nodes of ``Dynamics``.
+
+    Arrays whose first axis is 2 hold the value in the picture (its three dimensions) and the value in the activity
+    itself, both centred and scaled to a total variance of 1. NaN where a value is not defined.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    epochs, steps, units : as in ``Dynamics``
+    within_step : float32 (2, E, T), entropy in nats over the units of one step
+    within_unit : float32 (2, E, H), entropy in nats over the steps of one unit
+    alignment : float32 (2, E), mean cosine between successive moves of the mean unit along the steps
+    change : float32 (2, E), mean distance of the nodes from their places at the embedded epoch before
+    purity : float32 (2, E), share of a unit's nearest units of the same step that are in its co-cluster
+    chance : float, the purity of random neighbours; None without co-clusters
+    similarity : float32 (E,), linear CKA of the states with those of the last epoch
+    participation : float32 (E,), participation ratio of the states: how many directions carry their variance
+    settled : dict: "epoch" from which on the similarity stays at least "similarity", "low" and "high" of its 95 %
+        interval over "resamples" of the "sequences"
+    jumps : tuple of dict, largest first: "epoch" at which the activity changed by far more than usual since "after",
+        and "support", the share of resamples that find it
+    flagged : dict of "purity" and "alignment" to the epochs where their two values differ by more than
+        ``params["gap"]``
+    finding : str, the turning points and the flagged epochs in plain words
+    params : dict: estimator, entropy_neighbours, dimensions, purity_neighbours, jump, support, gap, seed
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "formation"
+    scope: str
+    epochs: Ints
+    steps: Ints
+    units: Ints
+    within_step: Floats
+    within_unit: Floats
+    alignment: Floats
+    change: Floats
+    purity: Floats
+    chance: float | None
+    similarity: Floats
+    participation: Floats
+    settled: dict[str, Any]
+    jumps: tuple[dict[str, Any], ...]
+    flagged: dict[str, tuple[int, ...]]
+    finding: str
+    params: dict[str, Any]
+    guide: str
