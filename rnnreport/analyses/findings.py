@@ -168,6 +168,8 @@ def best_epoch(evidence: Evidence) -> tuple[str, str] | None:
     name, epochs, losses = curve
     best = int(losses.argmin())
     ending = "the last one recorded" if best == losses.size - 1 else f"it ends at {losses[-1]:.3g}, epoch {epochs[-1]}"
+    if evidence.last.epoch < epochs[-1]:
+        ending += f"; the weights reported are those of epoch {evidence.last.epoch}"
     return f"The {name.replace('_', ' ')} is lowest at epoch {epochs[best]} ({losses[best]:.3g}), {ending}.", "training"
 
 

@@ -149,9 +149,9 @@ def _beats_even_guess(evidence: Evidence) -> Check:
 
 
 def loss_did_not_rise(evidence: Evidence) -> Check:
-    """Warn where the test loss of the last epoch is clearly above its lowest value."""
+    """Warn where the test loss of the epoch reported is clearly above its lowest value up to there."""
     title, anchor, limit = "No overfitting in the test loss", "training", evidence.thresholds.rise_of_loss
-    curve = loss_curve(evidence.performance)
+    curve = loss_curve(evidence.performance, evidence.last.epoch)
     if curve is None:
         text = "fewer than two epochs report a test loss"
         return Check("loss-rise", title, "no data", None, limit, 0, anchor, text)
@@ -162,13 +162,13 @@ def loss_did_not_rise(evidence: Evidence) -> Check:
     return Check("loss-rise", title, "warn" if ratio > limit else "pass", ratio, limit, losses.size, anchor, text)
 
 
-def loss_curve(result: Performance) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """Name, epochs and values of the reported test loss, where at least two epochs have one."""
+def loss_curve(result: Performance, until: int | None = None) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """Name, epochs and values of the reported test loss up to an epoch, where at least two epochs have one."""
     name = next((name for name in TEST_LOSSES if name in result.history_names), None)
     if name is None:
         return None
     values = result.history[result.history_names.index(name)]
-    known = np.isfinite(values)
+    known = np.isfinite(values) & (until is None or result.history_epochs <= until)
     return (name, result.history_epochs[known], values[known]) if known.sum() > 1 else None
 
 

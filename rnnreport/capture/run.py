@@ -105,13 +105,7 @@ def capture_run(
     if sentences:
         written, inputs = sentences
         folder.write_sentences(written, *capture_sentences(model, probe, recorder.inspection, last, inputs))
-    if probe.sampled_from > len(probe.sequence_ids) and not probe.continuous:
-        whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
-        streamed = stream_responses(model, whole, recorder.inspection)
-        for number, responses in enumerate(streamed.states):
-            folder.write_corpus_responses(responses, number)
-        for number, responses in enumerate(streamed.gates):
-            folder.write_corpus_gates(responses, number)
+    record_corpus(recorder, corpus)
 
 
 def record_once(recorder: Recorder, epoch: int) -> None:
@@ -129,6 +123,27 @@ def record_once(recorder: Recorder, epoch: int) -> None:
     if continuations := read_continuations(recorder.model, probe, found, epoch):
         folder.write_continuations(continuations)
     folder.write_salience(read_salience(recorder.model, probe, found, folder.checkpoint(epoch)))
+
+
+def record_corpus(recorder: Recorder, corpus: Corpus) -> None:
+    """Stream the responses over a whole corpus of tokens, where the probe set is only a part of it.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Whose model has the weights that are reported.
+    corpus : Corpus
+        What the probe set was drawn from.
+    """
+    probe = recorder.probe
+    if probe.sampled_from == len(probe.sequence_ids) or probe.continuous:
+        return
+    whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
+    streamed = stream_responses(recorder.model, whole, recorder.inspection)
+    for number, responses in enumerate(streamed.states):
+        recorder.folder.write_corpus_responses(responses, number)
+    for number, responses in enumerate(streamed.gates):
+        recorder.folder.write_corpus_gates(responses, number)
 
 
 def epochs_of(checkpoints: Sequence[Path]) -> list[tuple[int, Path]]:

@@ -184,7 +184,8 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
         figures["map"] = state_map()
     for name, label in (("loss", TASKS[run.manifest.task].loss_label), ("score", "share")):
         if curves[name]:
-            figures[f"curve-{name}"] = epoch_curves(f"curve-{name}", label, curves[name])
+            kept = run.manifest.model.get("kept_epoch", -1)
+            figures[f"curve-{name}"] = epoch_curves(f"curve-{name}", label, curves[name], kept)
     if available(run.dynamics):
         figures["dynamics"] = dynamics_map()
     return figures

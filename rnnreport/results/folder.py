@@ -112,7 +112,16 @@ class RunFolder:
         store.save(self.path / "probe", probe)
 
     def epochs(self) -> list[int]:
-        """Recorded epochs, increasing. A checkpoint counts once its .json is there (it is written last).
+        """Recorded epochs up to the one whose weights are reported, increasing.
+
+        That is the last one, unless a training went on and then kept earlier weights.
+        """
+        recorded = self.recorded_epochs()
+        kept = self.manifest().model.get("kept_epoch") if self.exists() else None
+        return [epoch for epoch in recorded if epoch <= kept] if isinstance(kept, int) else recorded
+
+    def recorded_epochs(self) -> list[int]:
+        """All recorded epochs, increasing. A checkpoint counts once its .json is there (it is written last).
 
         An empty one, which a power failure may leave, does not count.
         """
@@ -126,22 +135,12 @@ class RunFolder:
         return store.load(self._checkpoint_path(epoch), Checkpoint)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
-        """All checkpoints in the order of epochs, one at a time in memory."""
+        """The checkpoints of ``epochs``, in their order, one at a time in memory."""
         return (self.checkpoint(epoch) for epoch in self.epochs())
 
     def write_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Store what was recorded at an epoch."""
         store.save(self._checkpoint_path(checkpoint.epoch), checkpoint)
-
-    def discard_epochs_after(self, epoch: int) -> None:
-        """Remove the states and metrics of later epochs."""
-        for later in self.epochs():
-            if later > epoch:
-                for suffix in (".json", ".npz"):  # without its .json an epoch no longer counts
-                    path = self._checkpoint_path(later)
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-        kept = [json.dumps(line) + "\n" for line in self.metrics() if line["epoch"] <= epoch]
-        store.write_text(self.path / "metrics.jsonl", "".join(kept))
 
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"

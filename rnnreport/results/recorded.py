@@ -12,6 +12,7 @@ A dataclass is stored as ``NAME.npz`` (its array fields) and ``NAME.json`` (ever
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -106,7 +107,7 @@ class Probe:
     feature_names: tuple[str, ...]
     sampled_from: int
 
-    @property
+    @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """int64 (N + 1,): steps of sequence n are ``offsets[n]:offsets[n + 1]``."""
         return np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
@@ -286,7 +287,8 @@ class Manifest:
     name : str, shown as the run's title
     task : Task
     model : dict with ``cell`` ("RNN", "GRU", "LSTM"), ``layers``, ``units``, ``bidirectional``, ``parameters``,
-        ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there is none)
+        ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there is none), and ``kept_epoch``
+        where the weights reported are not those of the last recorded epoch
     corpus : dict with ``name``, ``sequences``, ``steps``, ``sha256``, ``skipped`` (reason to count), ``unknown_tokens``
     probe_sha256 : str, hash of ids, inputs, labels and order; runs with equal hashes can be compared
     state_keys : tuple of str, every recorded state in order, the default one first

@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.run import record_corpus, record_once
 from rnnreport.errors import InputError, RnnReportError
+from rnnreport.load.corpus import Corpus
 from rnnreport.load.weights import load_weights
 from rnnreport.progress import note
 from rnnreport.results import store
@@ -184,14 +186,14 @@ def train_run(
         )
         if splits.train.vocabulary:
             store.write_text(path / VOCABULARY, store.to_json(splits.train.vocabulary))
-        if training.epoch not in recorder.folder.epochs():
+        if training.epoch not in recorder.folder.recorded_epochs():
             recorder.record(training.epoch, **training.history[-1])
         while not training.finished:
             training.run_epoch(label)
             _save(training, path, identity)
             recorder.record(training.epoch, **training.history[-1])
             note(f"{label}epoch {training.epoch}/{settings.training.epochs}: {_in_words(training.history[-1])}")
-        _finish(training, recorder.folder, identity, label)
+        _finish(training, recorder, getattr(splits, settings.record.split), identity, label)
     return recorder.folder
 
 
@@ -318,16 +320,20 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     store.write_bytes(path, buffer.getvalue())
 
 
-def _finish(training: Training, folder: RunFolder, identity: dict[str, Any], label: str) -> None:
-    """Leave the weights that are kept, and a run that ends with them. Every step can be repeated."""
+def _finish(training: Training, recorder: Recorder, recorded: Corpus, identity: dict[str, Any], label: str) -> None:
+    """Leave the weights that are kept, and a run that reports on them. Every step can be repeated."""
+    folder = recorder.folder
     kept = training.best_epoch if training.settings.stopping else training.epoch
     if kept < training.epoch:
         note(f"{label}stopped at epoch {training.epoch}; the weights are those of epoch {kept}")
-        folder.discard_epochs_after(kept)
-    _write(folder.path / WEIGHTS, training.best or training.net.state_dict())
+        training.net.load_state_dict(training.best)
+    _write(folder.path / WEIGHTS, training.net.state_dict())
     digest = hashlib.sha256((folder.path / WEIGHTS).read_bytes()).hexdigest()
     manifest = folder.manifest()
-    folder.write_manifest(replace(manifest, model=manifest.model | {"weights_sha256": digest}))
+    marked = {"kept_epoch": kept} if kept < training.epoch else {}
+    folder.write_manifest(replace(manifest, model=manifest.model | {"weights_sha256": digest} | marked))
+    record_once(recorder, kept)
+    record_corpus(recorder, recorded)
     history = [{"epoch": epoch, **scores} for epoch, scores in enumerate(training.history)]
     store.write_text(folder.path / FINISHED, store.to_json({**identity, "kept_epoch": kept, "history": history}))
     (folder.path / UNFINISHED).unlink()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from rnnreport.capture.recorder import Recorder
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.corpus import load_corpus
 from rnnreport.load.model import load_model
@@ -110,8 +111,9 @@ class TestStopping:
         losses = [scores["valid_loss"] for scores in log["history"]]
         best = int(np.argmin(losses))
         assert best > 0 and len(losses) == best + 4 < 41
-        assert folder.epochs() == [line["epoch"] for line in folder.metrics()] == list(range(best + 1))
-        assert log["kept_epoch"] == best
+        assert folder.recorded_epochs() == [line["epoch"] for line in folder.metrics()] == list(range(best + 4))
+        assert folder.epochs() == list(range(best + 1))
+        assert log["kept_epoch"] == folder.manifest().model["kept_epoch"] == best
 
     def test_the_weights_are_those_of_the_states(self, tmp_path):
         file = corpus_of("multi-label", tmp_path)
@@ -119,7 +121,12 @@ class TestStopping:
         folder = run(wanted, tmp_path)
         net = load_model("rnnreport.train.manager:trained", {"run": str(folder.path)}, None)
         found = fitting.evaluate(net, fitting.examples(load_splits(wanted.data, tmp_path).test), 4)
-        assert found["loss"] == pytest.approx(folder.metrics()[-1]["test_loss"])
+        kept = folder.epochs()[-1]
+        assert found["loss"] == pytest.approx(folder.metrics()[kept]["test_loss"])
+        key = folder.manifest().state_keys[0]
+        states = Recorder(net, load_splits(wanted.data, tmp_path).test, tmp_path / "other").capture(0).states[key]
+        assert np.array_equal(states, folder.checkpoint(kept).states[key])
+        assert not np.array_equal(states, folder.checkpoint(kept + 1).states[key])
 
     def test_without_it_all_epochs_are_trained(self, tmp_path):
         fit = Fit(epochs=12, batch_size=4, learning_rate=0.05)
@@ -127,6 +134,28 @@ class TestStopping:
         folder = run(wanted, tmp_path)
         assert folder.epochs() == list(range(13))
         assert log_of(folder)["kept_epoch"] == 12
+        assert "kept_epoch" not in folder.manifest().model
+
+    def test_what_is_recorded_once_is_of_the_weights_kept(self, tmp_path):
+        """Gates, continuations and salience, as after a run; none of them knows the epochs after the best one."""
+        wanted = stubborn(corpus_of("language-model", tmp_path), stopping=Stopping(patience=2))
+        folder = run(wanted, tmp_path)
+        kept = folder.epochs()[-1]
+        assert kept < folder.recorded_epochs()[-1]
+        gates, states = folder.gates(), folder.checkpoint(kept).states[folder.manifest().state_keys[0]]
+        name = "rnn.0.fwd."
+        z, n = gates.values[name + "z"][1], gates.values[name + "n"][1]
+        assert np.allclose(states[1], (1 - z) * n + z * states[0], atol=1e-6)
+        assert {gates.epoch, folder.continuations().epoch, folder.salience().epoch} == {kept}
+        assert folder.salience().reason == "" and folder.salience().norms.size
+
+
+def test_a_test_split_larger_than_the_probe_set_is_streamed(tmp_path):
+    (tmp_path / "text.txt").write_text(" ".join(WORDS * 60))
+    folder = run(settings("text.txt", record=Record(max_steps=24)), tmp_path)
+    streamed = folder.corpus_responses(0)
+    assert streamed.sequences == log_of(folder)["splits"]["test"]["sequences"] > len(folder.probe().sequence_ids)
+    assert len(folder.corpus_gates()) == 3
 
 
 VARIANTS = {

@@ -17,7 +17,10 @@ _DASHES = ("solid", "dashed", "dotted", "dotdash")
 
 
 def epoch_curves(
-    name: str, y_label: str, curves: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float64]]]
+    name: str,
+    y_label: str,
+    curves: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float64]]],
+    kept: int = -1,
 ) -> figure:
     """Metrics of one scale over epochs, labelled at their ends; a vertical line marks the selected epoch.
 
@@ -26,6 +29,8 @@ def epoch_curves(
     name : str, prefix of the model names ``NAME.cursor`` and ``NAME.line-I``
     y_label : str
     curves : label to epochs (E,) and values (E,), NaN where missing
+    kept : int
+        Epoch before the last one whose weights were kept, a dot on every curve; -1 for none.
     """
     last = max((int(epochs[-1]) for epochs, _ in curves.values() if len(epochs)), default=1)
     first = min((int(epochs[0]) for epochs, _ in curves.values() if len(epochs)), default=0)
@@ -47,8 +52,10 @@ def epoch_curves(
             text_baseline="middle", text_font="system-ui, sans-serif", name=f"{name}.label-{place}",
         )  # fmt: skip
         plot.add_layout(label)
-        if len(epochs) == 1:
-            plot.scatter("x", "y", source=source, size=7, name=f"{name}.dot-{place}")
+        dots = epochs == (epochs[0] if len(epochs) == 1 else kept)
+        if dots.any():
+            marked = ColumnDataSource({"x": epochs[dots].tolist(), "y": values[dots].tolist()})
+            plot.scatter("x", "y", source=marked, size=7, name=f"{name}.dot-{place}")
     plot.add_layout(Span(name=f"{name}.cursor", dimension="height", location=last, line_width=1.5))
     return plot
 
