@@ -1,4 +1,8 @@
-"""What is inlined into every page: style sheet, BokehJS core, our scripts; and the policy that allows only these."""
+"""What is inlined into every page: style sheet, BokehJS core, our scripts; and the policy that allows only these.
+
+BokehJS and our scripts are two thirds of a small page, so where there are plots both travel as the numbers do, gzip'd.
+A short script unpacks them and adds each as an inline script, which the policy allows by the hash of its text.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from bokeh.util.paths import bokehjs_path
 from markupsafe import Markup
 
 from rnnreport.report.environment import template_folder
+from rnnreport.report.payload import packed
 
 _STYLES = (
     "tokens.css",
@@ -34,6 +39,7 @@ REPORT_SCRIPTS = (
     "salience.js",
     "sentence.js",
     "steps.js",
+    "tops.js",
     "continuations.js",
     "series.js",
     "answers.js",
@@ -56,12 +62,16 @@ class Assets:
     Attributes
     ----------
     style : Markup, one style sheet
-    scripts : tuple of Markup, in the order of execution; the first runs before the page is drawn
+    early : Markup, script that runs before the page is drawn
+    script : Markup, script that runs when the page is read
+    packed : tuple of Markup, scripts as gzip'd base64 text, in the order in which ``script`` starts them
     policy : str, content security policy that allows exactly these scripts and no request
     """
 
     style: Markup
-    scripts: tuple[Markup, ...]
+    early: Markup
+    script: Markup
+    packed: tuple[Markup, ...]
     policy: str
 
 
@@ -75,14 +85,14 @@ def page_assets(scripts: Sequence[str], *, bokeh: bool = True) -> Assets:
     """
     early = _read("theme.js")
     own = "\n".join(_read(name) for name in scripts)
-    texts = [text for text in (early, _bokehjs() if bokeh else "", own) if text]
-    allowed = " ".join(f"'sha256-{_digest(text)}'" for text in texts)
+    script, later = (_read("unpack.js"), (_bokehjs(), own)) if bokeh else (own, ())
+    allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (early, script, *later))
     policy = (
-        f"default-src 'none'; script-src {allowed or chr(39) + 'none' + chr(39)}; "
+        f"default-src 'none'; script-src {allowed}; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     style = "\n".join(_read(name) for name in _STYLES)
-    return Assets(Markup(style), tuple(Markup(text) for text in texts), policy)
+    return Assets(Markup(style), Markup(early), Markup(script), tuple(_pack(text) for text in later), policy)
 
 
 @functools.cache
@@ -94,6 +104,11 @@ def _read(name: str) -> str:
 def _bokehjs() -> str:
     """BokehJS core alone: widgets, tables, MathJax and WebGL would double the page and are not used."""
     return (bokehjs_path() / "js" / "bokeh.min.js").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _pack(text: str) -> Markup:
+    return Markup(packed(text.encode("utf-8")))
 
 
 def _digest(text: str) -> str:

@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 _ALIGNMENT = 4
 
 
+def packed(data: bytes) -> str:
+    """Bytes as gzip'd base64 text, which ``templates/assets/unpack.js`` reads; without the time it was made."""
+    return base64.b64encode(gzip.compress(data, compresslevel=9, mtime=0)).decode("ascii")
+
+
 class Payload:
     """Collects arrays under names and packs them."""
 
@@ -76,7 +81,7 @@ class Payload:
 
     def block(self) -> str:
         """The packed arrays as base64 text."""
-        return base64.b64encode(gzip.compress(b"".join(self._blocks), compresslevel=9, mtime=0)).decode("ascii")
+        return packed(b"".join(self._blocks))
 
 
 def _codes(

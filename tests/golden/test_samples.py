@@ -9,7 +9,7 @@ import pytest
 
 from tests.golden.update import SAMPLES, sample_pages
 
-_PAYLOAD = re.compile(r'(<script type="text/plain" id="payload">)([^<]*)(</script>)')
+_PAYLOAD = re.compile(r'(<script type="text/plain" (?:id="payload"|class="packed")>)([^<]*)(</script>)')
 
 
 def unpacked(page: str) -> str:
