@@ -28,6 +28,7 @@ from rnnreport.capture.outputs import (
     refuse_other_classes,
     refuse_unless_per_sequence,
 )
+from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import replay
 from rnnreport.errors import InputError
 from rnnreport.results.recorded import PER_SEQUENCE, Probe, StateKey
@@ -44,7 +45,8 @@ class Inspection:
     reader : OutputReader, or None where the corpus has no labels
     expected : Expected, how the prediction of each step is obtained
     architecture : dict with "cell" (str), "layers", "units", "parameters" (int) and "bidirectional" (bool); all but
-        "parameters", which is of the whole model, are those of the default state
+        "parameters", which is of the whole model, are those of the default state, and of the layers below it where
+        these stand in one list ("units" is then a text, "32, 16", where they differ)
     """
 
     convention: Convention
@@ -105,12 +107,30 @@ def inspect_model(
 def _architecture(model: nn.Module, calls: list[Call]) -> dict[str, Any]:
     call = default_call(calls)
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    units: int | str
     if isinstance(call, LayerCall):
         units = call.states[call.default].shape[2]
         cell, layers, both = type(model.get_submodule(call.name)).__name__, 1, False
     else:
         cell, layers, units, both = call.mode.partition("_")[0], call.layers, call.units, call.bidirectional
+        stack = _stack_of(call, calls)
+        if len(stack) > 1:
+            layers = sum(each.layers for each in stack)
+            sizes = [each.units for each in stack for _ in range(each.layers)]
+            units = units if len(set(sizes)) == 1 else ", ".join(map(str, sizes))
     return {"cell": cell, "layers": layers, "units": units, "bidirectional": both, "parameters": parameters}
+
+
+def _stack_of(last: RecurrentCall, calls: list[Call]) -> list[RecurrentCall]:
+    """The layers of the list that a layer stands in, as ``rnn.0`` and ``rnn.1``, up to it; of one kind of cell."""
+    parent, _, number = last.name.rpartition(".")
+    if not number.isdigit():
+        return [last]
+    below = [f"{parent}.{place}" for place in range(int(number))]
+    found = [
+        each for each in calls if isinstance(each, RecurrentCall) and each.name in below and each.mode == last.mode
+    ]
+    return [*found, last] if [each.name for each in found] == below else [last]
 
 
 def _widths(calls: list[Call]) -> dict[StateKey, int]:

@@ -286,9 +286,9 @@ class Manifest:
     ----------
     name : str, shown as the run's title
     task : Task
-    model : dict with ``cell`` ("RNN", "GRU", "LSTM"), ``layers``, ``units``, ``bidirectional``, ``parameters``,
-        ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there is none), and ``kept_epoch``
-        where the weights reported are not those of the last recorded epoch
+    model : dict with ``cell`` ("RNN", "GRU", "LSTM"), ``layers``, ``units`` (a text where they differ, "32, 16"),
+        ``bidirectional``, ``parameters``, ``source`` (factory or "rnnreport demo"), ``weights_sha256`` ("" where there
+        is none), and ``kept_epoch`` where the weights reported are not those of the last recorded epoch
     corpus : dict with ``name``, ``sequences``, ``steps``, ``sha256``, ``skipped`` (reason to count), ``unknown_tokens``
     probe_sha256 : str, hash of ids, inputs, labels and order; runs with equal hashes can be compared
     state_keys : tuple of str, every recorded state in order, the default one first

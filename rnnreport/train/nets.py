@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 Cell = Literal["RNN", "GRU", "LSTM"]
 
@@ -79,7 +80,10 @@ class Net(nn.Module):
     outputs : int
         Numbers per answer, K or V.
     per_sequence : bool
-    units, layers : int
+    units : int, or sequence of int
+        Of every layer, or of one after the other.
+    layers : int
+        With one number of units.
     vocabulary : int
         Number of tokens V; 0 for continuous input.
     embedding : int
@@ -98,7 +102,7 @@ class Net(nn.Module):
         outputs: int,
         *,
         per_sequence: bool,
-        units: int,
+        units: int | Sequence[int],
         layers: int = 1,
         vocabulary: int = 0,
         embedding: int = 0,
@@ -112,16 +116,21 @@ class Net(nn.Module):
         self.embedding: nn.Module = (
             nn.Sequential(nn.Embedding(vocabulary, embedding), nn.Dropout(dropout)) if vocabulary else nn.Identity()
         )
-        self.rnn = _CELLS[cell](
-            embedding if vocabulary else features,
-            units,
-            layers,
-            batch_first=True,
-            bidirectional=both,
-            dropout=dropout if layers > 1 else 0.0,
-        )
+        width = embedding if vocabulary else features
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(units * self.directions, outputs)
+        self.rnn: nn.Module
+        if isinstance(units, int):
+            between = dropout if layers > 1 else 0.0
+            self.rnn = _CELLS[cell](width, units, layers, batch_first=True, bidirectional=both, dropout=between)
+            last = units
+        else:  # torch's layers of one module are all of one size
+            inputs = [width, *(size * self.directions for size in units[:-1])]
+            self.rnn = nn.ModuleList(
+                _CELLS[cell](size, wide, batch_first=True, bidirectional=both)
+                for size, wide in zip(inputs, units, strict=True)
+            )
+            last = units[-1]
+        self.head = nn.Linear(last * self.directions, outputs)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Scores, float32 (batch, K), or (batch, T, K) for each step.
@@ -133,12 +142,26 @@ class Net(nn.Module):
         """
         values = self.embedding(inputs)
         if lengths is None:
-            states, last = self.rnn(values)
+            states, last = self._recur(values)
         else:
-            packed, last = self.rnn(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))
+            packed, last = self._recur(pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False))
             states, _ = pad_packed_sequence(packed, batch_first=True)
         if self.per_sequence:
             hidden = last[0] if isinstance(last, tuple) else last
             states = torch.cat(tuple(hidden[-self.directions :]), dim=-1)
         scores: Tensor = self.head(self.dropout(states))
         return scores
+
+    def _recur(self, values: Any) -> tuple[Any, Any]:
+        """States of the last layer at every step, in the form of the input, and what it ended with."""
+        if not isinstance(self.rnn, nn.ModuleList):
+            return self.rnn(values)  # type: ignore[no-any-return]  # torch's modules return anything
+        first, *others = self.rnn
+        states, last = first(values)
+        for layer in others:
+            if isinstance(states, PackedSequence):
+                states = states._replace(data=self.dropout(states.data))
+            else:
+                states = self.dropout(states)
+            states, last = layer(states)
+        return states, last

@@ -84,14 +84,19 @@ class Model:
     Attributes
     ----------
     cell : {"RNN", "GRU", "LSTM"}
-    units, layers : int
+    units : int, of every layer; or tuple of int, one layer of each size, from the input up
+    layers : int
     embedding : int, size of the vector of a token; unused where the input is numbers
     direction : "both" adds units that read from the end
     dropout : float, of embeddings, between layers and before the output, in training only
     """
 
     cell: Cell = "LSTM"
-    units: int = _from(1, 64)
+    units: int | tuple[int, ...] = _limited(
+        64,
+        "a whole number from 1, or a list of them, one per layer",
+        lambda value: min(value, default=0) >= 1 if isinstance(value, tuple) else value >= 1,
+    )
     layers: int = _from(1, 1)
     embedding: int = _from(1, 64)
     direction: Literal["forward", "both"] = "forward"
@@ -320,6 +325,7 @@ def _refuse_without_effect(given: dict[str, Any], settings: Settings, origin: st
         ("schedule", "every", kind == "step", f"schedule.kind is {kind!r}"),
         ("schedule", "patience", kind == "plateau", f"schedule.kind is {kind!r}"),
         ("training", "momentum", optimiser in ("sgd", "rmsprop"), f"training.optimiser is {optimiser!r}"),
+        ("model", "layers", isinstance(settings.model.units, int), "model.units is a list, one per layer"),
         ("data", "min-count", not settings.data.vocabulary, "data.vocabulary names a file"),
     )
     for table, key, effective, because in rules:

@@ -17,6 +17,7 @@ from rnnreport.load.model import load_model
 from rnnreport.results.folder import RunFolder
 from rnnreport.train import fitting, manager
 from rnnreport.train.data import load_splits
+from rnnreport.train.nets import Net
 from rnnreport.train.settings import Fit, Model, Record, Schedule, Settings, Stopping
 from tests.trainings import CELLS, TASKS, WORDS, contents, corpus_of, log_of, metrics, run, settings
 
@@ -45,6 +46,37 @@ def test_every_task_and_cell_trains_and_is_recorded(tmp_path, task, cell):
     files = {path.name for path in folder.path.iterdir()}
     assert (manager.VOCABULARY in files) == (task != "series")
     assert manager.UNFINISHED not in files
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_layers_of_different_sizes(tmp_path, cell, direction):
+    model = Model(cell, units=(5, 3), embedding=4, direction=direction, dropout=0.3)
+    wanted = settings(corpus_of("classification", tmp_path), model=model, training=Fit(epochs=1, batch_size=8))
+    folder = run(wanted, tmp_path)
+    told = folder.manifest().model
+    assert (told["cell"], told["layers"], told["units"]) == (cell, 2, "5, 3")
+    net, probe, last = manager.trained(str(folder.path)), folder.probe(), folder.checkpoint(1)
+    tokens = torch.from_numpy(probe.tokens[: probe.offsets[1]]).long()[None]
+    with torch.no_grad():  # without dropout the net is nothing but torch's layers, one after the other
+        below, _ = net.eval().rnn[0](net.embedding(tokens))
+        above, _ = net.rnn[1](below)
+    assert above.shape[2] == 3 * (1 + (direction == "both"))
+    for states, key in ((below, "rnn.0.0.fwd.h"), (above, "rnn.1.0.fwd.h")):
+        found = last.states[key]
+        assert np.allclose(found[: tokens.shape[1]], states[0, :, : found.shape[1]], atol=1e-6)
+    assert folder.manifest().state_keys[0] == "rnn.1.0.fwd.h"
+
+
+def test_dropout_falls_between_layers_of_different_sizes():
+    torch.manual_seed(0)
+    net = Net("GRU", 2, per_sequence=True, units=(6, 4), vocabulary=9, embedding=3, dropout=0.5)
+    tokens, lengths = torch.randint(9, (4, 5)), torch.tensor([5, 3, 4, 5])
+    seen = []
+    net.rnn[1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    net.train()(tokens), net.train()(tokens, lengths), net.eval()(tokens)
+    zeros = [float((each.data == 0).float().mean()) for each in seen]
+    assert 0.3 < zeros[0] < 0.7 and 0.3 < zeros[1] < 0.7 and zeros[2] == 0
 
 
 @pytest.mark.parametrize(("task", "score"), [("classification", 0.9), ("tagging", 0.95), ("multi-label", 0.8)])

@@ -82,10 +82,14 @@ def test_one_key_is_enough(read):
     assert (settings.data.valid, settings.data.test, settings.training.seeds) == (0.1, 0.1, (0,))
 
 
-@pytest.mark.parametrize("text", [WHOLE, '[data]\ntrain = "x.txt"'])
+@pytest.mark.parametrize("text", [WHOLE, '[data]\ntrain = "x.txt"', 'model.units = [7, 3]\n[data]\ntrain = "x.txt"'])
 def test_settings_survive_their_plain_form(read, text):
     settings = read(text)
     assert settings_from(plain(settings), "again") == settings
+
+
+def test_every_layer_may_have_a_size_of_its_own(read):
+    assert read('model.units = [7, 3]\n[data]\ntrain = "x.txt"').model.units == (7, 3)
 
 
 def test_overrides_are_toml_or_text(read):
@@ -116,6 +120,9 @@ def test_overrides_that_are_none(read, override):
         ("[model]\nhidden = 1", ["'model.hidden'", "in [model] are cell, units"]),
         ("[model]\nunits = 0", ["model.units is 0", "from 1"]),
         ("[model]\nunits = true", ["model.units is True"]),
+        ("[model]\nunits = []", ["model.units is []", "list of them"]),
+        ("[model]\nunits = [3, 0]", ["model.units is [3, 0]"]),
+        ("[model]\nunits = [3, 4]\nlayers = 2", ["model.layers has no effect", "a list"]),
         ("[model]\nunits = 2.0", ["model.units is 2.0", "whole number"]),
         ("[model]\ncell = 'lstm'", ["model.cell is 'lstm'", "'RNN', 'GRU', 'LSTM'"]),
         ("[model]\ndropout = 1.0", ["model.dropout is 1.0", "below 1"]),
