@@ -129,7 +129,7 @@ def fidelity(epochs: int, steps: int) -> dict[str, Any]:
 
     kernel = multislice_kernel(training(epochs, steps), KernelParams())
     judged = judged_nodes(kernel)
-    diffusion = diffuse(kernel.matrix, landmark_labels(kernel.nodes, EmbedParams().landmarks, 0))
+    diffusion = diffuse(kernel, landmark_labels(kernel.nodes, EmbedParams().landmarks, 0))
     t = max(1, knee(von_neumann_entropy(singular_values(diffusion.operator))))
     ours = pdist(diffusion.to_landmarks[judged].toarray() @ potential(diffusion.operator, t, 0))
     theirs = phate_embedding(kernel.matrix, PUBLISHED_LANDMARKS, 0, 0)
@@ -160,7 +160,7 @@ def training(epochs: int, steps: int) -> Doubles:
 
 
 def judged_nodes(kernel: Kernel) -> np.ndarray:
-    return np.linspace(0, kernel.matrix.shape[0] - 1, JUDGED).astype(np.int64)
+    return np.linspace(0, kernel.size - 1, JUDGED).astype(np.int64)
 
 
 def exact_distances(matrix: sparse.csr_matrix, judged: np.ndarray, times: Sequence[int]) -> dict[int, Doubles]:
@@ -184,7 +184,7 @@ def relative_stress(wanted: Doubles, shown: Doubles) -> float:
 
 def measured(kernel: Kernel, before: int, start: float) -> dict[str, Any]:
     seconds = time.process_time() - start
-    return {"seconds": seconds, "peak": peak(), "before": before, "entries": int(kernel.matrix.nnz)}
+    return {"seconds": seconds, "peak": peak(), "before": before, "entries": kernel.entries}
 
 
 def peak() -> int:

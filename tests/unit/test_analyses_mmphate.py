@@ -188,7 +188,7 @@ def landmarks_of_graphtools(kernel: Kernel, landmarks: int) -> tuple[np.ndarray,
 def test_operator_of_given_landmarks_is_that_of_graphtools() -> None:
     kernel = multislice_kernel(walk(60, 8, 10), KernelParams())
     labels, expected = landmarks_of_graphtools(kernel, 50)
-    found = diffuse(kernel.matrix, labels)
+    found = diffuse(kernel, labels)
     np.testing.assert_allclose(found.operator, expected, atol=1e-12)
     np.testing.assert_allclose(found.operator.sum(axis=1), 1, atol=1e-12)
     np.testing.assert_allclose(np.asarray(found.to_landmarks.sum(axis=1)).ravel(), 1, atol=1e-12)
@@ -198,7 +198,7 @@ def test_eigenvalues_of_the_operator_count_the_components() -> None:
     apart = np.concatenate([walk(9, 4, 8, seed=1), 1e4 + 1e3 * walk(9, 4, 8, seed=2)])
     kernel = multislice_kernel(apart, KernelParams(inter_neighbours=3))
     found = embed(kernel, EmbedParams())
-    values = np.linalg.eigvals(diffuse(kernel.matrix, np.arange(72)).operator)
+    values = np.linalg.eigvals(diffuse(kernel, np.arange(72)).operator)
     assert np.abs(values.imag).max() < 1e-6
     assert values.real.min() > -1e-6 and values.real.max() < 1 + 1e-6
     assert (np.abs(values.real - 1) < 1e-9).sum() == found.components
@@ -208,7 +208,7 @@ def test_entropy_and_t_are_those_of_phate() -> None:
     import phate
 
     kernel = multislice_kernel(walk(15, 5, 10), KernelParams())
-    operator = diffuse(kernel.matrix, landmark_labels(kernel.nodes, 40, seed=0)).operator
+    operator = diffuse(kernel, landmark_labels(kernel.nodes, 40, seed=0)).operator
     np.testing.assert_allclose(singular_values(operator), np.linalg.svd(operator)[1], atol=1e-9)
     expected = phate.vne.compute_von_neumann_entropy(operator)
     found = embed(kernel, EmbedParams(landmarks=40))
@@ -237,7 +237,7 @@ def test_potential_is_that_of_phate(gamma: float) -> None:
 
     kernel = multislice_kernel(walk(20, 5, 10), KernelParams())
     labels = landmark_labels(kernel.nodes, 30, seed=0)
-    operator = diffuse(kernel.matrix, labels).operator
+    operator = diffuse(kernel, labels).operator
     reference = phate.PHATE(knn_dist="precomputed_affinity", n_landmark=None, gamma=gamma, t=4, verbose=0)
     reference.fit(kernel.matrix)
     stepped = np.linalg.matrix_power(operator, 4)
@@ -272,7 +272,7 @@ def test_layout_is_no_worse_than_that_of_scikit_learn() -> None:
     from sklearn.manifold import smacof
 
     kernel = multislice_kernel(walk(25, 6, 10), KernelParams())
-    operator = diffuse(kernel.matrix, landmark_labels(kernel.nodes, 150, seed=0)).operator
+    operator = diffuse(kernel, landmark_labels(kernel.nodes, 150, seed=0)).operator
     distances = potential_distances(potential(operator, 5, 0))
     for dimensions in (2, 3):
         points, _ = smacof(
@@ -305,7 +305,7 @@ def test_same_landmarks_and_power_give_the_picture_of_phate() -> None:
 
     kernel = multislice_kernel(walk(80, 8, 10), KernelParams())
     labels, operator = landmarks_of_graphtools(kernel, 200)
-    diffusion = diffuse(kernel.matrix, labels)
+    diffusion = diffuse(kernel, labels)
     t = phate.vne.find_knee_point(phate.vne.compute_von_neumann_entropy(operator))
     assert max(1, knee(von_neumann_entropy(singular_values(diffusion.operator)))) == t
     distances = potential_distances(potential(diffusion.operator, t, 0))

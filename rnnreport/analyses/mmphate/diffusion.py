@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import eigvalsh
 
+from rnnreport.analyses.mmphate.kernel import Kernel
 from rnnreport.results.recorded import Doubles, Floats
 
 _POWERS = 100
@@ -60,20 +61,44 @@ def landmark_labels(nodes: Doubles, most: int, seed: int) -> NDArray[np.int64]:
     return labels.ravel()
 
 
-def diffuse(kernel: sparse.csr_matrix, labels: NDArray[np.int64]) -> Diffusion:
+def diffuse(kernel: Kernel, labels: NDArray[np.int64]) -> Diffusion:
     """The diffusion operator of the landmarks.
 
     Parameters
     ----------
-    kernel : CSR float64 (N, N)
-    labels : int64 (N,), from ``landmark_labels``
+    kernel : Kernel
+    labels : int64 (N,), from ``landmark_labels``: every landmark has at least one node
     """
-    count = len(labels)
-    member = sparse.csr_matrix((np.ones(count), labels, np.arange(count + 1)), shape=(count, int(labels.max()) + 1))
-    affinity = sparse.csr_matrix(kernel @ member)
+    affinity = landmark_affinity(kernel, labels)
     to_landmarks = _rows_to_one(affinity)
     to_nodes = _rows_to_one(sparse.csr_matrix(affinity.T))
     return Diffusion(np.asarray((to_nodes @ to_landmarks).toarray()), to_landmarks)
+
+
+def landmark_affinity(kernel: Kernel, labels: NDArray[np.int64]) -> sparse.csr_matrix:
+    """How strongly every node is tied to the nodes of every landmark together, CSR float64 (N, L).
+
+    Parameters
+    ----------
+    kernel, labels : as in ``diffuse``
+    """
+    slices, units, _ = kernel.nodes.shape
+    of_slices = labels.reshape(slices, units)
+    slice_of, row, column = np.nonzero(kernel.within)
+    nodes, landmarks = [slice_of * units + row], [of_slices[slice_of, column]]
+    strengths: list[Doubles] = [kernel.within[slice_of, row, column]]
+    for unit in range(units):
+        own, places = np.unique(of_slices[:, unit], return_inverse=True)
+        later, earlier, affinity = kernel.of_unit(unit)
+        total = np.zeros(slices * own.size)
+        for some, others in ((later, earlier), (earlier, later)):  # a pair is kept once and counts for both
+            total += np.bincount(some.astype(np.int64) * own.size + places[others], affinity, total.size)
+        tied = np.flatnonzero(total)
+        nodes.append(tied // own.size * units + unit)
+        landmarks.append(own[tied % own.size])
+        strengths.append(total[tied])
+    placed = (np.concatenate(strengths), (np.concatenate(nodes), np.concatenate(landmarks)))
+    return sparse.csr_matrix(placed, shape=(kernel.size, int(labels.max()) + 1))
 
 
 def _rows_to_one(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -160,8 +160,8 @@ def _tensor(folder: RunFolder, epochs: list[int], scope: str, probe: Probe, choi
 def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: DynamicsParams) -> dict[str, Any]:
     return {
         "samples": int(choice.sequences.size),
-        "nodes": int(kernel.matrix.shape[0]),
-        "entries": int(kernel.matrix.nnz),
+        "nodes": kernel.size,
+        "entries": kernel.entries,
         "t": embedding.t,
         "t_near": near_knee(embedding.entropy),
         "landmarks": embedding.landmarks,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist
@@ -73,8 +75,8 @@ def embed(kernel: Kernel, params: EmbedParams) -> Embedding:
     params : EmbedParams
     """
     if params.engine == "phate":
-        return _embed_by_phate(kernel.matrix, params)
-    diffusion = diffuse(kernel.matrix, landmark_labels(kernel.nodes, params.landmarks, params.seed))
+        return _embed_by_phate(kernel, params)
+    diffusion = diffuse(kernel, landmark_labels(kernel.nodes, params.landmarks, params.seed))
     entropy = von_neumann_entropy(singular_values(diffusion.operator))
     t = max(1, knee(entropy))
     distances = potential_distances(potential(diffusion.operator, t, params.gamma))
@@ -85,18 +87,18 @@ def embed(kernel: Kernel, params: EmbedParams) -> Embedding:
         entropy=entropy,
         t=t,
         landmarks=len(distances),
-        components=_components(kernel.matrix),
+        components=components(kernel),
         plane_stress=plane.stress,
         space_stress=space.stress,
     )
 
 
-def _embed_by_phate(matrix: sparse.csr_matrix, params: EmbedParams) -> Embedding:
+def _embed_by_phate(kernel: Kernel, params: EmbedParams) -> Embedding:
     """The reference path: phate's own landmarks, power and layout of the same kernel."""
     from rnnreport.analyses.mmphate.reference import phate_embedding
 
-    found = phate_embedding(matrix, params.landmarks, params.gamma, params.seed)
-    judged = evenly(matrix.shape[0], _JUDGED)
+    found = phate_embedding(kernel.matrix, params.landmarks, params.gamma, params.seed)
+    judged = evenly(kernel.size, _JUDGED)
     apart = pdist(found.potential[judged])
     return Embedding(
         plane=unit_variance(found.plane),
@@ -104,11 +106,25 @@ def _embed_by_phate(matrix: sparse.csr_matrix, params: EmbedParams) -> Embedding
         entropy=found.entropy,
         t=found.t,
         landmarks=found.landmarks,
-        components=_components(matrix),
+        components=components(kernel),
         plane_stress=stress(apart, pdist(found.plane[judged])),
         space_stress=stress(apart, pdist(found.space[judged])),
     )
 
 
-def _components(matrix: sparse.csr_matrix) -> int:
-    return int(connected_components(matrix, directed=False)[0])
+def components(kernel: Kernel) -> int:
+    """Connected components of a kernel: those of each unit, joined by the slices."""
+    slices, units, _ = kernel.nodes.shape
+    parts = np.empty((slices, units), np.int64)
+    first = 0
+    for unit in range(units):
+        later, earlier, _ = kernel.of_unit(unit)
+        count, found = connected_components(_graph(later, earlier, slices), directed=False)
+        parts[:, unit] = first + found
+        first += count
+    slice_of, row, column = np.nonzero(kernel.within)
+    return int(connected_components(_graph(parts[slice_of, row], parts[slice_of, column], first), directed=False)[0])
+
+
+def _graph(some: NDArray[np.int64], others: NDArray[np.int64] | NDArray[np.int32], size: int) -> sparse.coo_matrix:
+    return sparse.coo_matrix((np.ones(some.size, np.int8), (some, others)), shape=(size, size))

@@ -8,13 +8,15 @@ slices are held for one unit and one tile of rows at a time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial.distance import cdist
 
+from rnnreport.analyses.mmphate.pairs import Close, close_slices, continued
 from rnnreport.progress import track
 from rnnreport.results.recorded import Doubles
 
@@ -25,7 +27,6 @@ _REACH = -math.log(SMALLEST)  # squared distance, in squared bandwidths, at whic
 _FLOOR = float(np.finfo(np.float64).eps)  # of a bandwidth
 _GUESSED_FROM = 128  # slices whose neighbours tell the bandwidth roughly
 _MARGIN = 1.15  # kept beyond the guess, so that one pass over the distances is enough
-_CANCELLED = 1e-9  # of the squared sizes: below it the product form of a squared distance has lost its digits
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,63 @@ class KernelParams:
 
 @dataclass(frozen=True)
 class Kernel:
-    """Affinities between nodes.
+    """Affinities between nodes, in the two parts that they have; each entry between slices is kept once.
 
     Attributes
     ----------
-    matrix : CSR float64 (N, N), symmetric, diagonal 1, stored entries in [1e-4, 1]
+    within : float64 (slices, H, H), affinities of the units of each slice, symmetric, diagonal 1
+    between : tuple of H, the close slices of each unit
     sigma : float, bandwidth between slices
+    reach : float, squared distance up to which ``between`` holds all pairs: at least where affinities are dropped
     intra_neighbours, inter_neighbours : int, as used: at most units - 1 and slices - 1
     nodes : float64 (slices, H, features), standardised activity that the distances are of
     """
 
-    matrix: sparse.csr_matrix
+    within: Doubles
+    between: tuple[Close, ...]
     sigma: float
+    reach: float
     intra_neighbours: int
     inter_neighbours: int
     nodes: Doubles
 
+    @property
+    def size(self) -> int:
+        """Number of nodes, N."""
+        return int(np.prod(self.nodes.shape[:2]))
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Close pairs of slices of one unit, row by row: squared distance, column, and number of pairs per row."""
+    @cached_property
+    def entries(self) -> int:
+        """Number of affinities above 0, the diagonal included."""
+        return int((self.within > 0).sum()) + 2 * sum(close.count(self._farthest) for close in self.between)
 
-    squared: Doubles
-    columns: NDArray[np.int32]
-    counts: NDArray[np.int64]
+    def of_unit(self, unit: int) -> tuple[NDArray[np.int64], NDArray[np.int32], Doubles]:
+        """Later slices, earlier slices and affinities of the joined pairs of slices of a unit."""
+        later, earlier, squared = self.between[unit].within(self._farthest)
+        return later, earlier, np.exp(squared / -(self.sigma**2))
+
+    @cached_property
+    def matrix(self) -> sparse.csr_matrix:
+        """All of it, CSR float64 (N, N): symmetric, diagonal 1, stored entries in [1e-4, 1]."""
+        units = self.nodes.shape[1]
+        slice_of, row, column = np.nonzero(self.within)
+        rows, columns = [slice_of * units + row], [slice_of * units + column]
+        values = [self.within[slice_of, row, column]]
+        for unit in range(units):
+            later, earlier, affinity = self.of_unit(unit)
+            one, other = later * units + unit, earlier.astype(np.int64) * units + unit
+            rows += [one, other]
+            columns += [other, one]
+            values += [affinity, affinity]
+        placed = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+        matrix = sparse.csr_matrix(placed, shape=(self.size, self.size))
+        matrix.sort_indices()
+        return matrix
+
+    @property
+    def _farthest(self) -> float:
+        """Squared distance of the weakest affinity that is kept."""
+        return self.sigma**2 * _REACH
 
 
 def multislice_kernel(activity: Doubles, params: KernelParams) -> Kernel:
@@ -79,9 +113,44 @@ def multislice_kernel(activity: Doubles, params: KernelParams) -> Kernel:
     slices, units, _ = nodes.shape
     intra_neighbours = min(params.intra_neighbours, units - 1)
     inter_neighbours = min(params.inter_neighbours, slices - 1)
-    within = np.stack([_intra_block(block, intra_neighbours, params.alpha) for block in nodes])
-    sigma, between = _inter_pairs(nodes, inter_neighbours, params.tile)
-    return Kernel(_assembled(within, between, sigma), sigma, intra_neighbours, inter_neighbours, nodes)
+    sigma, reach, between = _compared(nodes, inter_neighbours, params.tile)
+    within = _within(nodes, intra_neighbours, params.alpha)
+    return Kernel(within, between, sigma, reach, intra_neighbours, inter_neighbours, nodes)
+
+
+def grown_kernel(kernel: Kernel, activity: Doubles, params: KernelParams) -> Kernel:
+    """The kernel of an activity of which an earlier kernel is known; distances of slices that stayed are kept.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Of activity that began alike. Where less than half of the slices are known, or the distances kept do not
+        suffice, the kernel is made anew.
+    activity, params : as in ``multislice_kernel``
+    """
+    nodes = principal_components(standardise(activity))
+    same = _alike(kernel.nodes, nodes)
+    if 2 * same < len(nodes) or kernel.inter_neighbours != min(params.inter_neighbours, len(nodes) - 1):
+        return multislice_kernel(activity, params)
+    between = tuple(
+        continued(close, np.ascontiguousarray(nodes[:, unit]), same, params.tile, kernel.reach)
+        for unit, close in enumerate(kernel.between)
+    )
+    sigma = _bandwidth(between)
+    if sigma**2 * _REACH > kernel.reach:
+        return multislice_kernel(activity, params)
+    added = _within(nodes[same:], kernel.intra_neighbours, params.alpha)
+    within = np.concatenate([kernel.within[:same], added])
+    return replace(kernel, within=within, between=between, sigma=sigma, nodes=nodes)
+
+
+def _alike(some: Doubles, others: Doubles) -> int:
+    """How many slices both begin with."""
+    if some.shape[1:] != others.shape[1:]:
+        return 0
+    shared = min(len(some), len(others))
+    differs = (some[:shared] != others[:shared]).reshape(shared, -1).any(axis=1)
+    return int(differs.argmax()) if differs.any() else shared
 
 
 def standardise(activity: Doubles) -> Doubles:
@@ -104,6 +173,12 @@ def principal_components(scored: Doubles) -> Doubles:
     return np.ascontiguousarray(reduced).reshape(*scored.shape[:2], MOST_FEATURES)
 
 
+def _within(nodes: Doubles, neighbours: int, alpha: float) -> Doubles:
+    """(slices, H, H) affinities of the units of each slice."""
+    _, units, _ = nodes.shape
+    return np.array([_intra_block(block, neighbours, alpha) for block in nodes]).reshape(-1, units, units)
+
+
 def _intra_block(nodes: Doubles, neighbours: int, alpha: float) -> Doubles:
     """(H, H) affinities of the units of one slice, with a bandwidth of its own for each unit, symmetrised."""
     distance = cdist(nodes, nodes)
@@ -117,8 +192,8 @@ def _cut(affinity: Doubles) -> Doubles:
     return np.where(affinity < SMALLEST, 0, affinity)
 
 
-def _inter_pairs(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, list[_Pairs]]:
-    """The bandwidth between slices, and for every unit at least the pairs that it keeps.
+def _compared(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, float, tuple[Close, ...]]:
+    """The bandwidth between slices, and for every unit the pairs within a reach that suffices for it.
 
     One pass: the bandwidth is guessed from some slices, and pairs are kept a little beyond. Where the guess was too
     short the pass is repeated with the bandwidth that was found, which is exact.
@@ -127,107 +202,24 @@ def _inter_pairs(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, lis
     guess = _guess(nodes, neighbours)
     while True:
         reach = (_MARGIN * guess) ** 2 * _REACH
-        medians, pairs = [], []
-        for unit in track(range(units), "MM-PHATE, distances of each unit", units):
-            radius, close = _close_pairs(np.ascontiguousarray(nodes[:, unit]), neighbours, tile, reach)
-            medians.append(np.median(radius))
-            pairs.append(close)
-        sigma = float(np.maximum(medians, _FLOOR).mean())
+        between = tuple(
+            close_slices(np.ascontiguousarray(nodes[:, unit]), neighbours, tile, reach)
+            for unit in track(range(units), "MM-PHATE, distances of each unit", units)
+        )
+        sigma = _bandwidth(between)
         if sigma**2 * _REACH <= reach:
-            return sigma, pairs
+            return sigma, reach, between
         guess = sigma
+
+
+def _bandwidth(between: tuple[Close, ...]) -> float:
+    return float(np.mean([max(float(np.median(close.radius())), _FLOOR) for close in between]))
 
 
 def _guess(nodes: Doubles, neighbours: int) -> float:
     rows = np.unique(np.linspace(0, nodes.shape[0] - 1, _GUESSED_FROM).astype(np.int64))
     medians = []
     for unit in range(nodes.shape[1]):
-        squared = _squared(nodes[rows, unit], nodes[:, unit])
-        medians.append(np.median(np.sqrt(np.partition(squared, neighbours, axis=1)[:, neighbours])))
+        distances = cdist(nodes[rows, unit], nodes[:, unit])  # the nearest is the slice itself
+        medians.append(np.median(np.partition(distances, neighbours, axis=1)[:, neighbours]))
     return float(np.maximum(medians, _FLOOR).mean())
-
-
-def _close_pairs(points: Doubles, neighbours: int, tile: int, reach: float) -> tuple[Doubles, _Pairs]:
-    """Distance of every slice to its n-th nearest other one, and the pairs within ``reach`` (squared)."""
-    count = len(points)
-    radius = np.empty(count)
-    squared, columns, counts = [], [], []
-    for start in range(0, count, tile):
-        distances = _squared(points[start : start + tile], points)
-        own = np.arange(len(distances))
-        distances[own, start + own] = np.inf
-        close = np.flatnonzero(distances <= reach)
-        rows, places = np.divmod(close, count)
-        kept = np.bincount(rows, minlength=len(distances))
-        values = distances.ravel()[close]
-        radius[start : start + tile] = np.sqrt(_nth(distances, values, rows, kept, neighbours))
-        squared.append(values)
-        columns.append(places.astype(np.int32))
-        counts.append(kept)
-    return radius, _Pairs(np.concatenate(squared), np.concatenate(columns), np.concatenate(counts))
-
-
-def _nth(
-    distances: Doubles, values: Doubles, rows: NDArray[np.int64], kept: NDArray[np.int64], neighbours: int
-) -> Doubles:
-    """The n-th smallest of each row: among the kept values where there are enough, else among all."""
-    width = max(int(kept.max(initial=0)), neighbours)
-    table = np.full((len(distances), width), np.inf)
-    first = np.cumsum(kept) - kept
-    table[rows, np.arange(len(values)) - first[rows]] = values
-    nth = np.partition(table, neighbours - 1, axis=1)[:, neighbours - 1]
-    short = np.flatnonzero(np.isinf(nth))
-    if short.size:
-        nth[short] = np.partition(distances[short], neighbours - 1, axis=1)[:, neighbours - 1]
-    return np.asarray(nth)
-
-
-def _squared(some: Doubles, points: Doubles) -> Doubles:
-    """Squared Euclidean distances by one matrix product; those that cancelled are computed anew by differences."""
-    sizes, all_sizes = np.einsum("ij,ij->i", some, some), np.einsum("ij,ij->i", points, points)
-    squared = some @ (-2 * points).T
-    squared += sizes[:, None] + all_sizes  # in this order the sum is the same for both places of a pair
-    rows, columns = np.nonzero(squared <= _CANCELLED * max(float(sizes.max()), float(all_sizes.max())))
-    for start in range(0, len(rows), 2**16):
-        chosen = slice(start, start + 2**16)
-        difference = some[rows[chosen]] - points[columns[chosen]]
-        squared[rows[chosen], columns[chosen]] = np.einsum("ij,ij->i", difference, difference)
-    return squared
-
-
-def _assembled(within: Doubles, between: list[_Pairs], sigma: float) -> sparse.csr_matrix:
-    """Both parts in one matrix; the list of pairs is emptied on the way, because together they fill the memory."""
-    slices, units, _ = within.shape
-    present = within > 0
-    close = np.stack([_kept_counts(pairs, sigma) for pairs in between], axis=1).ravel()
-    ends = np.cumsum(present.sum(axis=2).ravel() + close)
-    size = int(ends[-1])
-    starts: NDArray[np.int64] = np.concatenate([[0], ends])
-    columns, values = np.empty(size, np.int32), np.empty(size)
-    slice_of, row, column = np.nonzero(present)
-    node = slice_of * units + row
-    first = starts[:-1].copy()
-    place = first[node] + _within_groups(node)
-    columns[place], values[place] = slice_of * units + column, within[present]
-    first += present.sum(axis=2).ravel()
-    for unit in range(units):
-        pairs, between[unit] = between[unit], _Pairs(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int64))
-        kept = pairs.squared <= sigma**2 * _REACH
-        rows = np.repeat(np.arange(slices), pairs.counts)[kept]
-        place = first[rows * units + unit] + _within_groups(rows)
-        columns[place] = pairs.columns[kept] * units + unit
-        values[place] = np.exp(-pairs.squared[kept] / sigma**2)
-    matrix = sparse.csr_matrix((values, columns, starts), shape=(slices * units, slices * units))
-    matrix.sort_indices()
-    return matrix
-
-
-def _kept_counts(pairs: _Pairs, sigma: float) -> NDArray[np.int64]:
-    rows = np.repeat(np.arange(len(pairs.counts)), pairs.counts)
-    return np.bincount(rows[pairs.squared <= sigma**2 * _REACH], minlength=len(pairs.counts))
-
-
-def _within_groups(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, 2, ... within each run of equal numbers of an increasing sequence."""
-    counts = np.bincount(groups)
-    return np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
