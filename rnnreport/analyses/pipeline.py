@@ -8,13 +8,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.continuations import continuation_trees
-from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
-from rnnreport.analyses.mmphate.formation import FormationParams, Losses, formation
-from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures
+from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import Guest, ProjectionParams, project
-from rnnreport.analyses.rules import loss_curve
 from rnnreport.analyses.salience import state_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sentences import given_sentences
@@ -26,8 +24,8 @@ from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Checkpoint, Floats, Manifest, Probe
-from rnnreport.results.schema import Formation, Performance, Pictures, Unavailable, UnitMap, Units
+from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
+from rnnreport.results.schema import Unavailable, UnitMap, Units
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,14 @@ class AnalysisParams:
     unit_map: UnitMapParams = field(default_factory=UnitMapParams)
     sequences: SequenceParams = field(default_factory=SequenceParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
-    dynamics: DynamicsParams = field(default_factory=DynamicsParams)
-    formation: FormationParams = field(default_factory=FormationParams)
-    pictures: PicturesParams = field(default_factory=PicturesParams)
+    training: TrainingParams = field(default_factory=TrainingParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
     @classmethod
     def of_engine(cls, engine: Engine) -> AnalysisParams:
         """The defaults, with MM-PHATE laid out by this engine."""
-        return cls(dynamics=DynamicsParams(embed=EmbedParams(engine=engine)))
+        return cls(training=TrainingParams(DynamicsParams(embed=EmbedParams(engine=engine))))
 
 
 def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: AnalysisParams | None = None) -> None:
@@ -97,14 +93,14 @@ def _analyse_run(
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
         folder.write_result(continuation_trees(folder, probe))
         folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
-    _write_units(folder, manifest, probe, sample, last, params)
+    step_words = _write_units(folder, manifest, probe, sample, last, params)
     folder.write_result(given_sentences(folder, manifest))
     with Stage(f"map of {sample.steps.size:,} states"):
         epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
         earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]
         guest = _guest(baseline) if baseline else None
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection, earlier, guest))
-    _write_dynamics(folder, scope, probe, params)
+    write_training(folder, scope, probe, step_words, params.training)
 
 
 def _guest(baseline: RunFolder) -> Guest:
@@ -113,32 +109,10 @@ def _guest(baseline: RunFolder) -> Guest:
     return Guest(manifest.name, last.states[manifest.state_keys[0]])
 
 
-def _write_dynamics(folder: RunFolder, scope: str, probe: Probe, params: AnalysisParams) -> None:
-    found = training_dynamics(folder, scope, probe, params.dynamics)
-    if isinstance(found, Unavailable):
-        folder.write_result(found)
-        for record in (Formation, Pictures):
-            folder.write_result(Unavailable(record.analysis, found.reason))
-        return
-    folder.write_result(found.dynamics)
-    units = folder.result(Units, scope=0)
-    communities = None
-    if isinstance(units, Units):
-        communities = units.unit_labels[units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)]
-    with Stage("how the representation formed"):
-        folder.write_result(formation(found, communities, _losses(folder), params.formation))
-    with Stage("the same points by other methods"):
-        folder.write_result(other_pictures(found, params.pictures))
-
-
-def _losses(folder: RunFolder) -> Losses | None:
-    scored = folder.result(Performance)
-    return loss_curve(scored) if isinstance(scored, Performance) else None
-
-
 def _write_units(
     folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: AnalysisParams
-) -> None:
+) -> Ints | None:
+    """Write what units answer to; int32 (S,), the word of every recorded step, or None where there are no words."""
     with Stage("words"):
         found = find_words(probe, sample, params.words, folder.corpus_responses(0), folder.parts_of_speech())
     keys = list(enumerate(manifest.state_keys))
@@ -147,7 +121,7 @@ def _write_units(
         for number, _ in keys:
             folder.write_result(Unavailable(Units.analysis, found.reason), scope=number)
             folder.write_result(Unavailable(UnitMap.analysis, found.reason), scope=number)
-        return
+        return None
     words, step_words = found
     folder.write_result(words)
     gates, streamed = _gates(folder), {one.scope: one for one in folder.corpus_gates()}
@@ -159,6 +133,7 @@ def _write_units(
         folder.write_result(map_units(key, states, params.unit_map), scope=number)
     for kind in (Units, UnitMap):
         folder.discard_results(kind, len(vectors))
+    return step_words
 
 
 def _gates(folder: RunFolder) -> dict[str, Floats]:

@@ -40,7 +40,7 @@ def embedded() -> tuple[Embedded, np.ndarray]:
         left_out=(),
         guide="",
     )
-    return Embedded(dynamics, training.activity, kernel.nodes), training.community.astype(np.int32)
+    return Embedded(dynamics, training.activity, kernel.nodes, np.arange(samples)), training.community.astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,9 @@ def test_entropies_follow_their_units(embedded: tuple[Embedded, np.ndarray], for
     order = np.random.default_rng(0).permutation(24)
     dynamics = whole.dynamics
     space = dynamics.space.reshape(24, 20, 24, 3)[:, :, order].reshape(-1, 3)
-    moved = Embedded(replace(dynamics, space=space), whole.activity[:, :, order], whole.nodes[:, order])
+    moved = Embedded(
+        replace(dynamics, space=space), whole.activity[:, :, order], whole.nodes[:, order], whole.sequences
+    )
     found = formation(moved, communities[order], None, FormationParams(resamples=2))
     assert formed.within_step.shape == (2, 24, 20) and formed.within_unit.shape == (2, 24, 24)
     np.testing.assert_allclose(found.within_step, formed.within_step, atol=1e-4)

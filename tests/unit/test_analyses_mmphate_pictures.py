@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnreport.analyses.mmphate.active import active_words
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
-from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures
+from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import ActiveWords, Unavailable
 from tests.fabricate import fabricate_run
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder: Path = tmp_path_factory.mktemp("pictures") / "run"
-    run = fabricate_run(folder, epochs=9, units=16)
+    return fabricate_run(folder, epochs=9, units=16)
+
+
+@pytest.fixture(scope="module")
+def embedded(run: RunFolder) -> Embedded:
     found = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=5))
     assert isinstance(found, Embedded)
     return found
@@ -57,4 +65,60 @@ def test_a_method_that_cannot_is_left_out_with_its_reason(
     assert found.methods == ("MM-PHATE", "PCA")
     assert "different points" in found.left_out["t-SNE"]
     assert "falls into" in found.left_out["Isomap"]
-    assert capfd.readouterr() == ("", "")
+    said = capfd.readouterr()  # how long each method took, and no warning of a library
+    assert said.out == "" and [line.split(" ...")[0] for line in said.err.splitlines()] == [
+        "PCA of the standardised activity",
+        "Isomap of the standardised activity",
+    ]
+
+
+def test_raw_pictures_see_the_activity_as_it_is(embedded: Embedded) -> None:
+    params = PicturesParams(nodes=400)
+    raw, scored = raw_pictures(embedded, params), other_pictures(embedded, params)
+    np.testing.assert_array_equal(raw.places, scored.places)
+    assert raw.methods[:2] == ("PCA", "t-SNE") and raw.params == scored.params
+    points = embedded.activity.reshape(-1, embedded.activity.shape[3])[raw.places]
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[:2]
+    np.testing.assert_allclose(np.linalg.norm(raw.coordinates[0], axis=0), spread, rtol=1e-4)
+    # louder units move apart in the raw picture only
+    louder = replace(embedded, activity=embedded.activity * np.linspace(1, 9, 16)[:, None])
+    assert np.abs(raw_pictures(louder, params).coordinates[0] - raw.coordinates[0]).max() > 1
+    # neighbours are those of the standardised activity, whatever the picture was made of
+    assert raw.kept[0]["within_unit"] < scored.kept[1]["within_unit"] + 0.05
+
+
+def test_work_is_counted_from_the_sizes(embedded: Embedded) -> None:
+    few, many = (other_pictures(embedded, PicturesParams(nodes=nodes)).kept for nodes in (200, 400))
+    assert many[0]["work"] == few[0]["work"]  # MM-PHATE lays out all epochs in any case
+    samples, points = embedded.activity.shape[3], 400
+    assert many[1]["work"] == points * samples**2 + samples**3
+    assert all(later["work"] > earlier["work"] for earlier, later in zip(few[1:], many[1:], strict=True))
+
+
+def test_active_words_are_those_at_which_a_unit_is_furthest_from_its_mean(embedded: Embedded, run: RunFolder) -> None:
+    """Planted: unit 1 is far from its mean where a sequence reads word 4, unit 2 where it reads word 7."""
+    probe, activity = run.probe(), np.random.default_rng(0).normal(0, 0.01, embedded.activity.shape)
+    steps = len(embedded.dynamics.steps)
+    samples = embedded.sequences.size
+    words = np.full(probe.tokens.size, 9, np.int32)
+    readers = {
+        4: np.arange(0, samples // 8),
+        7: np.arange(samples // 2, samples // 2 + 5),
+        5: np.arange(samples - 2, samples),
+    }
+    places = probe.offsets[embedded.sequences][:, None] + embedded.dynamics.steps
+    for word, sequences in readers.items():
+        words[places[sequences]] = word
+    for unit, word in ((1, 4), (2, 7), (3, 5)):
+        activity[:, :, unit, readers[word]] += 1
+    groups = np.where(np.arange(12) < 6, 0, 1).astype(np.int32)
+    found = active_words(replace(embedded, activity=activity), probe, words, groups)
+    assert isinstance(found, ActiveWords)
+    best = found.words.reshape(9, steps, 16, 3)
+    assert (best[:, :, 1, 0] == 4).all() and (best[:, :, 2, 0] == 7).all()
+    assert not (best == 5).any()  # two sequences are too few
+    assert (best[..., 2] == 9).sum() + (best[..., 1] == 9).sum() + (best[..., 0] == 9).sum() == best[..., 0].size
+    shown = found.groups.reshape(9, steps, 16)
+    assert (shown[:, :, 1] == 0).all() and set(np.unique(shown)) <= {0, 1}
+    none = active_words(embedded, probe, np.full(probe.tokens.size, -1, np.int32), groups)
+    assert isinstance(none, Unavailable) and "no word is read by 3" in none.reason

@@ -14,6 +14,7 @@ import pytest
 
 from rnnreport.analyses import AnalysisParams, analyse
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
+from rnnreport.analyses.mmphate.stage import TrainingParams
 from rnnreport.errors import InputError
 from rnnreport.report.gather import gather
 from rnnreport.results.folder import RunFolder
@@ -33,7 +34,7 @@ from rnnreport.results.schema import (
 )
 from tests.fabricate import fabricate_run
 
-SMALL = AnalysisParams(dynamics=DynamicsParams(epochs=3, steps=3, units=8))
+SMALL = AnalysisParams(training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)))
 PER_RUN = (Performance, Words, Sequences, Projection, Dynamics, Formation, Pictures)
 
 
@@ -163,8 +164,8 @@ def test_constant_states(tmp_path: Path) -> None:
     assert_finite_or_unavailable(folder)
     assert isinstance(folder.result(Dynamics), Unavailable)
     assert isinstance(folder.result(Projection), Unavailable)
-    idle = next(check for check in folder.summary().checks if check.id == "idle-units")
-    assert (idle.verdict, idle.value) == ("warn", 1.0)
+    still = next(check for check in folder.summary().checks if check.id == "still-units")
+    assert (still.verdict, still.value, still.n) == ("warn", 48, 48)
 
 
 def test_states_that_are_not_finite(tmp_path: Path) -> None:

@@ -61,11 +61,13 @@ class Embedded:
     dynamics : Dynamics
     activity : float64 (E, T, H, samples)
     nodes : float64 (E * T, H, features), the activity as the kernel sees it
+    sequences : int64 (samples,), places in the probe set
     """
 
     dynamics: Dynamics
     activity: Doubles
     nodes: Doubles
+    sequences: NDArray[np.int64]
 
 
 def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams) -> Embedded | Unavailable:
@@ -123,7 +125,7 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
         left_out=tuple(_left_out(probe, choice, len(recorded), units, kernel, params)),
         guide=_GUIDE,
     )
-    return Embedded(dynamics, tensor, kernel.nodes)
+    return Embedded(dynamics, tensor, kernel.nodes, choice.sequences)
 
 
 def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) -> Ints:

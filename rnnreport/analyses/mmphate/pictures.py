@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from rnnreport.analyses.mmphate.dynamics import Embedded
 from rnnreport.analyses.mmphate.preservation import preservation
 from rnnreport.analyses.projection import principal_plane, trust, tsne
 from rnnreport.analyses.sample import evenly
+from rnnreport.progress import Stage
 from rnnreport.results.recorded import Doubles
-from rnnreport.results.schema import Pictures
+from rnnreport.results.schema import Pictures, RawPictures
 
 _GUIDE = (
-    "The same points in two dimensions by several methods, all from the activity standardised over the sequences. Only "
-    "MM-PHATE is told which points are the same unit or the same step; the others see the activity alone. Kept "
-    "neighbours: of the nearest points of the same unit (or of the same step of the same epoch) in the activity, the "
-    "share that are still the nearest in the picture. Trustworthiness falls where the picture puts points together "
-    "that are apart, continuity where it tears points apart that are together. Higher is better in every column."
+    "The same points in two dimensions by several methods, from the activity standardised over the sequences or, if "
+    "you choose so, as it is, where loud units lie far out. MM-PHATE always standardises. Only MM-PHATE is told "
+    "which points are the same unit or the same step; the others see the activity alone. Kept neighbours: of the "
+    "nearest points of the same unit (or of the same step of the same epoch) in the standardised activity, the share "
+    "that are still the nearest in the picture. Trustworthiness falls where the picture puts points together that are "
+    "apart in what the method was given, continuity where it tears points apart that are together. Higher is better. "
+    "Work counts the multiplications of the largest steps from the sizes: it is the same on every machine, seconds are "
+    "not; those are printed while the report is made."
 )
+_TSNE_ROUNDS = 500  # as in projection/maps.py, below the size from which it works on a grid
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,15 @@ class PicturesParams:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class _Part:
+    """The nodes of some epochs: ``epochs`` int64, ``places`` int64 (n,), ``nodes`` float64 (slices, H, features)."""
+
+    epochs: NDArray[np.int64]
+    places: NDArray[np.int64]
+    nodes: Doubles
+
+
 def other_pictures(embedded: Embedded, params: PicturesParams) -> Pictures:
     """Lay out the nodes of some epochs by PCA, t-SNE and Isomap beside MM-PHATE.
 
@@ -43,41 +59,104 @@ def other_pictures(embedded: Embedded, params: PicturesParams) -> Pictures:
     embedded : Embedded
     params : PicturesParams
     """
+    part = _part(embedded, params)
+    points = part.nodes.reshape(part.places.size, -1)
+    found, left_out = _laid_out(points, params, "standardised")
+    pictures = {"MM-PHATE": embedded.dynamics.plane[part.places].astype(np.float64)} | found
+    return Pictures(
+        **_common(embedded, part, pictures, left_out, params),
+        kept=tuple(
+            _judged(part.nodes, points, picture, params) | {"work": _work(name, embedded, points.shape, params)}
+            for name, picture in pictures.items()
+        ),
+    )
+
+
+def raw_pictures(embedded: Embedded, params: PicturesParams) -> RawPictures:
+    """Lay out the same nodes by the same methods, from the activity that was not standardised.
+
+    Parameters
+    ----------
+    embedded : Embedded
+    params : PicturesParams
+    """
+    part = _part(embedded, params)
+    points = embedded.activity.reshape(-1, embedded.activity.shape[3])[part.places]
+    pictures, left_out = _laid_out(points, params, "raw")
+    return RawPictures(
+        **_common(embedded, part, pictures, left_out, params),
+        kept=tuple(
+            _judged(part.nodes, points, picture, params) | {"work": _work(name, embedded, points.shape, params)}
+            for name, picture in pictures.items()
+        ),
+    )
+
+
+def _part(embedded: Embedded, params: PicturesParams) -> _Part:
     epochs, steps, units, _ = embedded.activity.shape
     chosen = evenly(epochs, max(2, params.nodes // (steps * units)))
     places = np.arange(epochs * steps * units).reshape(epochs, -1)[chosen].ravel()
     nodes = embedded.nodes.reshape(epochs, steps, units, -1)[chosen].reshape(chosen.size * steps, units, -1)
-    points = nodes.reshape(places.size, -1)
-    plane, _ = principal_plane(points)
-    pictures = {"MM-PHATE": embedded.dynamics.plane[places].astype(np.float64), "PCA": plane}
-    left_out = {}
+    return _Part(chosen, places, nodes)
+
+
+def _laid_out(points: Doubles, params: PicturesParams, which: str) -> tuple[dict[str, Doubles], dict[str, str]]:
+    """Method to float64 (n, 2), and method to the reason why there is none."""
+    pictures, left_out = {}, {}
+    with Stage(f"PCA of the {which} activity"):
+        plane, _ = principal_plane(points)
+    pictures["PCA"] = plane
     distinct = len(np.unique(points, axis=0))
     if distinct > 3 * params.perplexity:
-        pictures["t-SNE"] = tsne(points, plane, params.perplexity, params.seed)
+        with Stage(f"t-SNE of the {which} activity"):
+            pictures["t-SNE"] = tsne(points, plane, params.perplexity, params.seed)
     else:
         left_out["t-SNE"] = f"there are only {distinct} different points"
-    reason, unrolled = _isomap(points, params.isomap_neighbours)
+    with Stage(f"Isomap of the {which} activity"):
+        reason, unrolled = _isomap(points, params.isomap_neighbours)
     if unrolled is None:
         left_out["Isomap"] = reason
     else:
         pictures["Isomap"] = unrolled
-    return Pictures(
-        scope=embedded.dynamics.scope,
-        methods=tuple(pictures),
-        places=places.astype(np.int32),
-        coordinates=np.stack(list(pictures.values())).astype(np.float32),
-        kept=tuple(_judged(nodes, picture, params) for picture in pictures.values()),
-        left_out=left_out,
-        params={
-            "nodes": int(places.size),
-            "epochs": embedded.dynamics.epochs[chosen].tolist(),
+    return pictures, left_out
+
+
+def _common(
+    embedded: Embedded, part: _Part, pictures: dict[str, Doubles], left_out: dict[str, str], params: PicturesParams
+) -> dict[str, Any]:
+    """What both records say of the nodes and of the methods."""
+    return {
+        "scope": embedded.dynamics.scope,
+        "methods": tuple(pictures),
+        "places": part.places.astype(np.int32),
+        "coordinates": np.stack(list(pictures.values())).astype(np.float32),
+        "left_out": left_out,
+        "params": {
+            "nodes": int(part.places.size),
+            "epochs": embedded.dynamics.epochs[part.epochs].tolist(),
             "neighbours": params.neighbours,
             "perplexity": params.perplexity,
             "isomap_neighbours": params.isomap_neighbours,
             "seed": params.seed,
         },
-        guide=_GUIDE,
-    )
+        "guide": _GUIDE,
+    }
+
+
+def _work(method: str, embedded: Embedded, shape: tuple[int, ...], params: PicturesParams) -> float:
+    """Multiplications of the largest steps of a method; MM-PHATE lays out the nodes of all epochs."""
+    points, features = shape
+    if method == "PCA":
+        return float(points * features**2 + features**3)
+    if method == "t-SNE":  # neighbours; then attraction along the neighbours and repulsion through a tree
+        pairs = points * (3 * params.perplexity + 10 * math.log2(points))
+        return float(points**2 * features + _TSNE_ROUNDS * 2 * pairs)
+    if method == "Isomap":  # neighbours, paths along them, eigenvectors
+        return float(points**2 * (features + params.isomap_neighbours + math.log2(points)) + points**3)
+    slices, units, depth = embedded.nodes.shape
+    settings = embedded.dynamics.params
+    squarings = math.ceil(math.log2(settings["t"] + 1))
+    return float(slices * units * (slices + units) * depth + (4 + squarings) * settings["landmarks"] ** 3)
 
 
 def _isomap(points: Doubles, neighbours: int) -> tuple[str, Doubles | None]:
@@ -93,7 +172,8 @@ def _isomap(points: Doubles, neighbours: int) -> tuple[str, Doubles | None]:
     return "", np.asarray(Isomap(n_neighbors=neighbours, eigen_solver="dense").fit_transform(points))
 
 
-def _judged(nodes: Doubles, picture: Doubles, params: PicturesParams) -> dict[str, Any]:
+def _judged(nodes: Doubles, points: Doubles, picture: Doubles, params: PicturesParams) -> dict[str, Any]:
+    """Neighbours kept of the standardised activity ``nodes``, and trust against ``points``, which the method saw."""
     kept = preservation(nodes, picture, params.neighbours)
-    judged = trust(nodes.reshape(len(picture), -1), picture, params.neighbours)
+    judged = trust(points, picture, params.neighbours)
     return {"within_unit": kept.within_unit, "within_step": kept.within_slice} | judged

@@ -5,11 +5,12 @@ from __future__ import annotations
 from rnnreport.results.schema.comparison import Comparison
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
-from rnnreport.results.schema.training import Dynamics, Formation, Pictures
+from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
 from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
 
 __all__ = [
     "WEIGHTINGS",
+    "ActiveWords",
     "Check",
     "Comparison",
     "ContinuationTrees",
@@ -20,6 +21,7 @@ __all__ = [
     "Performance",
     "Pictures",
     "Projection",
+    "RawPictures",
     "Sequences",
     "Summary",
     "Unavailable",

@@ -73,6 +73,39 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class RawPictures(Pictures):
+    """As ``Pictures``, from the activity as it is: centred but not standardised, and without MM-PHATE.
+
+    "trustworthiness" and "continuity" are against that activity; the kept neighbours are those of the standardised one,
+    so that they can be compared with those of ``Pictures``.
+    """
+
+    analysis: ClassVar[str] = "raw_pictures"
+
+
+@dataclass(frozen=True)
+class ActiveWords:
+    """To which words, or prototypes, the nodes of ``Dynamics`` answer most: those that the sequences read at the step.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    words : int32 (E * T * H, 3), the words at which the unit is furthest from its mean over the sequences, the furthest
+        first; indices into ``Words``, -1 where fewer than three words are read by ``fewest`` sequences at this step
+    groups : int32 (E * T * H,), likewise the group of words; -1 where there is none
+    word_groups : int32 (W,), the group of each word, its co-cluster at the default number of clusters; -1: none
+    fewest : int, sequences of the sample that must read the word, or the group, at the step
+    """
+
+    analysis: ClassVar[str] = "active_words"
+    scope: str
+    words: Ints
+    groups: Ints
+    word_groups: Ints
+    fewest: int
+
+
+@dataclass(frozen=True)
 class Formation:
     """How the representation formed, epoch by epoch, on the nodes of ``Dynamics``.
 

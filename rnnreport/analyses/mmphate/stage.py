@@ -1,0 +1,72 @@
+"""All that is said about the training of one state: MM-PHATE and what is computed from its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rnnreport.analyses.mmphate.active import active_words
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.mmphate.formation import FormationParams, formation
+from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
+from rnnreport.analyses.rules import loss_curve
+from rnnreport.progress import Stage
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Ints, Probe
+from rnnreport.results.schema import (
+    ActiveWords,
+    Formation,
+    Performance,
+    Pictures,
+    RawPictures,
+    Unavailable,
+    Units,
+)
+
+
+@dataclass(frozen=True)
+class TrainingParams:
+    """Parameters of the analyses of the training."""
+
+    dynamics: DynamicsParams = field(default_factory=DynamicsParams)
+    formation: FormationParams = field(default_factory=FormationParams)
+    pictures: PicturesParams = field(default_factory=PicturesParams)
+
+
+def write_training(
+    folder: RunFolder, scope: str, probe: Probe, step_words: Ints | None, params: TrainingParams
+) -> None:
+    """Analyse the training and write the results.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With the results of the units and of the performance.
+    scope : str, a StateKey
+    probe : Probe
+    step_words : int32 (S,), the word of every recorded step; None where there are no words
+    params : TrainingParams
+    """
+    found = training_dynamics(folder, scope, probe, params.dynamics)
+    if isinstance(found, Unavailable):
+        folder.write_result(found)
+        for record in (Formation, Pictures, RawPictures, ActiveWords):
+            folder.write_result(Unavailable(record.analysis, found.reason))
+        return
+    folder.write_result(found.dynamics)
+    units, scored = folder.result(Units, scope=0), folder.result(Performance)
+    unit_groups, word_groups = _groups(units) if isinstance(units, Units) else (None, None)
+    losses = loss_curve(scored) if isinstance(scored, Performance) else None
+    with Stage("how the representation formed"):
+        folder.write_result(formation(found, unit_groups, losses, params.formation))
+    if step_words is None or word_groups is None:
+        folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
+    else:
+        folder.write_result(active_words(found, probe, step_words, word_groups))
+    folder.write_result(other_pictures(found, params.pictures))
+    folder.write_result(raw_pictures(found, params.pictures))
+
+
+def _groups(units: Units) -> tuple[Ints, Ints]:
+    """Co-clusters of the units and of the words, as the page shows them first."""
+    mode, k = units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)
+    return units.unit_labels[mode, k], units.word_labels[mode, k]
