@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnreport.results.schema.comparison import Comparison
+from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
@@ -14,6 +15,7 @@ __all__ = [
     "Check",
     "Comparison",
     "ContinuationTrees",
+    "Decisions",
     "Dependence",
     "Dynamics",
     "Formation",
