@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.continuations import continuation_trees
+from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
@@ -40,6 +41,7 @@ class AnalysisParams:
     sequences: SequenceParams = field(default_factory=SequenceParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     training: TrainingParams = field(default_factory=TrainingParams)
+    health: HealthParams = field(default_factory=HealthParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -88,6 +90,8 @@ def _analyse_run(
 ) -> None:
     sample = display_sample(probe, params.sample)
     scope = manifest.state_keys[0]
+    with Stage("state health"):
+        folder.write_result(state_health(folder, params.health))
     with Stage("metrics and sequences"):
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))

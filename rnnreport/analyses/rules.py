@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
-from rnnreport.results.schema import Check, Performance, Unavailable, Units, Words
+from rnnreport.results.schema import Check, Health, Performance, Unavailable, Units, Words
 
 # The last two are what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
+_MOST_NAMED = 5  # units in one sentence
 TOLERANCE = 1e-5  # of a probability, or of a quantity relative to the largest one
 
 
@@ -21,11 +23,12 @@ class Thresholds:
     """Where the rules draw their lines."""
 
     rise_of_loss: float = 1.1  # loss of the last epoch over the lowest one
-    idle_share: float = 0.10  # units that are saturated or dead
-    saturated_at: float = 0.95  # |h| beyond this is saturated
-    saturated_steps: float = 0.5  # for more than this share of the steps
     class_ratio: float = 2.0  # sequences of the most frequent class over those of the rarest
-    dead_below: float = 1e-3  # deviation over steps, relative to the median unit
+    still_units: int = 0  # that never move
+    duplicate_units: int = 0  # that repeat another one
+    saturated_share: float = 0.10  # of the units of a bounded state
+    stuck_share: float = 0.5  # of the units of a gate
+    remaining_directions: float = 0.05  # participation ratio above 1, relative to that before training
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Evidence:
     words: Words | Unavailable
     units: dict[str, Units | Unavailable]
     thresholds: Thresholds
+    health: Health
 
 
 def states_are_finite(evidence: Evidence) -> Check:
@@ -51,7 +55,7 @@ def states_are_finite(evidence: Evidence) -> Check:
     text = (
         f"{worst} is not finite at {bad:,} of {steps:,} steps" if bad else f"all states of {steps:,} steps are finite"
     )
-    return Check("states-finite", "States are finite", "fail" if bad else "pass", bad, 0, steps, "units", text)
+    return Check("states-finite", "States are finite", "fail" if bad else "pass", bad, 0, steps, "health", text)
 
 
 def prediction_is_verified(evidence: Evidence) -> Check:
@@ -172,29 +176,106 @@ def loss_curve(result: Performance, until: int | None = None) -> tuple[str, np.n
     return (name, result.history_epochs[known], values[known]) if known.sum() > 1 else None
 
 
-def units_are_alive(evidence: Evidence) -> Check:
-    """Warn where many units hardly move or sit at the bounds of their activation."""
-    title, anchor, limits = "Units are in use", "units", evidence.thresholds
-    idle = total = 0
-    for key, states in evidence.last.states.items():
-        if StateKey.parse(key).kind == "h" and np.isfinite(states).all():
-            idle += int(idle_units(states, limits).sum())
-            total += states.shape[1]
+def units_move(evidence: Evidence) -> Check:
+    """Warn where a unit never moves: dead, constant, or at its bound at every step."""
+    found = [fault for fault in evidence.health.faults if _is_still(fault)]
+    return _count_check(evidence, "still-units", "Every unit moves", found, "never move", "still_units")
+
+
+def _is_still(fault: dict[str, Any]) -> bool:
+    return fault["kind"] in ("dead", "constant") or (fault["kind"] == "saturated" and fault["value"] == 1)
+
+
+def units_differ(evidence: Evidence) -> Check:
+    """Warn where a unit repeats another one."""
+    found = [fault for fault in evidence.health.faults if fault["kind"] == "duplicate"]
+    if evidence.health.steps < evidence.health.params["fewest_steps"]:
+        return _too_few_steps(
+            evidence, "duplicate-units", "No unit repeats another", evidence.thresholds.duplicate_units
+        )
+    return _count_check(
+        evidence, "duplicate-units", "No unit repeats another", found, "repeat another one", "duplicate_units"
+    )
+
+
+def _count_check(
+    evidence: Evidence, id: str, title: str, found: list[dict[str, Any]], what: str, threshold: str
+) -> Check:
+    total, limit = int(evidence.health.widths.sum()), getattr(evidence.thresholds, threshold)
+    text = f"{len(found)} of {total:,} units {what}" + (f": {_named(found)}" if found else "")
+    return Check(id, title, "warn" if len(found) > limit else "pass", len(found), limit, total, "health", text)
+
+
+def _named(faults: list[dict[str, Any]]) -> str:
+    """The first few units by state: "rnn, layer 1, hidden state h, unit 3 (dead), 7 (dead)"."""
+    parts = []
+    for scope in dict.fromkeys(fault["scope"] for fault in faults[:_MOST_NAMED]):
+        units = (f"{fault['unit']} ({fault['kind']})" for fault in faults[:_MOST_NAMED] if fault["scope"] == scope)
+        parts.append(f"{StateKey.parse(scope).title}, unit {', '.join(units)}")
+    more = f" and {len(faults) - _MOST_NAMED:,} more" if len(faults) > _MOST_NAMED else ""
+    return "; ".join(parts) + more
+
+
+def units_are_free(evidence: Evidence) -> Check:
+    """Warn where many units sit at the bounds of their activation."""
+    health, limit = evidence.health, evidence.thresholds.saturated_share
+    id, title = "saturated-units", "Few units are saturated"
+    total = int(health.widths[health.bounded == 1].sum())
     if total == 0:
-        text = "no finite hidden state was recorded"
-        return Check("idle-units", title, "no data", None, limits.idle_share, 0, anchor, text)
-    share = idle / total
-    text = f"{idle} of {total} units are saturated or dead"
-    verdict = "warn" if share > limits.idle_share else "pass"
-    return Check("idle-units", title, verdict, share, limits.idle_share, total, anchor, text)
+        return Check(id, title, "no data", None, limit, 0, "health", "no hidden state stays within -1 and 1")
+    if health.steps < health.params["fewest_steps"]:
+        return _too_few_steps(evidence, id, title, limit)
+    found = [fault for fault in health.faults if fault["kind"] == "saturated"]
+    share = len(found) / total
+    text = f"{len(found)} of {total:,} units are beyond ±{health.params['saturated_at']:g} at most steps"
+    verdict = "warn" if share > limit else "pass"
+    return Check(id, title, verdict, share, limit, total, "health", text)
 
 
-def idle_units(states: np.ndarray, limits: Thresholds) -> np.ndarray:
-    """bool (H,): units that are saturated at most steps, or whose deviation is a tiny part of the median unit's."""
-    saturated = (np.abs(states) > limits.saturated_at).mean(axis=0) > limits.saturated_steps
-    deviation = states.std(axis=0, dtype=np.float64)
-    # "<=" counts every unit of a state that never moves at all, where the median itself is zero
-    return np.asarray(saturated | (deviation <= limits.dead_below * np.median(deviation)))
+def _too_few_steps(evidence: Evidence, id: str, title: str, limit: float) -> Check:
+    steps = evidence.health.steps
+    return Check(id, title, "no data", None, limit, steps, "health", f"{steps} recorded steps say too little")
+
+
+def gates_move(evidence: Evidence) -> Check:
+    """Warn where many units of one gate are always closed, or always open."""
+    health, limit = evidence.health, evidence.thresholds.stuck_share
+    id, title = "stuck-gates", "Gates open and close"
+    if not health.gates:
+        return Check(id, title, "no data", None, limit, 0, "health", "no gates were recorded")
+    at = health.params["stuck_steps"]
+    shares = {key: float((found > at).any(axis=0).mean()) for key, found in health.gates.items()}
+    worst = max(shares, key=lambda key: shares[key])
+    closed, opened = (int((row > at).sum()) for row in health.gates[worst])
+    units = health.gates[worst].shape[1]
+    text = (
+        f"most in {StateKey.parse(worst).title}: of {units:,} units {closed:,} are closed and {opened:,} open at more "
+        f"than {at:.0%} of {health.steps:,} steps"
+    )
+    verdict = "warn" if shares[worst] > limit else "pass"
+    return Check(id, title, verdict, shares[worst], limit, units, "health", text)
+
+
+def state_keeps_its_directions(evidence: Evidence) -> Check:
+    """Warn where a state that had room before training ended next to a single direction."""
+    health, limit = evidence.health, evidence.thresholds.remaining_directions
+    id, title = "collapsed-state", "The state did not collapse"
+    before, after = health.participation.T - 1  # a single direction has a participation ratio of 1
+    known = np.flatnonzero(np.isfinite(before) & (before > 0))
+    if not known.size:
+        text = "the net before training (epoch 0) was not recorded"
+        return Check(id, title, "no data", None, limit, 0, "health", text)
+    # a state in which nothing moves any more has no direction left
+    kept = np.nan_to_num(after[known], nan=0.0) / before[known]
+    worst = int(known[kept.argmin()])
+    start, end = health.participation[worst]
+    now = f"{end:.2f}" if np.isfinite(end) else "none, because no unit moves"
+    text = (
+        f"{StateKey.parse(health.scopes[worst]).title} uses {now} of {health.widths[worst]:,} directions "
+        f"(participation ratio), before training {start:.2f}"
+    )
+    verdict = "warn" if kept.min() < limit else "pass"
+    return Check(id, title, verdict, float(kept.min()), limit, health.steps, "health", text)
 
 
 def classes_are_balanced(evidence: Evidence) -> Check:
@@ -218,5 +299,9 @@ RULES: tuple[Callable[[Evidence], Check], ...] = (
     beats_the_majority,
     classes_are_balanced,
     loss_did_not_rise,
-    units_are_alive,
+    units_move,
+    units_differ,
+    units_are_free,
+    gates_move,
+    state_keeps_its_directions,
 )

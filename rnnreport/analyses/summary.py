@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
 from rnnreport.analyses.rules import RULES, Evidence, Thresholds
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Performance, Summary, Unavailable, Units, Words
+from rnnreport.results.schema import Health, Performance, Summary, Unavailable, Units, Words
 
+Result = TypeVar("Result")
 _SEVERITY = ("pass", "warn", "fail")
 
 
@@ -25,7 +27,7 @@ def summarise(folder: RunFolder, params: SummaryParams | None = None) -> Summary
     Parameters
     ----------
     folder : RunFolder
-        Analysed: with Performance, Words, and Units for every state.
+        Analysed: with Performance, Words, Health, and Units for every state.
     params : SummaryParams, optional
 
     Returns
@@ -55,15 +57,20 @@ def summarise(folder: RunFolder, params: SummaryParams | None = None) -> Summary
 
 def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:
     manifest = folder.manifest()
-    performance = folder.result(Performance)
-    if isinstance(performance, Unavailable):
-        raise TypeError("Performance is never unavailable")
     return Evidence(
         manifest=manifest,
         probe=folder.probe(),
         last=folder.checkpoint(folder.epochs()[-1]),
-        performance=performance,
+        performance=_known(folder.result(Performance)),
         words=folder.result(Words),
         units={key: folder.result(Units, scope=number) for number, key in enumerate(manifest.state_keys)},
         thresholds=params.thresholds,
+        health=_known(folder.result(Health)),
     )
+
+
+def _known(result: Result | Unavailable) -> Result:
+    """The result of an analysis without preconditions."""
+    if isinstance(result, Unavailable):
+        raise TypeError(f"{result.analysis} is never unavailable")
+    return result

@@ -11,6 +11,7 @@ import pytest
 
 from rnnreport.analyses import rules
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS, _settled
+from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.rules import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample
@@ -27,7 +28,7 @@ def evidence(path: Path, task: Task = "classification", **options: Any) -> Evide
     probe, last = folder.probe(), folder.checkpoint(folder.epochs()[-1])
     scored = performance(probe, last, folder.metrics(), PerformanceParams())
     words = Unavailable("words", "not asked for")
-    return Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds())
+    return Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds(), state_health(folder))
 
 
 def with_metric(found: Evidence, name: str, **values: Any) -> Evidence:
@@ -87,30 +88,12 @@ def test_rising_test_loss(tmp_path: Path, losses: tuple[float, ...], verdict: st
     assert rules.loss_did_not_rise(replace(found, performance=history)).verdict == verdict
 
 
-def test_idle_units_are_the_saturated_and_the_dead() -> None:
-    states = np.random.default_rng(0).uniform(-0.9, 0.9, (200, 6)).astype(np.float32)
-    states[:, 1] = 0.2
-    states[:110, 4] = -0.99
-    states[:90, 5] = 0.99
-    assert rules.idle_units(states, Thresholds()).tolist() == [False, True, False, False, True, False]
-
-
-def test_a_tenth_of_idle_units_is_tolerated(tmp_path: Path) -> None:
-    found = evidence(tmp_path, units=20)
-    hidden = found.last.states["lstm.0.fwd.h"]
-    hidden[:, :2] = 0
-    assert rules.units_are_alive(found).verdict == "pass"
-    hidden[:, 2] = 0
-    check = rules.units_are_alive(found)
-    assert (check.verdict, check.value, check.n) == ("warn", 0.15, 20)
-
-
 @pytest.mark.parametrize("task", get_args(Task))
 def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Task) -> None:
     found = evidence(tmp_path, task)
     checks = [rule(found) for rule in rules.RULES]
     assert len({check.id for check in checks}) == len(checks)
-    anchors = {"overview", "units", "sequences", "map", "training", "comparison", "provenance"}
+    anchors = {"overview", "health", "units", "sequences", "map", "training", "comparison", "provenance"}
     assert {check.anchor for check in checks} <= anchors
     doubted = {check.id for check in checks if check.verdict not in ("pass", "no data")}
     assert doubted == ({"class-balance"} if task == "classification" else set())  # its classes are planted unequal

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score as sklearn_r2
 
 from rnnreport.analyses import compare, findings, rules
 from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
+from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.quantities import quantity_metrics, r_squared
 from rnnreport.analyses.rules import Evidence, Thresholds
@@ -41,7 +42,16 @@ def evidence(path: Path, task: Task, **options: Any) -> Evidence:
 
 def judged(folder: RunFolder, probe: Probe, last: Checkpoint) -> Evidence:
     scored = performance(probe, last, folder.metrics(), PARAMS)
-    return Evidence(folder.manifest(), probe, last, scored, Unavailable("words", "not asked for"), {}, Thresholds())
+    return Evidence(
+        folder.manifest(),
+        probe,
+        last,
+        scored,
+        Unavailable("words", "not asked for"),
+        {},
+        Thresholds(),
+        state_health(folder),
+    )
 
 
 def shown(folder: RunFolder, steps: int = 4000) -> Sequences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnnreport.results.schema.comparison import Comparison
 from rnnreport.results.schema.decisions import Decisions
+from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
@@ -11,6 +12,7 @@ from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
 
 __all__ = [
     "WEIGHTINGS",
+    "FAULTS",
     "ActiveWords",
     "Check",
     "Comparison",
@@ -23,6 +25,7 @@ __all__ = [
     "Performance",
     "Pictures",
     "Projection",
+    "Health",
     "RawPictures",
     "Sequences",
     "Summary",
