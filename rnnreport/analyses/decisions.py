@@ -28,7 +28,7 @@ _GUIDE = (
 )
 _MARGINS = {
     "classification": "probability of the class predicted at the end less the largest other one",
-    "multi-label": "least margin of any label to the side it ends on, from −1 to 1",
+    "multi-label": "least margin of any label to the side it ends on, from -1 to 1",
 }
 _WHY_NOT = {
     "tagging": "every step has an answer of its own, so there is no answer to settle on",
@@ -147,10 +147,10 @@ def _right(probe: Probe, last: Checkpoint, settled: Settled) -> Ints:
         if not probe.truths.size:
             return np.zeros(0, np.int32)
         gives = last.step_output[probe.offsets[1:] - 1][settled.sequences] >= LABEL_AT
-        return (gives == (probe.truths[settled.sequences] > 0)).all(axis=1).astype(np.int32)
+        return np.asarray((gives == (probe.truths[settled.sequences] > 0)).all(axis=1), np.int32)
     if not probe.labels.size:
         return np.zeros(0, np.int32)
-    return (settled.final == probe.labels[settled.sequences]).astype(np.int32)
+    return np.asarray(settled.final == probe.labels[settled.sequences], np.int32)
 
 
 def _groups(
@@ -176,7 +176,7 @@ def _outputs_at(output: Floats, probe: Probe, sequences: NDArray[np.int64], time
     """float32 (M, R, K): the expected prediction of each sequence at each relative time."""
     # Rounding first: 0.15 of 20 steps are 3, not the 4 that 0.15 * 20 = 3.0000000000000004 would give.
     steps = np.ceil(np.round(probe.lengths[sequences][:, None] * times, 6)).astype(np.int64)
-    return output[probe.offsets[sequences][:, None] + steps - 1]
+    return np.asarray(output[probe.offsets[sequences][:, None] + steps - 1])
 
 
 def _margin(output: Floats, probe: Probe, settled: Settled) -> Doubles:
@@ -236,8 +236,5 @@ def _capped(flips: NDArray[np.integer], most: int) -> NDArray[np.int64]:
 def _left_out(probe: Probe, settled: Settled) -> str:
     short = int((probe.lengths < 2).sum())
     without = probe.lengths.size - short - settled.sequences.size
-    parts = [
-        f"{short:,} of one step" if short else "",
-        f"{without:,} without an expected prediction" if without else "",
-    ]
-    return " and ".join(part for part in parts if part)
+    counts = ((short, "of one step"), (without, "without an expected prediction"))
+    return " and ".join(f"{count:,} {what}" for count, what in counts if count)

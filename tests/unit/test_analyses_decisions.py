@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,19 +72,20 @@ def test_every_sequence_as_a_loop_reads_it(tmp_path: Path, task: Task) -> None:
     rows = []
     for n, (start, stop) in enumerate(zip(probe.offsets[:-1], probe.offsets[1:], strict=True)):
         output = last.step_output[start:stop]
-        said = [tuple(row >= 0.5) if task == "multi-label" else int(row.argmax()) for row in output]
+        said = [tuple(row >= 0.5) if task == "multi-label" else (int(row.argmax()),) for row in output]
         if len(said) < 2:
             continue
-        answer = tuple(probe.truths[n] > 0) if task == "multi-label" else int(probe.labels[n])
+        answer = tuple(probe.truths[n] > 0) if task == "multi-label" else (int(probe.labels[n]),)
         decided = next(t for t in range(len(said)) if all(one == said[-1] for one in said[t:])) + 1
-        flips = sum(now != then for now, then in zip(said[:-1], said[1:], strict=True))
+        flips = sum(now != then for now, then in pairwise(said))
         margins = []
         for time in range(1, 21):
             row = output[-(-time * len(said) // 20) - 1].astype(float)
             if task == "multi-label":
                 margins.append(min(2 * p - 1 if given else 1 - 2 * p for p, given in zip(row, said[-1], strict=True)))
             else:
-                margins.append(row[said[-1]] - max(p for k, p in enumerate(row) if k != said[-1]))
+                [own] = said[-1]
+                margins.append(row[own] - max(p for k, p in enumerate(row) if k != own))
         rows.append((n, decided, flips, int(said[-1] == answer), margins))
     assert found.left_out == f"{(probe.lengths < 2).sum()} of one step"
     assert found.sequences.tolist() == [row[0] for row in rows]
@@ -135,13 +137,13 @@ def test_planted_decisions_are_found() -> None:
         labels.append(int(final) if n % 5 else 1 - int(final))
     probe, last = planted(outputs, labels)
     found = timeline(probe, last)
-    final = np.array([one[-1] > 0.5 for one in outputs])
+    ends = np.array([one[-1] > 0.5 for one in outputs])
     shares = found.decided / probe.lengths
-    np.testing.assert_allclose(shares, np.where(final, 0.1, 0.5))
+    np.testing.assert_allclose(shares, np.where(ends, 0.1, 0.5))
     assert found.groups == ("all", "right", "wrong", "no", "yes")
     assert found.sizes[1:3].tolist() == [240, 60]
     assert found.decided_counts[0].tolist() == [150, 0, 0, 0, 150, 0, 0, 0, 0, 0]
-    assert set(found.flips[~final]) == {3}
+    assert set(found.flips[~ends]) == {3}
     low, value, high = found.early[0, [1, 0, 2]]
     assert value == 0.5 and low < 0.5 < high and high - low < 0.15
     # before half the sequences of class 0 hold the other class: their margin is -0.6, after it 0.6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rnnreport.results.schema.comparison import Comparison
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
+from rnnreport.results.schema.jumps import Jumps
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
@@ -22,6 +23,7 @@ __all__ = [
     "Dynamics",
     "Formation",
     "GivenSentences",
+    "Jumps",
     "Performance",
     "Pictures",
     "Projection",

@@ -1,0 +1,250 @@
+"""The largest jumps of the state over the whole probe set, and what is read there (Garcia, Munz and Weiskopf, 2021,
+label single jumps of displayed sequences)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.analyses.sample import Sample
+from rnnreport.analyses.sequences import distances
+from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
+from rnnreport.results.schema import Jumps, Unavailable
+
+MEASURES = ("absolute", "relative", "standardised")
+
+_GUIDE = (
+    "A jump is how far the state moves when a step is read, in the full state space. Relative to the larger of the two "
+    "states, 1 is as far as from zero and 2 as far as to its opposite. Standardised, it is compared with all jumps at "
+    "the same {type} (at least {fewest}): what is unusual for this {type}, whatever is usual for others. A {type} is "
+    "over-represented among the largest 1% if as many jumps of it would be there with a probability below 5% by chance "
+    "(hypergeometric, corrected for all tested by Holm's method). The test treats jumps as independent; where they are "
+    "of few sequences it says too much. A large jump says that the state changed, not that the answer did."
+)
+
+
+@dataclass(frozen=True)
+class JumpParams:
+    """Listed jumps and types, steps of context, and the bounds of the test."""
+
+    listed: int = 40
+    before: int = 5
+    after: int = 3
+    largest_share: float = 0.01
+    fewest: int = 20  # jumps of a type to standardise by
+    fewest_tested: int = 5  # jumps of a type to be tested
+    level: float = 0.05
+    most_types: int = 12
+
+
+@dataclass(frozen=True)
+class Over:
+    """A type that is over-represented: its jumps among the largest, their sequences, all of its jumps, and Holm's p."""
+
+    type: int
+    among: int
+    sequences: int
+    all: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The jumps by one measure: the largest, int64 (J,), -1 where there are fewer, by the step they lead to; how many
+    there are, how many in the largest hundredth, how many types were tested, and the over-represented ones."""
+
+    listed: NDArray[np.int64]
+    counted: int
+    largest: int
+    tested: int
+    over: list[Over]
+
+
+def largest_jumps(
+    scope: str, probe: Probe, last: Checkpoint, sample: Sample, types: Ints, names: Sequence[str], params: JumpParams
+) -> Jumps | Unavailable:
+    """Rank the jumps of a state over all sequences.
+
+    Parameters
+    ----------
+    scope : str, the StateKey
+    probe : Probe
+    last : Checkpoint
+        Of the last epoch.
+    sample : Sample
+        The displayed sequences.
+    types : int32 (S,), token or prototype of each step
+    names : what the types are called
+    params : JumpParams
+    """
+    measured = jump_measures(last.states[scope], probe.offsets, types, params.fewest)
+    if not np.isfinite(measured[0]).any():
+        return Unavailable(Jumps.analysis, "no sequence has two steps with finite states")
+    ranked = [_rank(values, types, probe, params) for values in measured]
+    listed = np.stack([one.listed for one in ranked])
+    shown, place = np.unique(_owners(probe, listed[listed >= 0]), return_inverse=True)
+    tokens, kinds, used = _compact(_context(probe, types, listed, params), [one.over for one in ranked], params)
+    return Jumps(
+        scope=scope,
+        measures=MEASURES,
+        counted=np.array([one.counted for one in ranked], np.int32),
+        sequence_ids=tuple(probe.sequence_ids[n] for n in shown),
+        displayed=_places(shown, sample.sequences),
+        lengths=probe.lengths[shown],
+        sequences=_filled(listed >= 0, place),
+        steps=_filled(listed >= 0, listed[listed >= 0] - probe.offsets[shown[place]]),
+        values=np.where(listed[..., None] >= 0, measured.T[listed], np.nan).astype(np.float32),
+        classes=_classes(probe, last, listed),
+        context=tokens,
+        before=params.before,
+        names=tuple(names[kind] for kind in used),
+        largest=np.array([one.largest for one in ranked], np.int32),
+        tested=np.array([one.tested for one in ranked], np.int32),
+        types=kinds,
+        type_counts=_table(ranked, params, lambda one: (one.among, one.sequences, one.all), 3).astype(np.int32),
+        type_p=_table(ranked, params, lambda one: (one.p,), 1)[..., 0],
+        guide=_GUIDE.format(type="prototype" if probe.continuous else "token", fewest=params.fewest),
+    )
+
+
+def jump_measures(states: Floats, offsets: NDArray[np.int64], types: Ints, fewest: int) -> Doubles:
+    """How far the state moves when each step is read.
+
+    Parameters
+    ----------
+    states : float32 (S, H)
+    offsets : int64 (N + 1,)
+    types : int32 (S,)
+    fewest : int
+        Jumps of a type without which they are not standardised.
+
+    Returns
+    -------
+    float64 (3, S)
+        In the order of ``MEASURES``; NaN at the first step of a sequence and where a measure is not defined.
+    """
+    moved = distances(states, offsets)
+    distance = np.append(np.nan, moved[:-1])  # by the step it leads to; NaN at first steps, as before at last ones
+    size = np.sqrt((states.astype(np.float64) ** 2).sum(axis=1))
+    larger = np.maximum(size, np.append(0, size[:-1]))
+    relative = np.divide(distance, larger, out=np.full_like(distance, np.nan), where=larger > 0)
+    return np.stack([distance, relative, _standardised(distance, types, fewest)])
+
+
+def _standardised(distance: Doubles, types: Ints, fewest: int) -> Doubles:
+    """Standard score among the jumps of the same type (n in the denominator); NaN where they are few or equal."""
+    known = np.isfinite(distance)
+    values, own = distance[known], types[known]
+    counts = np.bincount(own)
+    mean = np.bincount(own, weights=values) / counts.clip(min=1)
+    centred = values - mean[own]
+    deviation = np.sqrt(np.bincount(own, weights=centred**2) / counts.clip(min=1))
+    usable = (counts >= fewest) & (deviation > 1e-9 * mean)
+    score = np.full(distance.shape, np.nan)
+    score[known] = np.where(usable[own], centred / np.where(usable, deviation, 1)[own], np.nan)
+    return score
+
+
+def over_represented(
+    types: Ints, known: NDArray[np.int64], top: NDArray[np.int64], probe: Probe, params: JumpParams
+) -> tuple[list[Over], int]:
+    """Types that occur more often among the largest jumps than chance allows, and how many were tested.
+
+    Parameters
+    ----------
+    types : int32 (S,)
+    known : int64, all jumps, by the step they lead to
+    top : int64, the largest of them
+    probe : Probe
+    params : JumpParams
+    """
+    from scipy.stats import hypergeom
+
+    counts = np.bincount(types[known], minlength=int(types.max()) + 1)
+    among = np.bincount(types[top], minlength=counts.size)
+    tested = np.flatnonzero(counts >= params.fewest_tested)
+    if not tested.size:
+        return [], 0
+    p = holm(np.asarray(hypergeom.sf(among[tested] - 1, known.size, counts[tested], top.size)))
+    owners = _owners(probe, top)
+    found = [
+        Over(int(kind), int(among[kind]), np.unique(owners[types[top] == kind]).size, int(counts[kind]), float(value))
+        for kind, value in zip(tested[p < params.level], p[p < params.level], strict=True)
+    ]
+    found.sort(key=lambda one: (one.p, -one.among / one.all, one.type))
+    return found[: params.most_types], tested.size
+
+
+def holm(p: Doubles) -> Doubles:
+    """Adjusted p-values, float64 of the same shape, of Holm's step-down method (1979)."""
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)).clip(max=1)
+    back = np.empty(p.size)
+    back[order] = adjusted
+    return back
+
+
+def _rank(values: Doubles, types: Ints, probe: Probe, params: JumpParams) -> Ranked:
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(-values[known], kind="stable")]
+    listed = np.full(params.listed, -1, np.int64)
+    listed[: order.size] = order[: params.listed]
+    top = order[: int(np.ceil(params.largest_share * order.size))]
+    over, tested = over_represented(types, known, top, probe, params)
+    return Ranked(listed, known.size, top.size, tested, over)
+
+
+def _owners(probe: Probe, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.searchsorted(probe.offsets, steps, side="right") - 1
+
+
+def _filled(there: NDArray[np.bool_], values: NDArray[np.integer]) -> Ints:
+    """int32: the values where there are any, -1 elsewhere."""
+    found = np.full(there.shape, -1, np.int32)
+    found[there] = values
+    return found
+
+
+def _places(wanted: NDArray[np.integer], among: NDArray[np.integer]) -> Ints:
+    """int32: where each of the wanted stands among others, which increase; -1: it is not there."""
+    places = np.searchsorted(among, wanted).clip(max=max(0, among.size - 1))
+    return np.where(among[places] == wanted, places, -1).astype(np.int32)
+
+
+def _classes(probe: Probe, last: Checkpoint, listed: NDArray[np.int64]) -> Ints:
+    """int32 (M, J, 2): the class predicted before and after each jump; -1 where there is none."""
+    if probe.task not in ("classification", "tagging") or not last.step_output.size:
+        return np.full((*listed.shape, 2), -1, np.int32)
+    known = np.isfinite(last.step_output).all(axis=1)
+    chosen = np.where(known, last.step_output.argmax(axis=1), -1)
+    return np.where(listed[..., None] >= 0, chosen[listed[..., None] + [-1, 0]], -1).astype(np.int32)
+
+
+def _context(probe: Probe, types: Ints, listed: NDArray[np.int64], params: JumpParams) -> Ints:
+    """int32 (M, J, C): the types around each jump; -1 beyond its sequence."""
+    steps = listed[..., None] + np.arange(-params.before, params.after + 1)
+    owner = _owners(probe, listed.clip(min=0))[..., None]
+    inside = (listed[..., None] >= 0) & (steps >= probe.offsets[owner]) & (steps < probe.offsets[owner + 1])
+    return np.where(inside, types[np.where(inside, steps, 0)], -1).astype(np.int32)
+
+
+def _compact(context: Ints, over: list[list[Over]], params: JumpParams) -> tuple[Ints, Ints, NDArray[np.int64]]:
+    """Context and over-represented types, int32 (M, O), renumbered by the types that occur, which are returned too."""
+    kinds = np.full((len(over), params.most_types), -1, np.int64)
+    for row, found in zip(kinds, over, strict=True):
+        row[: len(found)] = [one.type for one in found]
+    used = np.unique(np.concatenate([context.ravel(), kinds.ravel()]))
+    used = used[used >= 0]
+    return _places(context, used), _places(kinds, used), used
+
+
+def _table(ranked: list[Ranked], params: JumpParams, read: Callable[[Over], tuple[float, ...]], width: int) -> Doubles:
+    """float64 (M, O, width): what is read of each over-represented type; 0 where there are fewer."""
+    found = np.zeros((len(ranked), params.most_types, width))
+    for row, one in zip(found, ranked, strict=True):
+        for place, kind in enumerate(one.over):
+            row[place] = read(kind)
+    return found
