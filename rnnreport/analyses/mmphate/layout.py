@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from rnnreport.results.recorded import Doubles
+from rnnreport.results.recorded import Doubles, Floats
 
 _POWER_STEPS = 10
 _EXTRA = 8  # directions beside those asked for, in the power iteration
-_COINCIDENT = 1e-6  # of the mean distance: closer points would pull each other without bound
+_COINCIDENT = 1e-6  # of the mean distance
+_TILE = 64  # landmarks whose distances are held at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,40 @@ class Layout:
     iterations: int
 
 
-def lay_out(distances: Doubles, dimensions: int, params: LayoutParams) -> Layout:
-    """The layout of least stress among those reached from several starts.
+def lay_out(distances: Doubles, dimensions: int, params: LayoutParams, start: Doubles | None = None) -> Layout:
+    """The layout of least stress among those reached from several starts, or the one reached from a given start.
 
     Parameters
     ----------
     distances : float64 (L, L), symmetric, zero diagonal
     dimensions : int
     params : LayoutParams
+    start : float64 (L, dimensions), optional
     """
-    wanted = squareform(distances, checks=False)
-    if not wanted.any():
+    if not distances.any():
         return Layout(np.zeros((len(distances), dimensions)), 0.0, 0)
+    wanted = distances.astype(np.float32)
+    if start is not None:
+        return _judged(distances, _majorised(wanted, start, params.iterations, params.tolerance))
     trials = [
-        _majorised(wanted, start, params.trial_iterations, params.tolerance)
-        for start in _starts(distances, wanted, dimensions, params)
+        _judged(distances, _majorised(wanted, place, params.trial_iterations, params.tolerance))
+        for place in _starts(distances, dimensions, params)
     ]
     best = min(trials, key=lambda trial: trial.stress)
-    rest = _majorised(wanted, best.points, params.iterations - best.iterations, params.tolerance)
-    return Layout(rest.points, rest.stress, best.iterations + rest.iterations)
+    points, more = _majorised(wanted, best.points, params.iterations - best.iterations, params.tolerance)
+    return _judged(distances, (points, best.iterations + more))
 
 
-def _starts(distances: Doubles, wanted: Doubles, dimensions: int, params: LayoutParams) -> Iterator[Doubles]:
+def _judged(distances: Doubles, found: tuple[Doubles, int]) -> Layout:
+    points, iterations = found
+    return Layout(points, stress(squareform(distances, checks=False), pdist(points)), iterations)
+
+
+def _starts(distances: Doubles, dimensions: int, params: LayoutParams) -> Iterator[Doubles]:
     yield classical_scaling(distances, dimensions, params.seed)
     draw = np.random.default_rng(params.seed)
-    size = math.sqrt(float(np.mean(wanted**2)) / (2 * dimensions))
+    pairs = len(distances) * (len(distances) - 1)
+    size = math.sqrt(float((distances**2).sum()) / pairs / (2 * dimensions))
     for _ in range(1, params.starts):
         yield draw.normal(0, size, (len(distances), dimensions))
 
@@ -85,25 +95,49 @@ def classical_scaling(distances: Doubles, dimensions: int, seed: int) -> Doubles
     return np.pad(points, ((0, 0), (0, dimensions - points.shape[1])))
 
 
-def _majorised(wanted: Doubles, start: Doubles, most: int, tolerance: float) -> Layout:
-    """Repeat the Guttman transform, doubled in its step, which needs half as many of them, until stress settles."""
-    points, count = start, len(start)
-    floor = _COINCIDENT * float(wanted.mean())
-    total = float(wanted @ wanted)
-    ones = np.ones((count, 1))
+def _majorised(wanted: Floats, start: Doubles, most: int, tolerance: float) -> tuple[Doubles, int]:
+    """Repeat the Guttman transform, doubled in its step, which needs half as many of them, until stress settles.
+
+    Returns the points and the number of iterations.
+    """
+    count = len(start)
+    points = start - start.mean(axis=0)
+    pairs = count * (count - 1) / 2
+    total = float((wanted.astype(np.float64) ** 2).sum()) / 2
+    floor = _COINCIDENT * float(wanted.sum(dtype=np.float64)) / 2 / pairs
     before = math.inf
     for iteration in range(most):
-        shown = pdist(points)
-        raw = (total - 2 * float(wanted @ shown) + float(shown @ shown)) / total
+        moved = _guttman(wanted, points, floor)
+        # with points around their mean, both sums over all pairs follow from the points
+        across, size = count * float((points * moved).sum()), count * float((points**2).sum())
+        raw = (total - 2 * across + size) / total
         if before - raw < tolerance * before and raw <= before:
-            return Layout(points, stress(wanted, shown), iteration)
+            return points, iteration
         before = raw
-        shown[shown <= floor] = np.inf
-        pull = squareform(np.divide(wanted, shown, out=shown), checks=False) @ np.hstack([points, ones])
-        moved = (pull[:, -1:] * points - pull[:, :-1]) / count
         # the doubled step leaves the best scale; the last one is single
         points = moved if iteration == most - 1 else 2 * moved - points
-    return Layout(points, stress(wanted, pdist(points)), most)
+    return points, most
+
+
+def _guttman(wanted: Floats, points: Doubles, floor: float) -> Doubles:
+    """One Guttman transform, float64 (L, dimensions), a tile of the distances at a time and each pair once.
+
+    Quotients of distances are single precision, everything that is added up is double. Points closer than ``floor``
+    count as so far apart: closer ones would pull each other without bound.
+    """
+    count, dimensions = points.shape
+    sizes, ones = np.einsum("ij,ij->i", points, points)[:, None], np.ones((count, 1))
+    left, right = np.hstack([-2 * points, sizes, ones]), np.hstack([points, ones, sizes])
+    across, weighted = np.ascontiguousarray(right.T), right[:, : dimensions + 1]
+    pull = np.zeros((count, dimensions + 1))
+    for start in range(0, count, _TILE):
+        stop = min(start + _TILE, count)
+        shown = (left[start:stop] @ across[:, start:]).astype(np.float32)  # squared
+        np.sqrt(np.maximum(shown, np.float32(floor**2), out=shown), out=shown)
+        quotient = np.divide(wanted[start:stop, start:], shown, out=shown).astype(np.float64)
+        pull[start:stop] += quotient @ weighted[start:]
+        pull[stop:] += quotient[:, stop - start :].T @ weighted[start:stop]
+    return np.asarray((pull[:, -1:] * points - pull[:, :-1]) / count)
 
 
 def stress(wanted: Doubles, shown: Doubles) -> float:
