@@ -86,7 +86,8 @@ def displayed(
     distance = distances(last.states[scope], probe.offsets)
     predicted, confidence = _predictions(probe, last)
     shown, top = _take(probe.tokens, sample.steps), _take(last.top_tokens, sample.steps)
-    tokens, top_tokens, token_names = _compact(probe, shown, top)
+    following = _take(probe.targets, sample.steps) if probe.task == "language-model" else np.zeros(0, np.int32)
+    tokens, top_tokens, following, token_names = _compact(probe, shown, top, following)
     return Sequences(
         task=probe.task,
         scope=scope,
@@ -105,7 +106,7 @@ def displayed(
         class_names=probe.class_names,
         epochs=epochs,
         step_output=step_output,
-        targets=_take(probe.targets, sample.steps) if probe.task == "tagging" else np.zeros(0, np.int32),
+        targets=_take(probe.targets, sample.steps) if probe.task == "tagging" else following,
         surprisal=_take(last.surprisal, sample.steps),
         top_tokens=top_tokens,
         top_probabilities=_take(last.top_probabilities, sample.steps),
@@ -152,12 +153,13 @@ def _step_outputs(folder: RunFolder, epochs: list[int], last: Checkpoint, steps:
     return np.stack([folder.checkpoint(epoch).step_output[steps] for epoch in epochs])
 
 
-def _compact(probe: Probe, tokens: Ints, top: Ints) -> tuple[Ints, Ints, tuple[str, ...]]:
-    """Renumber the tokens so that only the names that occur are needed."""
-    used, inverse = np.unique(np.concatenate([tokens, top.ravel()]), return_inverse=True)
-    places: Ints = inverse.astype(np.int32)
-    names = tuple(probe.vocabulary[token] for token in used)
-    return places[: tokens.size], places[tokens.size :].reshape(top.shape), names
+def _compact(probe: Probe, tokens: Ints, top: Ints, following: Ints) -> tuple[Ints, Ints, Ints, tuple[str, ...]]:
+    """Renumber tokens, -1 where there is none, so that only the names that occur are needed."""
+    used, inverse = np.unique(np.concatenate([tokens, top.ravel(), following]), return_inverse=True)
+    none = int((used < 0).sum())
+    places = np.split((inverse - none).astype(np.int32), [tokens.size, tokens.size + top.size])
+    names = tuple(probe.vocabulary[token] for token in used[none:])
+    return places[0], places[1].reshape(top.shape), places[2], names
 
 
 def _take(values: NDArray[Scalar], places: NDArray[np.integer]) -> NDArray[Scalar]:

@@ -36,12 +36,24 @@ def with_given(shown: Sequences, given: GivenSentences | None) -> Sequences:
         tokens=np.concatenate([shown.tokens, first + np.arange(steps, dtype=np.int32)]),
         token_names=shown.token_names + given.written + given.token_names,
         step_output=np.concatenate([shown.step_output, given.step_output], axis=1),
-        targets=_unknown(shown.targets, steps),
+        targets=_following(shown, given) if shown.surprisal.size else _unknown(shown.targets, steps),
         surprisal=np.concatenate([shown.surprisal, given.surprisal]),
-        top_tokens=np.concatenate([shown.top_tokens, first + steps + given.top_tokens]),
+        top_tokens=np.concatenate([shown.top_tokens, _after(given.top_tokens, first + steps)]),
         top_probabilities=np.concatenate([shown.top_probabilities, given.top_probabilities]),
         distance=np.concatenate([shown.distance, given.distance]),
     )
+
+
+def _following(shown: Sequences, given: GivenSentences) -> Ints:
+    """The tokens that came next, of a language model; none where either was analysed before they were kept."""
+    if not shown.targets.size or not given.targets.size:
+        return np.zeros(0, np.int32)
+    return np.concatenate([shown.targets, _after(given.targets, len(shown.token_names) + len(given.tokens))])
+
+
+def _after(places: Ints, count: int) -> Ints:
+    """Places among names that follow ``count`` others; -1 stays."""
+    return np.where(places < 0, places, places + count).astype(np.int32)
 
 
 def _unknown(values: Ints, count: int) -> Ints:

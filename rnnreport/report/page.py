@@ -21,7 +21,7 @@ from rnnreport.report.figures.curves import epoch_curves, reading_curves, respon
 from rnnreport.report.figures.formation import formation_panels
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
-from rnnreport.report.figures.steps import class_steps, step_bars
+from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_comparison, describe_report
@@ -179,6 +179,9 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
             figures["agreement"] = agreement()
         figures["distance"] = step_bars("distance", "distance")
         if sequences.surprisal.size:
+            ranks = max(1, int((sequences.top_tokens >= 0).any(axis=0).sum()))
+            characters = all(len(name) <= 1 or name.startswith("<") for name in sequences.token_names)
+            figures["tops"] = top_steps(ranks, characters=characters)
             figures["surprisal"] = step_bars("surprisal", "surprisal, nats")
     if available(run.projection):
         figures["map"] = state_map()

@@ -37,9 +37,15 @@ RR.reader = function (description) {
       return best;
     },
     token: (p) => (array("tokens").length ? description.tokenNames[array("tokens")[p]] : `step ${p - starts[reader.owner(p)] + 1}`),
+    // Language models: the name of the token that came next; undefined where none did or it is not known.
+    next(p) {
+      if (!array("surprisal").length) return undefined;
+      if (array("targets").length) return description.tokenNames[array("targets")[p]];
+      return p < reader.last(p) ? reader.token(p + 1) : undefined;
+    },
     label: (q) => (array("labels").length ? array("labels")[q] : -1),
     // Tagging: the true tag of a step, -1 elsewhere; and whether it was missed.
-    target: (p) => (array("targets").length ? array("targets")[p] : -1),
+    target: (p) => (description.task === "tagging" && array("targets").length ? array("targets")[p] : -1),
     missed: (p, epoch) => reader.target(p) >= 0 && reader.winner(p, epoch) !== reader.target(p),
     // The model's own class; for an earlier epoch, the expected prediction at the last step.
     predicted: (q, epoch) => {
@@ -99,7 +105,7 @@ RR.reader = function (description) {
 // One token (or shape) of a running text.
 RR.tokenNode = function (reader, p, tint, choose) {
   const shape = reader.features > 0;
-  const node = RR.el("button", { type: "button", class: `token${shape ? " shape" : ""}`, "data-p": p, onclick: () => choose(p) });
+  const node = RR.el("button", { type: "button", class: `token${shape ? " shape" : ""}`, "data-p": p, onclick: (event) => choose(p, event) });
   if (reader.unknown(p)) node.classList.add("unknown");
   if (shape) node.append(RR.shape(RR.row(reader.array("values"), p), ...reader.extent, { width: 44, height: 26 }), String(p - reader.starts[reader.owner(p)] + 1));
   else node.append(RR.visible(reader.token(p)));

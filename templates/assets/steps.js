@@ -101,6 +101,7 @@ RR.views.push(function stepFigures() {
     link(plot, name, (index) => index);
     follow(draw, mark);
   });
-  bars("distance", reading.array("distance"), (p) => (reading.has ? RR.textTint(reading, p, RR.selection.epoch) : RR.css("muted")));
-  if (reading.array("surprisal").length) bars("surprisal", reading.array("surprisal"), () => RR.css("third"));
+  const colour = (p) => RR.textTint(reading, p, RR.selection.epoch) ?? RR.css("muted");
+  bars("distance", reading.array("distance"), colour);
+  if (reading.array("surprisal").length) bars("surprisal", reading.array("surprisal"), colour);
 });

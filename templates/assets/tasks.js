@@ -198,10 +198,11 @@ RR.kinds.tokens = {
   },
   says(r, p) {
     const surprisal = r.array("surprisal")[p];
-    if (!Number.isFinite(surprisal)) return [];
+    const came = r.next(p), lines = came === undefined ? [] : [`then came ${RR.quoted(came)}`];
+    if (!Number.isFinite(surprisal)) return lines;
     const tops = RR.row(r.array("top_tokens"), p), odds = RR.row(r.array("top_probabilities"), p);
     const expected = Array.from(tops.subarray(0, 3), (token, i) => `${RR.visible(r.tokenNames[token] ?? "")} ${RR.percent(odds[i])}`);
-    return [`surprisal of the next token ${surprisal.toFixed(2)} nats`, `expects ${expected.join(", ")}`];
+    return [...lines, `surprisal of the next token ${surprisal.toFixed(2)} nats`, `expects ${expected.join(", ")}`];
   },
   how: (r) => (r.array("surprisal").length ? "Coloured by the surprisal of the token that came next." : ""),
   legend: (id) => RR.legend(id, [{ ramp: RR.ramp([RR.css("panel"), RR.css("third")]), low: "0", high: `${RR.mostSurprising} nats` }]),
