@@ -49,6 +49,8 @@ REPORT_SCRIPTS = (
     "training.js",
     "formation.js",
     "rotate3d.js",
+    "pictures.js",
+    "nodes.js",
     "dynamics.js",
     "boot.js",
 )

@@ -9,6 +9,7 @@ from typing import TypeVar
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
+    ActiveWords,
     Comparison,
     ContinuationTrees,
     Dependence,
@@ -18,6 +19,7 @@ from rnnreport.results.schema import (
     Performance,
     Pictures,
     Projection,
+    RawPictures,
     Sequences,
     Summary,
     Unavailable,
@@ -50,6 +52,8 @@ class Run:
     dynamics: Dynamics | Unavailable
     formation: Formation | Unavailable
     pictures: Pictures | Unavailable
+    raw_pictures: RawPictures | Unavailable
+    active_words: ActiveWords | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
@@ -86,6 +90,8 @@ def gather(folder: RunFolder) -> Run:
         dynamics=folder.result(Dynamics),
         formation=folder.result(Formation),
         pictures=folder.result(Pictures),
+        raw_pictures=_later(folder, RawPictures),
+        active_words=_later(folder, ActiveWords),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
 from rnnreport.report.packing_map import pack_projection
+from rnnreport.report.packing_training import pack_training
 from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
@@ -18,10 +18,7 @@ from rnnreport.results.recorded import NUMERIC, Floats
 from rnnreport.results.schema import (
     Comparison,
     Dependence,
-    Dynamics,
-    Formation,
     GivenSentences,
-    Pictures,
     Sequences,
     Unavailable,
 )
@@ -36,8 +33,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         What the page's scripts need to know besides the arrays; sections that do not apply are None.
     """
     words, sequences = available(run.words), available(run.sequences)
-    projection, dynamics = available(run.projection), available(run.dynamics)
-    formed, pictures = available(run.formation), available(run.pictures)
+    projection = available(run.projection)
     comparison, scored = available(run.comparison), available(run.performance)
     given = available(run.given)
     if scored:
@@ -61,9 +57,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         ],
         "sequences": sequences and _pack_displayed(sequences, given, payload),
         "map": projection and pack_projection(projection, payload),
-        "dynamics": dynamics and _pack_dynamics(dynamics, payload),
-        "formation": formed and _pack_formation(formed, payload),
-        "pictures": pictures and _pack_pictures(pictures, payload),
+        **pack_training(run, payload),
         "dependence": sequences and _pack_dependence(run.dependence, payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }
@@ -131,29 +125,6 @@ def _pack_dependence(dependence: Dependence | Unavailable, payload: Payload) -> 
     payload.add_reals("dependence.shares", dependence.shares, bits=8)
     payload.add_exact("dependence.largest", dependence.largest)
     return {"reason": "", "state": state_title(dependence.scope)}
-
-
-def _pack_dynamics(dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
-    payload.add_reals("dynamics.plane", to_square(dynamics.plane))
-    payload.add_reals("dynamics.space", to_square(dynamics.space))
-    payload.add_integers("dynamics.active", dynamics.active)
-    return {"epochs": dynamics.epochs.tolist(), "steps": dynamics.steps.tolist(), "units": dynamics.units.tolist()}
-
-
-def _pack_pictures(pictures: Pictures, payload: Payload) -> dict[str, Any]:
-    payload.add_integers("pictures.places", pictures.places)
-    for place in range(len(pictures.methods)):
-        payload.add_reals(f"pictures.{place}", to_square(pictures.coordinates[place]))
-    return {"methods": list(pictures.methods)}
-
-
-def _pack_formation(formed: Formation, payload: Payload) -> dict[str, Any]:
-    for name in ("within_step", "within_unit"):
-        for place, space in enumerate(("picture", "activity")):
-            payload.add_reals(f"formation.{name}.{space}", getattr(formed, name)[place], bits=8)
-    for name in ("change", "alignment", "purity", "similarity", "participation"):
-        payload.add_exact(f"formation.{name}", getattr(formed, name))
-    return {"epochs": formed.epochs.tolist(), "steps": formed.steps.tolist(), "units": formed.units.tolist()}
 
 
 def _pack_flips(comparison: Comparison, sequences: Sequences) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def render_report(folder: RunFolder) -> str:
         curves={name: group for name, group in curves.items() if group},
         formed=(formed := available(run.formation)),
         pictures=available(run.pictures),
+        raw_pictures=available(run.raw_pictures),
+        active_words=available(run.active_words),
         panels=formation_panels(formed, curves["loss"]) if formed else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),

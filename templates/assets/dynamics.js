@@ -4,7 +4,7 @@ RR.views.push(function dynamics() {
   const { dynamics: found } = RR.description;
   if (!found) return;
   const E = found.epochs.length, T = found.steps.length, U = found.units.length, N = E * T * U, FRAME = 450; // milliseconds
-  const [view, colouring, only, paths, play] = ["view", "colour", "only", "paths", "play"].map((name) => RR.byId(`dynamics-${name}`));
+  const [view, colouring, only, paths, play, box] = ["view", "colour", "only", "paths", "play", "box"].map((name) => RR.byId(`dynamics-${name}`));
   const epochOf = (i) => Math.floor(i / (T * U)), stepOf = (i) => Math.floor(i / U) % T, unitOf = (i) => i % U;
   const nearest = (values, wanted) => values.reduce((best, value, at) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? at : best), 0);
   const epochPlace = () => nearest(found.epochs, RR.epochs()[RR.selection.epoch] ?? found.epochs.at(-1));
@@ -35,30 +35,22 @@ RR.views.push(function dynamics() {
       const own = found.units.map((unit) => labels[unit]);
       return [(i) => (own[unitOf(i)] < 0 ? RR.css("muted") : RR.classColour(own[unitOf(i)])), keys(own, (label) => (label < 0 ? "unassigned" : `cluster ${label + 1}`))];
     },
+    group: () => {
+      const groups = RR.arrays["dynamics.groups"], members = RR.arrays["dynamics.wordGroups"];
+      const name = (group) => (group < 0 ? `no ${RR.noun()} read by enough sequences` : `cluster ${group + 1}: ${[...members.keys()].filter((word) => members[word] === group).slice(0, 3).map((word) => RR.visible(RR.description.words.names[word])).join(", ")}, …`);
+      return [(i) => (groups[i] < 0 ? RR.css("muted") : RR.classColour(groups[i])), keys(groups, name)];
+    },
     active: () => { const active = RR.arrays["dynamics.active"], names = RR.description.sequences?.classNames ?? []; return [(i) => RR.classColour(active[i]), keys(active, (label) => names[label] ?? `class ${label + 1}`)]; },
   };
 
-  // The same points by other methods, in small canvases of the same colours.
-  const pictures = (RR.description.pictures?.methods ?? []).map((method, m) => {
-    const canvas = RR.el("canvas", { width: 520, height: 520, role: "img", "aria-label": `${method} of the same points` });
-    RR.byId("pictures").append(RR.el("div", { class: "picture" }, RR.el("h4", {}, method), canvas));
-    return (colour, alpha) => {
-      const brush = canvas.getContext("2d"), xy = RR.arrays[`pictures.${m}`], where = (value) => 260 + 0.255 * value;
-      brush.clearRect(0, 0, 520, 520);
-      RR.arrays["pictures.places"].forEach((i, at) => {
-        brush.globalAlpha = alpha[i];
-        brush.fillStyle = colour[i];
-        brush.beginPath();
-        brush.arc(where(xy[2 * at]), where(-xy[2 * at + 1]), 4, 0, 2 * Math.PI);
-        brush.fill();
-      });
-    };
-  });
+  const epochIn = (epoch) => nearest(RR.epochs(), epoch);
 
   RR.plot("dynamics", (plot) => {
     let colour = [], alpha = new Float32Array(N), timer = null;
     const flat = () => view.value === "plane";
-    const project = RR.turntable(RR.byId("turn"), () => place());
+    const project = RR.turntable(RR.byId("turn"), () => place(), () => !flat() && !box.checked);
+    const pictures = RR.smallPictures(() => pictures(colour, alpha));
+    const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: found.units[unitOf(i)] }), epochIn, () => draw());
     function place() {
       const data = { x: new Float32Array(N), y: new Float32Array(N), color: colour, alpha, size: new Float32Array(N) };
       const plane = RR.arrays["dynamics.plane"], space = RR.arrays["dynamics.space"];
@@ -76,17 +68,18 @@ RR.views.push(function dynamics() {
       const e = epochPlace(), t = stepPlace();
       found.units.forEach((unit, u) => {
         if (!chosen?.has(unit)) return;
-        const nodes = only.checked ? Array.from({ length: T }, (_, step) => (e * T + step) * U + u) : Array.from({ length: E }, (_, epoch) => (epoch * T + t) * U + u);
-        drawn.x.push(nodes.map((i) => data.x[i])); drawn.y.push(nodes.map((i) => data.y[i])); drawn.color.push(RR.css("ink"));
+        const route = only.checked ? Array.from({ length: T }, (_, step) => (e * T + step) * U + u) : Array.from({ length: E }, (_, epoch) => (epoch * T + t) * U + u);
+        drawn.x.push(route.map((i) => data.x[i])); drawn.y.push(route.map((i) => data.y[i])); drawn.color.push(RR.css("ink"));
       });
       plot.fill("dynamics.path", drawn);
     }
     function draw() {
-      const [shade, legend] = modes[colouring.value](), chosen = chosenUnits(), e = epochPlace();
+      const [shade, legend] = modes[colouring.value](), chosen = chosenUnits(), boxed = nodes.chosen(), e = epochPlace();
       const nearStep = RR.selection.step === null ? null : stepPlace();
       colour = Array.from({ length: N }, (_, i) => shade(i));
       alpha = Float32Array.from({ length: N }, (_, i) => {
         if (only.checked && epochOf(i) !== e) return 0.03;
+        if (boxed) return boxed.has(i) ? 0.95 : 0.08;
         const faded = e < E - 1 && epochOf(i) !== e ? 0.3 : 1; // an earlier epoch was chosen: it stands out
         let strength = chosen ? (chosen.has(found.units[unitOf(i)]) ? 1 : 0.06) : 0.62;
         if (nearStep !== null && stepOf(i) !== nearStep) strength *= 0.3;
@@ -94,7 +87,7 @@ RR.views.push(function dynamics() {
       });
       RR.legend("dynamics-legend", legend);
       RR.byId("dynamics-epoch").textContent = only.checked ? `epoch ${found.epochs[e]}` : "";
-      for (const picture of pictures) picture(colour, alpha);
+      pictures(colour, alpha);
       place();
     }
     // The places of the points never change while the epochs play, only which of them are shown.
@@ -104,12 +97,13 @@ RR.views.push(function dynamics() {
       only.checked = true;
       play.setAttribute("aria-pressed", "true");
       play.textContent = "Stop";
-      const next = () => { e += 1; RR.set({ epoch: nearest(RR.epochs(), found.epochs[e]) }); if (e === E - 1) stop(); };
+      const next = () => { e += 1; RR.set({ epoch: epochIn(found.epochs[e]) }); if (e === E - 1) stop(); };
       timer = setInterval(next, FRAME);
       next();
       draw();
     }
     play.addEventListener("click", () => (timer ? stop() : start()));
+    box.addEventListener("change", () => { plot.find("dynamics.box").active = box.checked; });
     for (const control of [view, colouring, only, paths]) control.addEventListener("change", draw);
     const angles = { front: [0, 0], side: [Math.PI / 2, 0], top: [0, Math.PI / 2] }, presets = RR.byId("dynamics-presets");
     // One unit is as long across as it is down, whatever the width of the window.
@@ -122,16 +116,11 @@ RR.views.push(function dynamics() {
     view.addEventListener("change", () => { presets.hidden = flat(); });
     presets.addEventListener("click", (event) => { const name = event.target.dataset?.turn; if (name) project.look(...angles[name]); });
     RR.touch(plot, "dynamics.points", {
-      click: ([i]) => {
-        const step = found.steps[stepOf(i)], patch = { epoch: nearest(RR.epochs(), found.epochs[epochOf(i)]), units: [found.units[unitOf(i)]], lens: "unit" };
-        const lengths = RR.arrays["sequences.lengths"], now = RR.selection.sequence;
-        const sequence = now !== null && lengths[now] > step ? now : lengths?.findIndex((length) => length > step) ?? -1;
-        RR.set(sequence < 0 ? patch : { ...patch, sequence, step });
-      },
+      click: (indices) => nodes.show(box.checked && indices.length > 1 ? indices.filter((i) => !only.checked || epochOf(i) === epochPlace()) : indices.slice(0, 1)),
       over: ([i]) => {
         if (i === undefined) { RR.tip(null); return; }
-        const unit = found.units[unitOf(i)], label = communities()?.[unit], active = RR.arrays["dynamics.active"][i];
-        RR.tip([`unit ${unit}${label >= 0 ? `, cluster ${label + 1}` : ""}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`, ...(active === undefined ? [] : [`most active class: ${RR.description.sequences?.classNames[active] ?? active}`])]);
+        const unit = found.units[unitOf(i)], label = communities()?.[unit];
+        RR.tip([`unit ${unit}${label >= 0 ? `, cluster ${label + 1}` : ""}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`, ...nodes.says(i)]);
       },
     });
     RR.on(["epoch", "units", "cluster", "words", "step", "theme", "mode", "k", "lens"], draw);

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnreport.results.schema import Dynamics, Formation, Pictures
+from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures, RawPictures, Words
 from tests.browser.conftest import settle, show_plot
 
 pytestmark = pytest.mark.browser
@@ -121,14 +121,82 @@ def test_presets_and_colours(open_page, report, run):
         x = page.evaluate(f"[...{POINTS}.x].slice(0, 9)")
         np.testing.assert_allclose(x, sign * np.array(space[axis:27:3]), atol=1e-2)
     seen = set()
-    for value in ("epoch", "step", "unit", "community", "active"):
+    for value in ("epoch", "step", "unit", "community", "active", "group"):
         page.select_option("#dynamics-colour", value)
         settle(page)
         seen.add(page.evaluate(f"{POINTS}.color.join()"))
         assert page.locator("#dynamics-legend .key").count() > 0
-    assert len(seen) == 5
+    assert len(seen) == 6
+    groups = set(run.result(ActiveWords).groups.tolist())
+    assert len(set(page.evaluate(f"{POINTS}.color"))) == len(groups) == page.locator("#dynamics-legend .key").count()
+    page.select_option("#dynamics-colour", "active")
+    settle(page)
     active = page.evaluate(f"{POINTS}.color")
     assert len(set(active)) == len(np.unique(found.active))
+
+
+def test_a_box_lists_its_points_and_selects_their_units_and_steps(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    page.select_option("#dynamics-view", "plane")
+    page.locator("#dynamics-box").check()
+    box = middle_of(page, "#plot-dynamics")
+    found, words = run.result(Dynamics), run.result(Words)
+    steps, units = len(found.steps), len(found.units)
+    index = page.evaluate(f"(() => {{ const x = [...{POINTS}.x]; return x.indexOf(Math.max(...x)); }})()")
+    across, down = pixel(page, index)
+    left, top = max(box["x"] + 2, across - 200), max(box["y"] + 2, down - 150)
+    inside = [
+        i
+        for i, (x, y) in enumerate(pixel(page, i) for i in range(len(found.plane)))
+        if left < x < across + 5 and top < y < down + 5
+    ]
+    assert len(inside) > 1
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(across + 5, down + 5, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("#nodes table")
+    settle(page)
+    assert page.locator("#nodes .note").inner_text().startswith(f"{len(inside)} points of")
+    shown = [float(value) > 0.5 for value in page.evaluate(f"[...{POINTS}.alpha]")]
+    assert [i for i, bright in enumerate(shown) if bright] == inside
+    counts = {}
+    for i in inside:
+        counts.setdefault(int(found.units[i % units]), []).append(i)
+    ordered = sorted(counts, key=lambda unit: (-len(counts[unit]), unit))
+    assert page.evaluate("RR.selection.units") == ordered[:2]
+    first = page.locator("#nodes tbody tr").first.locator("td").all_inner_texts()
+    assert first[0] == str(len(counts[ordered[0]]))
+    answers = run.result(ActiveWords).words[counts[ordered[0]]]
+    named = first[-1].split(" (")[0]
+    assert named in words.names and words.names.index(named) in answers
+    at = sorted({int(found.steps[i // units % steps]) for i in inside})
+    sequence, step = page.evaluate("[RR.selection.sequence, RR.selection.step]")
+    assert step in at
+    lengths = page.evaluate("[...RR.arrays['sequences.lengths']]")
+    marked = page.eval_on_selector_all(
+        "#text .token", "all => all.flatMap((t, i) => t.classList.contains('brushed') ? [i] : [])"
+    )
+    assert marked == [step for step in at if step < lengths[sequence]]
+    page.locator("#nodes .link", has_text="Close").click()
+    settle(page)
+    assert page.locator("#nodes table").count() == 0 and page.locator("#text .brushed").count() == 0
+
+
+def test_the_raw_pictures_take_the_place_of_the_standardised_ones(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    titles = "[...document.querySelectorAll('#pictures h4')].map((node) => node.textContent)"
+    drawn = "[...document.querySelectorAll('#pictures canvas')].map((canvas) => canvas.toDataURL())"
+    before = dict(zip(page.evaluate(titles), page.evaluate(drawn), strict=True))
+    page.select_option("#pictures-input", "rawPictures")
+    settle(page)
+    after = dict(zip(page.evaluate(titles), page.evaluate(drawn), strict=True))
+    assert list(after) == ["MM-PHATE", *run.result(RawPictures).methods]
+    assert after["MM-PHATE"] == before["MM-PHATE"] and after["PCA"] != before["PCA"]
+    rows = page.locator("#figure-pictures tbody tr").all_inner_texts()
+    assert sum("as it is" in row for row in rows) == len(run.result(RawPictures).methods)
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -156,4 +224,4 @@ def test_the_other_pictures_take_the_colours_of_the_first(open_page, report, run
     page.select_option("#dynamics-colour", "community")
     settle(page)
     assert all(old != new for old, new in zip(before, page.evaluate(drawn), strict=True))
-    assert page.locator("#figure-pictures tbody tr").count() == len(before)
+    assert page.locator("#figure-pictures tbody tr").count() == len(before) + len(run.result(RawPictures).methods)

@@ -91,7 +91,7 @@ def test_work_is_counted_from_the_sizes(embedded: Embedded) -> None:
     few, many = (other_pictures(embedded, PicturesParams(nodes=nodes)).kept for nodes in (200, 400))
     assert many[0]["work"] == few[0]["work"]  # MM-PHATE lays out all epochs in any case
     samples, points = embedded.activity.shape[3], 400
-    assert many[1]["work"] == points * samples**2 + samples**3
+    assert many[1]["work"] == pytest.approx(points * samples**2 + samples**3, rel=0.05)  # two digits are kept
     assert all(later["work"] > earlier["work"] for earlier, later in zip(few[1:], many[1:], strict=True))
 
 

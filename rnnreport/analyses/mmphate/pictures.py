@@ -66,7 +66,8 @@ def other_pictures(embedded: Embedded, params: PicturesParams) -> Pictures:
     return Pictures(
         **_common(embedded, part, pictures, left_out, params),
         kept=tuple(
-            _judged(part.nodes, points, picture, params) | {"work": _work(name, embedded, points.shape, params)}
+            _judged(part.nodes, points, picture, params)
+            | {"work": float(f"{_work(name, embedded, points.shape, params):.2g}")}
             for name, picture in pictures.items()
         ),
     )
@@ -86,7 +87,8 @@ def raw_pictures(embedded: Embedded, params: PicturesParams) -> RawPictures:
     return RawPictures(
         **_common(embedded, part, pictures, left_out, params),
         kept=tuple(
-            _judged(part.nodes, points, picture, params) | {"work": _work(name, embedded, points.shape, params)}
+            _judged(part.nodes, points, picture, params)
+            | {"work": float(f"{_work(name, embedded, points.shape, params):.2g}")}
             for name, picture in pictures.items()
         ),
     )

@@ -108,6 +108,8 @@ def dynamics_map() -> figure:
     """
     plot = _map_figure(560)
     plot.toolbar_location = None
+    plot.add_tools(BoxSelectTool(name="dynamics.box"))
+    plot.toolbar.active_drag = None  # dragging turns the cloud, unless the page asks for a box
     points = plot.scatter(
         "x", "y", source=empty_source("dynamics.points", "x", "y", "color", "alpha", "size"),
         size="size", fill_color="color", fill_alpha="alpha", line_color=None,
