@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnreport.results.schema.comparison import Comparison
+from rnnreport.results.schema.comparison import Changes, Comparison, Effects, Likeness, MatchedClusters, Slices
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
@@ -12,24 +12,29 @@ from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, 
 from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
 
 __all__ = [
-    "WEIGHTINGS",
     "FAULTS",
+    "WEIGHTINGS",
     "ActiveWords",
+    "Changes",
     "Check",
     "Comparison",
     "ContinuationTrees",
     "Decisions",
     "Dependence",
     "Dynamics",
+    "Effects",
     "Formation",
     "GivenSentences",
+    "Health",
     "Jumps",
+    "Likeness",
+    "MatchedClusters",
     "Performance",
     "Pictures",
     "Projection",
-    "Health",
     "RawPictures",
     "Sequences",
+    "Slices",
     "Summary",
     "Unavailable",
     "UnitMap",

@@ -1,0 +1,184 @@
+"""The comparison in sentences: what changed, beyond what another seed would change, and in which state first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnreport.analyses.comparison.floor import Floor, configurations, noise_floor, seeds
+from rnnreport.analyses.comparison.runs import Read
+from rnnreport.results.recorded import Doubles, StateKey
+from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
+
+_GUIDE = (
+    "A run counts as changed if its metric differs significantly from the baseline's, item by item, or its states "
+    "differ. With three or more runs of one configuration, read from their manifests, only differences beyond the "
+    "spread of these count. Without them the states of separately trained networks are not judged, because another "
+    "seed changes them as well. Where a run has the baseline's weights, at least in part, the first state that "
+    "differs is named. No significant change does not mean equal."
+)
+_SAME_PLACE = 0.75  # share of units that match their like number: by chance one unit does
+_FEWEST_UNITS = 4
+_UNCHANGED = 1e-3  # relative change of states below which they are the same but for rounding
+_JUDGED = ("accuracy", "exact_match", "rmse", "cross_entropy")
+_MOST_NAMED = 3
+
+
+def describe_changes(
+    runs: Sequence[Read],
+    paired: Sequence[dict[str, Any] | None],
+    likeness: Likeness,
+    slices: Slices | Unavailable,
+    effects: Effects | Unavailable,
+) -> Changes:
+    """Judge every run after the first.
+
+    Parameters
+    ----------
+    runs : at least two; the first is the baseline
+    paired : of each run after the first, as ``paired_difference``
+    likeness, slices, effects : of these runs
+    """
+    group, metrics = seeds(runs), _metrics(runs)
+    floor = noise_floor(runs, group, metrics, likeness.angle)
+    verdicts, firsts, found = [], [], []
+    for place, run in enumerate(runs[1:], start=1):
+        others = [member for member in group if member not in (0, place)] if place in group and 0 in group else group
+        judge = noise_floor(runs, others, metrics, likeness.angle)
+        pair = paired[place - 1]
+        metric, metric_text = _metric_change(runs[0], run, pair, judge, metrics)
+        first, state_text = _state_change(likeness, place, judge)
+        sentences = [{"text": metric_text, "anchor": "metrics"}] if metric_text else []
+        sentences.append({"text": state_text, "anchor": "likeness"})
+        sentences += _slice_sentence(slices, place - 1) + _word_sentence(effects, place - 1)
+        identical = bool((likeness.change[place] == 0).all())
+        verdicts.append("identical" if identical else "changed" if metric or first else "no significant change")
+        firsts.append(first)
+        found.append({"run": run.manifest.name, "sentences": sentences})
+    empty = np.full(len(likeness.states), np.nan)
+    return Changes(
+        configurations=configurations(runs),
+        seeds=np.array(group, np.int32),
+        metric_bounds=floor.metric_bounds if floor else {},
+        angle_mean=floor.angle_mean if floor else empty,
+        angle_bound=floor.angle_bound if floor else empty,
+        verdicts=tuple(verdicts),
+        first_states=tuple(firsts),
+        found=tuple(found),
+        guide=_GUIDE,
+    )
+
+
+def _metrics(runs: Sequence[Read]) -> list[str]:
+    """The judged metrics that every run has."""
+    return [name for name in _JUDGED if all(_value(run, name) is not None for run in runs)]
+
+
+def _value(run: Read, name: str) -> float | None:
+    return run.performance.metrics.get(name, {}).get("value")
+
+
+def _metric_change(
+    baseline: Read, run: Read, pair: dict[str, Any] | None, floor: Floor | None, metrics: Sequence[str]
+) -> tuple[bool, str]:
+    """Whether a metric changed, and the sentence about the metric that is compared item by item."""
+    if pair is None:
+        return False, ""
+    name, words = pair["metric"], pair["metric"].replace("_", " ")
+    text = (
+        f"{words} {pair['difference']:+.3f} against {pair['baseline']} "
+        f"(95% interval {pair['low']:+.3f} to {pair['high']:+.3f}, n = {pair['n']:,})"
+    )
+    if floor is None:
+        return pair["significant"], f"{text}: {'significant' if pair['significant'] else 'no significant change'}"
+    beyond = [
+        other
+        for other in metrics
+        if abs((_value(run, other) or 0.0) - (_value(baseline, other) or 0.0)) > floor.metric_bounds[other]
+    ]
+    known = name in floor.metric_bounds
+    text += f"; another seed changes it by up to ±{floor.metric_bounds[name]:.3f} ({floor.runs} runs)" if known else ""
+    changed = bool(beyond) and (pair["significant"] or beyond != [name])
+    extra = [other.replace("_", " ") for other in beyond if other != name]
+    more = f"; {', '.join(extra)} lies beyond the seeds as well" if extra and name in beyond else ""
+    more = f", but {', '.join(extra)} lies beyond the seeds" if extra and name not in beyond else more
+    own = "significant and beyond the seeds" if name in beyond and pair["significant"] else "no significant change"
+    return changed, f"{text}: {own}{more}"
+
+
+def _state_change(likeness: Likeness, place: int, floor: Floor | None) -> tuple[str, str]:
+    """The first state that changed, "" where none did or it cannot be told, and the sentence."""
+    change, angle = likeness.change[place], likeness.angle[0, place]
+    known = np.flatnonzero(np.isfinite(angle))
+    if not known.size:
+        return "", "no state of the run has a counterpart in the baseline"
+    if _shares_weights(likeness, place):
+        moved = np.flatnonzero(change > _UNCHANGED)
+        if not moved.size:
+            return "", "the states are those of the baseline"
+        first = int(moved[0])
+        before = "; those before it are the same" if first else ""
+        return likeness.states[first], (
+            f"the units are those of the baseline, and the first state that differs is {_title(likeness, first)}, "
+            f"by {change[first]:.0%} of its size{before}"
+        )
+    if floor is None:
+        return "", f"states {_distance(angle, known)}: not judged without three runs of one configuration"
+    beyond = [int(state) for state in known if angle[state] > floor.angle_bound[state]]
+    if not beyond:
+        return "", f"states {_distance(angle, known)}: no further than two seeds ({floor.runs} runs)"
+    first = beyond[0]
+    return likeness.states[first], (
+        f"the first state beyond the seeds is {_title(likeness, first)}: angle {angle[first]:.2f}, where two seeds lie "
+        f"{floor.angle_mean[first]:.2f} apart on average and rarely beyond {floor.angle_bound[first]:.2f} "
+        f"({floor.runs} runs)"
+    )
+
+
+def _shares_weights(likeness: Likeness, place: int) -> bool:
+    """Whether some state has the units of the baseline in their places: a copy, a fine-tuned or a damaged one."""
+    enough = likeness.widths[0] >= _FEWEST_UNITS
+    same = (likeness.same_place[place] >= _SAME_PLACE) & enough
+    return bool((same | (likeness.change[place] == 0)).any())
+
+
+def _title(likeness: Likeness, state: int) -> str:
+    return StateKey.parse(likeness.states[state]).title
+
+
+def _distance(angle: Doubles, known: Any) -> str:
+    low, high = float(angle[known].min()), float(angle[known].max())
+    span = f"{low:.2f}" if round(low, 2) == round(high, 2) else f"{low:.2f} to {high:.2f}"
+    return f"at an angle of {span} to the baseline's"
+
+
+def _slice_sentence(slices: Slices | Unavailable, place: int) -> list[dict[str, str]]:
+    if isinstance(slices, Unavailable):
+        return []
+    certain = np.flatnonzero(slices.adjusted[place] < 0.05)
+    if not certain.size:
+        return []
+    order = certain[np.argsort(-np.abs(slices.difference[place][certain]), kind="stable")]
+    named = [
+        f"{slices.kinds[at]} {slices.names[at]} ({slices.difference[place][at]:+.3f})" for at in order[:_MOST_NAMED]
+    ]
+    return [
+        {
+            "text": f"{slices.metric.replace('_', ' ')} differs significantly in {certain.size} of {len(slices.names)} "
+            f"groups of sequences, most in {', '.join(named)}",
+            "anchor": "slices",
+        }
+    ]
+
+
+def _word_sentence(effects: Effects | Unavailable, place: int) -> list[dict[str, str]]:
+    if isinstance(effects, Unavailable) or not effects.outputs:
+        return []
+    words, outputs = np.nonzero(effects.turned[place])
+    if not words.size:
+        return []
+    named = [f"{effects.words[w]} for {effects.outputs[k]}" for w, k in zip(words, outputs, strict=True)][:_MOST_NAMED]
+    count = f"{words.size:,} effects of words have" if words.size > 1 else "the effect of one word has"
+    return [{"text": f"{count} turned to the opposite: {', '.join(named)}", "anchor": "effects"}]
