@@ -100,7 +100,7 @@ def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict
     if sequences.task in NUMERIC:
         payload.add_columns(f"{prefix}.step_output", sequences.step_output)
     else:
-        payload.add_reals(f"{prefix}.step_output", sequences.step_output, bits=8)
+        payload.add_reals(f"{prefix}.step_output", sequences.step_output, bits=8, changes=True)
     payload.add_exact(f"{prefix}.truths", sequences.truths)
     payload.add_exact(f"{prefix}.outputs", sequences.outputs)
     return {

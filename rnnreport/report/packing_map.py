@@ -1,4 +1,8 @@
-"""What of the maps of states travels to the browser."""
+"""What of the maps of states travels to the browser.
+
+A map is drawn some 500 pixels wide: a code of 12 bits is an eighth of a pixel, and one pixel where a map is enlarged
+eight times.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import numpy as np
 from rnnreport.report.figures.maps import Square
 from rnnreport.report.payload import Payload
 from rnnreport.results.schema import Projection
+
+PLACE_BITS = 12
 
 
 def pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
@@ -33,16 +39,17 @@ def _pack_method(place: int, name: str, projection: Projection, payload: Payload
     flat = projection.coordinates[place]
     packed: dict[str, Any] = {"name": name, "flat": f"map.{place}", "space": None, "placed": None}
     square = plane = Square.around(flat)
-    payload.add_reals(f"map.{place}", plane.place(flat))
+    payload.add_reals(f"map.{place}", plane.place(flat), bits=PLACE_BITS)
     if name in projection.space_methods:
         space = projection.space[projection.space_methods.index(name)]
         square = Square.around(space)
-        payload.add_reals(f"map.{place}.space", square.place(space))
+        payload.add_reals(f"map.{place}.space", square.place(space), bits=PLACE_BITS)
         packed["space"] = f"map.{place}.space"
     if name in projection.placed:
         placed = projection.placed[name]
         columns = placed.shape[2]
-        payload.add_reals(f"map.{place}.placed", (square if columns == 3 else plane).place(placed))
+        places = (square if columns == 3 else plane).place(placed)
+        payload.add_reals(f"map.{place}.placed", places, bits=PLACE_BITS, changes=True)
         scale = plane.factor / (square.factor or 1.0) if columns == 3 else 1.0
         packed |= {"placed": f"map.{place}.placed", "columns": columns, "scale": float(f"{scale:.6g}")}
     return packed

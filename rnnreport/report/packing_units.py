@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.figures.maps import to_square
+from rnnreport.report.packing_map import PLACE_BITS
 from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
@@ -53,13 +54,14 @@ def pack_units(
     """
     words, width = units.response.shape
     drawn = to_square(unit_map.coordinates) if isinstance(unit_map, UnitMap) else np.zeros((0, 2), np.float32)
-    payload.add_reals(f"{prefix}.map", drawn)
+    payload.add_reals(f"{prefix}.map", drawn, bits=PLACE_BITS)
     kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
     payload.add_columns(f"{prefix}.response", units.response, bits=12)
     none = np.zeros((0, 0), np.float32)
     payload.add_columns(f"{prefix}.bands", none if gate else units.bands - units.response, bits=6)  # from the response
     payload.add_columns(f"{prefix}.standardError", none if gate else units.standard_error, bits=6)
-    payload.add_reals(f"{prefix}.responseByEpoch", units.response_by_epoch[:-1], bits=6)  # the last is "response"
+    earlier = units.response_by_epoch[:-1]  # the last is "response"
+    payload.add_reals(f"{prefix}.responseByEpoch", earlier, bits=6, changes=True)
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
     payload.add_reals(f"{prefix}.links", units.links.reshape(-1, *units.links.shape[2:]))

@@ -15,7 +15,10 @@ RR.unpack = async function () {
 RR.decode = function (buffer, entry) {
   const kinds = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
   const length = entry.shape.reduce((product, side) => product * side, 1);
-  const codes = new kinds[entry.type](buffer, entry.at, length);
+  const codes = new kinds[entry.type](length), bytes = new Uint8Array(codes.buffer), width = codes.BYTES_PER_ELEMENT;
+  const packed = new Uint8Array(buffer, entry.at, length * width);
+  for (let plane = 0, at = 0; plane < width; plane++) for (let i = plane; i < bytes.length; i += width) bytes[i] = packed[at++];
+  for (let i = entry.stride ?? length; i < length; i++) codes[i] = codes[i - entry.stride] + ((codes[i] >> 1) ^ -(codes[i] & 1)); // zigzag; wraps around
   if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
   const none = entry.type === "uint8" ? 255 : 65535;
   // Quantities of different size have codes of their own, one column each: then `low` and `step` name arrays.

@@ -18,20 +18,28 @@ from rnnreport.report.payload import Payload, script_json
 def unpack(payload, name):
     entry = payload.directory()[name]
     block = gzip.decompress(base64.b64decode(payload.block()))
-    codes = np.frombuffer(block, entry["type"], int(np.prod(entry["shape"])), entry["at"]).reshape(entry["shape"])
+    kind, length = np.dtype(entry["type"]), int(np.prod(entry["shape"]))
+    planes = np.frombuffer(block, np.uint8, length * kind.itemsize, entry["at"]).reshape(kind.itemsize, length)
+    codes = np.ascontiguousarray(planes.T).view(kind).reshape(entry["shape"])
+    if "stride" in entry:
+        assert entry["stride"] == codes[0].size
+        steps = codes[1:].astype(np.int64)
+        signed = np.where(steps % 2, -(steps + 1) // 2, steps // 2)
+        codes = np.concatenate([codes[:1], signed]).cumsum(axis=0).astype(kind)  # modulo the range of the type
     if "step" not in entry:
         return codes
     low, step = (unpack(payload, part) if isinstance(part, str) else part for part in (entry["low"], entry["step"]))
     return np.where(codes == np.iinfo(codes.dtype).max, np.nan, low + codes * step)
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_reals_come_back_within_half_a_code(bits):
+@pytest.mark.parametrize("changes", [False, True])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_reals_come_back_within_half_a_code(bits, changes):
     values = np.random.default_rng(0).normal(size=(7, 5, 3)).astype(np.float32)
     values[2, 1, 0] = np.nan
     payload = Payload()
     payload.add_integers("before", np.arange(3))  # so that the array does not start at 0
-    payload.add_reals("x", values, bits=bits)
+    payload.add_reals("x", values, bits=bits, changes=changes)
     found = unpack(payload, "x")
     half = (np.nanmax(values) - np.nanmin(values)) / (2**bits - 2) / 2
     assert np.nanmax(np.abs(found - values)) <= half * 1.001
@@ -49,6 +57,17 @@ def test_columns_come_back_within_half_a_code_of_their_own_range(bits):
     spans = np.nanmax(values, axis=(0, 1)) - np.nanmin(values, axis=(0, 1))
     assert (np.nanmax(np.abs(found - values), axis=(0, 1)) <= spans / (2**bits - 2) / 2 * 1.01 + 1e-6).all()
     assert np.array_equal(np.isnan(found), np.isnan(values))
+
+
+def test_changes_make_what_moves_little_smaller():
+    random = np.random.default_rng(0)
+    walk = random.normal(size=(1, 4000)) + 0.01 * random.normal(size=(8, 4000)).cumsum(axis=0)
+    sizes = {}
+    for changes in (False, True):
+        payload = Payload()
+        payload.add_reals("x", walk, bits=12, changes=changes)
+        sizes[changes] = len(payload.block())
+    assert sizes[True] < 0.75 * sizes[False]
 
 
 def test_columns_of_nothing():
@@ -73,10 +92,11 @@ def test_integers_come_back_exactly(values):
     assert unpack(payload, "x").tolist() == values
 
 
+@pytest.mark.parametrize("changes", [False, True])
 @pytest.mark.parametrize("values", [[], [np.nan, np.nan], [3.0, 3.0], [np.inf, 1.0]])
-def test_degenerate_reals(values):
+def test_degenerate_reals(values, changes):
     payload = Payload()
-    payload.add_reals("x", np.array(values))
+    payload.add_reals("x", np.array(values), changes=changes)
     expected = [value if np.isfinite(value) else np.nan for value in values]
     np.testing.assert_array_equal(unpack(payload, "x"), expected)
 
