@@ -26,6 +26,7 @@ _STYLES = (
     "continuations.css",
     "salience.css",
     "formation.css",
+    "health.css",
     "print.css",
 )
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
@@ -52,6 +53,7 @@ REPORT_SCRIPTS = (
     "pictures.js",
     "nodes.js",
     "dynamics.js",
+    "health.js",
     "boot.js",
 )
 COMPARISON_SCRIPTS = (*_CORE, "compare.js", "boot.js")

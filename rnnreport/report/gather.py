@@ -16,6 +16,7 @@ from rnnreport.results.schema import (
     Dynamics,
     Formation,
     GivenSentences,
+    Health,
     Performance,
     Pictures,
     Projection,
@@ -58,6 +59,7 @@ class Run:
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
     given: GivenSentences | Unavailable
+    health: Health | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -96,6 +98,7 @@ def gather(folder: RunFolder) -> Run:
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),
         given=_later(folder, GivenSentences),
+        health=_later(folder, Health),
     )
 
 

@@ -19,6 +19,7 @@ from rnnreport.report.fallback import agreement_svg, curves_svg, scatter_svg
 from rnnreport.report.figures.agreement import agreement
 from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
 from rnnreport.report.figures.formation import formation_panels
+from rnnreport.report.figures.health import gate_pictures, health_rows
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
@@ -29,7 +30,7 @@ from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Comparison, Dependence, Performance, Sequences, Unavailable
+from rnnreport.results.schema import FAULTS, Comparison, Dependence, Performance, Sequences, Unavailable
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -87,6 +88,7 @@ def render_report(folder: RunFolder) -> str:
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),
         flips=tables.flip_rows(run.comparison),
+        **_health(run),
     )
 
 
@@ -159,6 +161,24 @@ def _render(
             **context,
         )
     )
+
+
+def _health(run: Run) -> dict[str, Any]:
+    health = available(run.health)
+    if health is None:
+        return {"health": None}
+    scopes = [units.scope for units in run.units]
+    faulty, units = len(health.faults), int(health.widths.sum())
+    pictures = gate_pictures(health.gates, scopes, health.params["stuck_steps"])
+    stuck, gates = sum(gate.stuck for gate in pictures), sum(gate.units for gate in pictures)
+    return {
+        "health": health,
+        "health_title": f"{faulty:,} of {units:,} units are faulty" if faulty else f"None of {units:,} units is faulty",
+        "fault_kinds": FAULTS,
+        "health_rows": health_rows(health, scopes),
+        "gate_pictures": pictures,
+        "gate_title": f"{f'{stuck:,}' if stuck else 'None'} of {gates:,} gates {'are' if stuck > 1 else 'is'} stuck",
+    }
 
 
 def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]:

@@ -1,0 +1,75 @@
+"""State health under a real mouse: named units and the dots of the gates lead to the figures of the unit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from rnnreport.analyses.health import state_health
+from rnnreport.report import render_report
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Gates
+
+SELECTION = "() => [RR.selection.state, RR.selection.units]"
+HIDDEN = "lstm.0.fwd.h"
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def sick(analysed_runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose run has a dead unit 2 of the hidden state, a duplicate 5, and a gate 6 that is mostly shut."""
+    path = tmp_path_factory.mktemp("sick")
+    folder = RunFolder(shutil.copytree(analysed_runs[0], path / "run"))
+    last = folder.checkpoint(folder.epochs()[-1])
+    hidden = last.states[HIDDEN].copy()
+    hidden[:, 2], hidden[:, 5] = 0, hidden[:, 3]
+    folder.write_checkpoint(replace(last, states=last.states | {HIDDEN: hidden}))
+    gate = np.full(hidden.shape, 0.5, np.float32)
+    gate[: round(0.8 * len(gate)), 6] = 0.01
+    folder.write_gates(Gates(last.epoch, {"lstm.0.fwd.i": gate}))
+    folder.write_result(state_health(folder))
+    page = path / "report.html"
+    page.write_text(render_report(folder), encoding="utf-8")
+    return page
+
+
+def test_a_named_unit_leads_to_its_figure(open_page: Callable[..., Page], sick: Path) -> None:
+    page = open_page(sick)
+    row = page.locator("#health-table tbody tr", has_text="hidden state h")
+    assert row.locator("td").all_inner_texts()[1:6] == ["0", "1: 2", "0", "0", "1: 5"]
+    assert page.locator("#title-health").inner_text() == "2 of 16 units are faulty"
+    row.get_by_role("link", name="2").click()
+    page.wait_for_function("() => RR.selection.units.length")
+    state, units = page.evaluate(SELECTION)
+    assert (page.evaluate("(state) => RR.description.states[state]", state), units) == (
+        "lstm, layer 1, hidden state h",
+        [2],
+    )
+    assert page.locator("#figure-boxes").bounding_box()["y"] < 400
+
+
+def test_dots_of_a_gate_name_their_units(open_page: Callable[..., Page], sick: Path) -> None:
+    page = open_page(sick)
+    picture = page.locator(".gate svg")
+    picture.scroll_into_view_if_needed()
+    corner = picture.evaluate(
+        "(svg) => { const at = new DOMPoint(80, 100).matrixTransform(svg.getScreenCTM()); return [at.x, at.y]; }"
+    )
+    page.mouse.move(*corner)
+    tip = page.locator("#tooltip").inner_text()
+    assert tip.splitlines() == ["unit 6", "lstm, layer 1, gate i", "closed at 80% of the steps, open at 0%"]
+    start = picture.evaluate(
+        "(svg) => { const at = new DOMPoint(0, 100).matrixTransform(svg.getScreenCTM()); return [at.x, at.y]; }"
+    )
+    page.mouse.move(*start)
+    assert page.locator("#tooltip").inner_text().startswith("units 0, 1, 2, 3, 4, 5 and 1 more")
+    before = page.evaluate(SELECTION)
+    page.mouse.click(*corner)  # the gates of this run were not analysed like states, so nothing is chosen
+    assert page.evaluate(SELECTION) == before
