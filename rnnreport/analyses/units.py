@@ -80,7 +80,7 @@ def analyse_units(
         kept = kept_rate_summary(kept_rates(states, probe.offsets))
     else:
         responses = Responses(streamed.mean, streamed.bands, streamed.explained)
-        errors, kept = np.zeros((0, 0), np.float32), streamed.kept_rate
+        errors, kept = streamed.standard_error, streamed.kept_rate
     clusters = cocluster(responses.mean, params.cocluster)
     links, association = strengths(responses.mean, clusters)
     recorded = folder.epochs()[-1:] if gate else folder.epochs()

@@ -3,6 +3,12 @@
 The sample keeps the occurrences with the smallest hashes of (sequence id, step), so that it depends neither on the
 order nor on the size of the batches (bottom-k sampling; E. Cohen and H. Kaplan, "Summarizing data using bottom-k
 sketches", PODC 2007). Means and variances come from sums in double precision, of distances from a value near the mean.
+
+The standard error of a mean treats sequences, not occurrences, as independent: with S_s and n_s the sum and the number
+of a word's occurrences in sequence s, its square is sum over s of (S_s - n_s mean)^2 / n^2, times G / (G - 1) for G
+sequences (A. C. Cameron and D. L. Miller, "A practitioner's guide to cluster-robust inference", Journal of Human
+Resources 2015). It needs sums of S_s^2, S_s n_s and n_s^2 only. Where a word occurs once in a sequence, these are those
+of the occurrences, so that only repeated words cost more.
 """
 
 from __future__ import annotations
@@ -29,6 +35,26 @@ _RUN = 64  # rows summed in single precision before the sums are added in double
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """The pairs of a word and a sequence in which it occurs more than once, word by word.
+
+    Attributes
+    ----------
+    rows : int64 (r,), their steps, pair by pair
+    starts : int64 (p,), where each pair's begin in ``rows``
+    times : int64 (p,), how many they are
+    words : int32 (v,), the words, increasing
+    pairs : int64 (v,), where each word's pairs begin
+    """
+
+    rows: Places
+    starts: Places
+    times: Places
+    words: Ints
+    pairs: Places
+
+
+@dataclass(frozen=True)
 class Group:
     """The words of some steps, as every recorded vector needs them.
 
@@ -38,20 +64,26 @@ class Group:
     rows : int64 (n,), the steps of these words, word by word
     starts : int64 (w,), where each word's begin in ``rows``
     sampled : int64 (3, m), occurrences that enter the sample: step, word and place in the word's sample
+    repeats : Repeats, of words in one sequence
     """
 
     words: Ints
     rows: Places
     starts: Places
     sampled: Places
+    repeats: Repeats
 
     def sums(self, values: Tensor) -> Doubles:
         """Sum over each word's steps, (w, H), of values float32 (steps, H)."""
         cuts = np.union1d(self.starts, np.arange(0, self.rows.size, _RUN))
-        parts = nn.functional.embedding_bag(
-            torch.from_numpy(self.rows), values, torch.from_numpy(cuts), mode="sum"
-        ).numpy()
+        parts = _sums(values, self.rows, cuts).numpy()
         return np.add.reduceat(parts.astype(np.float64), np.searchsorted(cuts, self.starts), axis=0)
+
+
+def _sums(values: Tensor, rows: Places, starts: Places) -> Tensor:
+    """Sums of some rows of float32 (n, H), as many as there are starts, each up to the next one's."""
+    found: Tensor = nn.functional.embedding_bag(torch.from_numpy(rows), values, torch.from_numpy(starts), mode="sum")
+    return found
 
 
 class Occurrences:
@@ -65,26 +97,45 @@ class Occurrences:
     Attributes
     ----------
     counts : int64 (W,)
+    sequences : int64 (W,), in how many sequences
+    squares : int64 (W,), sum of the squares of the counts in single sequences
     priority : uint64 (W, sampled), hashes of the sample
     """
 
     def __init__(self, words: int, sampled: int = SAMPLED) -> None:
         self.counts = np.zeros(words, np.int64)
+        self.sequences = np.zeros(words, np.int64)
+        self.squares = np.zeros(words, np.int64)
         self.priority = np.full((words, sampled), _NEVER, np.uint64)
 
-    def enter(self, step_words: Ints, hashes: Hashes) -> Group:
-        """Take in some steps, in any order.
+    def enter(self, step_words: Ints, owners: Places, hashes: Hashes) -> Group:
+        """Take in all steps of some sequences, in any order.
 
         Parameters
         ----------
         step_words : int32 (steps,), -1 for none of the words
+        owners : int64 (steps,), the sequence that each belongs to, by any numbers
         hashes : uint64 (steps,), from ``step_hashes``
         """
-        rows = np.argsort(step_words, kind="stable")
+        rows = np.lexsort((owners, step_words))
         rows = rows[np.searchsorted(step_words[rows], 0) :]
         words, starts, counts = np.unique(step_words[rows], return_index=True, return_counts=True)
         self.counts[words] += counts
-        return Group(words, rows, starts, self._enter_sample(step_words, hashes, rows))
+        repeats = self._enter_pairs(step_words[rows], owners[rows], rows)
+        return Group(words, rows, starts, self._enter_sample(step_words, hashes, rows), repeats)
+
+    def _enter_pairs(self, words: Ints, owners: Places, rows: Places) -> Repeats:
+        """Count the sequences of each word; those in which it is repeated. Rows are sorted by word and owner."""
+        differs = (words[1:] != words[:-1]) | (owners[1:] != owners[:-1])
+        starts = np.flatnonzero(np.concatenate([[True], differs])) if rows.size else np.zeros(0, np.int64)
+        times = np.diff(np.append(starts, rows.size))
+        np.add.at(self.sequences, words[starts], 1)
+        np.add.at(self.squares, words[starts], times**2)
+        several = times > 1
+        kept = np.repeat(several, times)
+        times, found = times[several], words[starts[several]]
+        of_word, pairs = np.unique(found, return_index=True)
+        return Repeats(rows[kept], np.cumsum(times) - times, times, of_word, pairs)
 
     def _enter_sample(self, step_words: Ints, hashes: Hashes, rows: Places) -> Places:
         """Keep the occurrences with the smallest hashes; those that enter, as in ``Group``."""
@@ -112,11 +163,13 @@ class WordResponses:
     mean : float32 (W, H), 0 for a word that did not occur
     bands : float32 (4, W, H), percentiles ``BANDS`` of the sampled occurrences
     explained : float32 (H,), share of the variance that word identity explains
+    standard_error : float32 (W, H), of the mean; NaN for a word of fewer than two sequences
     """
 
     mean: Floats
     bands: Floats
     explained: Floats
+    standard_error: Floats
 
 
 class WordStatistics:
@@ -134,6 +187,8 @@ class WordStatistics:
         self._pivot: Tensor | None = None  # about the mean: what is squared is the distance from it
         self._sum = np.zeros((words, units))  # of distances from the pivot
         self._squares = np.zeros((words, units))
+        self._cross = np.zeros((words, units))  # of S_s^2, what the squares lack
+        self._weighted = np.zeros((words, units))  # of S_s n_s, what the sums lack
         self._sample = np.zeros((words, sampled, units), np.float32)
 
     def add(self, values: Tensor, group: Group) -> None:
@@ -150,7 +205,14 @@ class WordStatistics:
             self._pivot = values.mean(dim=0)
         deviation = values - self._pivot
         self._sum[group.words] += group.sums(deviation)
+        repeats = group.repeats
+        pairs = _sums(deviation, repeats.rows, repeats.starts)
         self._squares[group.words] += group.sums(deviation.square_())
+        if repeats.words.size:
+            more = pairs * torch.from_numpy(repeats.times - 1)[:, None]
+            self._weighted[repeats.words] += np.add.reduceat(more.double().numpy(), repeats.pairs, axis=0)
+            pairs.square_().sub_(_sums(deviation, repeats.rows, repeats.starts))
+            self._cross[repeats.words] += np.add.reduceat(pairs.double().numpy(), repeats.pairs, axis=0)
         steps, words, places = group.sampled
         self._sample[words, places] = values[torch.from_numpy(steps)].numpy()
 
@@ -159,10 +221,20 @@ class WordStatistics:
         counts = self._occurrences.counts
         mean = self._sum / np.maximum(counts, 1)[:, None]
         explained = _explained(counts, mean, self._squares)
+        errors = self._errors(mean)
         if self._pivot is not None:
             mean += self._pivot.double().numpy()
         mean[counts == 0] = 0
-        return WordResponses(mean.astype(np.float32), self._bands(), explained)
+        return WordResponses(mean.astype(np.float32), self._bands(), explained, errors)
+
+    def _errors(self, mean: Doubles) -> Floats:
+        """Standard errors of the means, which are given as distances from the pivot."""
+        seen = self._occurrences
+        several, counts = seen.sequences > 1, np.maximum(seen.counts, 1)
+        spread = self._squares + self._cross - 2 * mean * (self._sum + self._weighted) + mean**2 * seen.squares[:, None]
+        corrected = seen.sequences / np.maximum(seen.sequences - 1, 1) / counts.astype(np.float64) ** 2
+        errors = np.sqrt(np.maximum(spread, 0) * corrected[:, None])
+        return np.where(several[:, None], errors, np.nan).astype(np.float32)
 
     def _bands(self) -> Floats:
         """Percentiles, between the two nearest in rank."""

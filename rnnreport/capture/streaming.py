@@ -73,7 +73,8 @@ def stream_responses(model: nn.Module, corpus: Probe, found: Inspection, batch_s
             batch = make_batch(corpus, places, like)
             _, calls = observe(model, found.convention, batch, keep_gates=True)
             hashes = step_hashes([corpus.sequence_ids[place] for place in places], batch.steps.shape[1])
-            group = occurrences.enter(word_of_token[corpus.tokens[batch.steps.T.ravel()]], hashes.T.ravel())
+            owners = np.tile(np.arange(len(places)), batch.steps.shape[1])
+            group = occurrences.enter(word_of_token[corpus.tokens[batch.steps.T.ravel()]], owners, hashes.T.ravel())
             for key, values in ((k, v) for call in calls for k, v in replay(call, EVERYTHING).states.items()):
                 if key not in running:
                     running[key] = _Running(key not in found.widths, occurrences, values.shape[2])
@@ -89,6 +90,7 @@ def stream_responses(model: nn.Module, corpus: Probe, found: Inspection, batch_s
             mean=result.mean,
             bands=result.bands,
             explained=result.explained,
+            standard_error=result.standard_error,
             kept_rate=running[key].kept.result(),
             distinct=distinct,
             sequences=len(corpus.sequence_ids),

@@ -260,6 +260,8 @@ class CorpusResponses:
     mean : float32 (W, H), mean change of the state over the occurrences
     bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile of at most ``sampled`` occurrences
     explained : float32 (H,), kept_rate : float32 (4,), as in ``Units``
+    standard_error : float32 (W, H), of the mean, with whole sequences as what is independent; NaN for a word of fewer
+        than two
     distinct : int, number of different tokens that occur
     sequences, steps : int, of the corpus
     sampled : int
@@ -271,6 +273,7 @@ class CorpusResponses:
     mean: Floats
     bands: Floats
     explained: Floats
+    standard_error: Floats
     kept_rate: Floats
     distinct: int
     sequences: int

@@ -40,7 +40,7 @@ RR.views.push(function wordDetail() {
     plot.figure.x_range.setv({ start: -0.5, end: order.length - 0.5 });
     const counts = RR.arrays["words.counts"], few = (word) => (counts[word] < RR.ENOUGH ? `, fewer than ${RR.ENOUGH}: read with care` : "");
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
-    const spread = !bands.length ? ` · of a gate: its value, without spread` : response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(bootstrap over sequences, ${units.resamples} draws)` : "is not known: responses were streamed"}` : "";
+    const spread = !bands.length ? ` · of a gate: its value, without spread` : response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(${units.resamples ? `bootstrap over sequences, ${units.resamples} draws` : "over whole sequences, cluster-robust"})` : "is not known"}` : "";
     RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {

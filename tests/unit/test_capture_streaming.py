@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnnreport.analyses import analyse
-from rnnreport.analyses.responses import kept_rate_summary, word_responses
+from rnnreport.analyses.bootstrap import BootstrapParams
+from rnnreport.analyses.responses import kept_rate_summary, standard_errors, word_responses
 from rnnreport.capture.run import capture_run
 from rnnreport.capture.statistics import SAMPLED, KeptRates, Occurrences, WordResponses, WordStatistics, step_hashes
 from rnnreport.formulas import BANDS, changes, kept_rates
@@ -34,8 +35,9 @@ class Running:
         self.occurrences = Occurrences(words, sampled)
         self.statistics = WordStatistics(self.occurrences, units)
 
-    def add(self, delta: np.ndarray, which: np.ndarray, hashes: np.ndarray) -> None:
-        self.statistics.add(torch.from_numpy(delta), self.occurrences.enter(which, hashes))
+    def add(self, delta: np.ndarray, which: np.ndarray, hashes: np.ndarray, owners: np.ndarray | None = None) -> None:
+        owners = np.arange(len(which)) if owners is None else owners
+        self.statistics.add(torch.from_numpy(delta), self.occurrences.enter(which, owners, hashes))
 
     def result(self) -> WordResponses:
         return self.statistics.result()
@@ -61,6 +63,50 @@ def test_any_cut_into_batches_gives_the_numbers_of_the_whole(seed: int, batches:
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.bands, expected.bands, rtol=1e-5)
     np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_standard_errors_treat_sequences_as_independent(seed: int, batches: int) -> None:
+    """Against the formula over stored steps, whatever sequences come together and in whatever order."""
+    generator = np.random.default_rng(seed)
+    sequences, words, units = 20, 4, 3
+    owner = np.sort(generator.integers(0, sequences, 150))
+    mood = generator.normal(size=(sequences, units))  # the steps of one sequence depend on each other
+    delta = (generator.normal(size=(150, units)) + 2 * mood[owner] + 5).astype(np.float32)
+    which = generator.integers(-1, words - 1, 150).astype(np.int32)
+    which[owner == 7] = words - 1  # occurs in at most one sequence
+    statistics = Running(words, units)
+    for part in np.array_split(generator.permutation(sequences), batches):
+        steps = generator.permutation(np.flatnonzero(np.isin(owner, part)))
+        statistics.add(delta[steps], which[steps], numbered(150)[steps], owner[steps])
+    found = statistics.result().standard_error
+    for word in range(words):
+        here = which == word
+        present = np.unique(owner[here])
+        if present.size < 2:
+            assert np.isnan(found[word]).all()
+            continue
+        off = delta[here] - delta[here].mean(axis=0, dtype=np.float64)
+        sums = np.stack([off[owner[here] == one].sum(axis=0) for one in present])
+        variance = (sums**2).sum(axis=0) / here.sum() ** 2 * present.size / (present.size - 1)
+        np.testing.assert_allclose(found[word], np.sqrt(variance), rtol=2e-4)
+
+
+def test_standard_errors_are_near_those_of_the_bootstrap_and_above_those_of_single_steps() -> None:
+    generator = np.random.default_rng(3)
+    sequences, steps, units = 400, 12, 6
+    owner = np.repeat(np.arange(sequences), steps)
+    delta = (generator.normal(size=(owner.size, units)) + generator.normal(size=(sequences, units))[owner]).astype("f4")
+    which = generator.integers(0, 3, owner.size).astype(np.int32)
+    statistics = Running(3, units)
+    statistics.add(delta, which, numbered(owner.size), owner)
+    found = statistics.result().standard_error
+    params = BootstrapParams(resamples=2000)
+    drawn = standard_errors(delta, np.arange(0, owner.size + 1, steps), which, 3, params)
+    np.testing.assert_allclose(found, drawn, rtol=0.1)
+    naive = np.stack([delta[which == word].std(axis=0) / np.sqrt((which == word).sum()) for word in range(3)])
+    assert (found > 1.3 * naive).all()
 
 
 def test_the_sample_does_not_depend_on_order_or_batches() -> None:
@@ -207,6 +253,7 @@ def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> 
         assert isinstance(expected, Units) and isinstance(found, Units)
         np.testing.assert_allclose(found.response, expected.response, atol=1e-6)
         np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
+        np.testing.assert_allclose(found.standard_error, expected.standard_error, rtol=0.3)  # of 200 draws
         np.testing.assert_allclose(found.kept_rate, expected.kept_rate, atol=0.01)
         few = whole.result(Words).counts <= SAMPLED  # type: ignore[union-attr]
         assert few.any()

@@ -58,8 +58,8 @@ class Units:
     scope : str, a StateKey
     response : float32 (W, H), mean change of the unit over the word's occurrences
     bands : float32 (4, W, H), 9th, 25th, 75th and 91st percentile over the occurrences
-    standard_error : float32 (W, H), of the response, by bootstrap over sequences; NaN for a word of fewer than two
-        sequences; (0, 0) where the responses were streamed over a corpus
+    standard_error : float32 (W, H), of the response, by bootstrap over sequences, or where the responses were streamed
+        over a corpus by the formula of ``CorpusResponses``; NaN for a word of fewer than two sequences
     epochs : int32 (E,), evenly spaced recorded epochs, the last one last
     response_by_epoch : float32 (E, W, H), the response at each of these epochs
     explained : float32 (H,), share of the variance of a unit's change that word identity explains
