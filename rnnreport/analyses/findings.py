@@ -9,9 +9,9 @@ import numpy as np
 
 from rnnreport.analyses.quantities import r_squared
 from rnnreport.analyses.rules import Evidence, loss_curve
-from rnnreport.analyses.scores import LABEL_AT, Errors, score, set_numbers
+from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import StateKey
-from rnnreport.results.schema import Units, Words
+from rnnreport.results.schema import Unavailable, Units, Words
 
 MOST_FINDINGS = 5
 _FEWEST_OCCURRENCES = 10  # below this a mean response says little
@@ -129,21 +129,19 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
 
 def decision_time(evidence: Evidence) -> tuple[str, str] | None:
     """When the prediction of a sequence stops changing."""
-    output, probe = evidence.last.step_output, evidence.probe
-    if probe.task not in ("classification", "multi-label") or not output.size:
+    found = evidence.decisions
+    if isinstance(found, Unavailable):
         return None
-    offsets = probe.offsets
-    expected = np.logical_and.reduceat(np.isfinite(output).all(axis=1), offsets[:-1])
-    longer = np.flatnonzero((probe.lengths > 1) & expected)
-    if not longer.size:
-        return None
-    several = probe.task == "multi-label"
-    what = "set of labels" if several else "prediction"
-    chosen = set_numbers(output >= LABEL_AT)[0] if several else output.argmax(axis=1)
-    shares = [_settled(chosen[offsets[n] : offsets[n + 1]]) for n in longer]
+    what = "set of labels" if evidence.probe.task == "multi-label" else "prediction"
+    value, low, high = found.halfway[0]
+    interval = f"95% interval {low:.0%} to {high:.0%}, " if np.isfinite(low) else ""
+    wrong = ""
+    if "wrong" in found.groups and "right" in found.groups:
+        place = found.groups.index("wrong")
+        wrong = f"; of the {found.sizes[place]:,} read wrongly, half are decided after {found.halfway[place, 0]:.0%}"
     return (
-        f"On average the {what} no longer changes after {np.mean(shares):.0%} of a sequence "
-        f"(n = {longer.size:,} sequences of at least two steps)."
+        f"Half of the sequences are decided after {value:.0%} of their steps ({interval}n = {found.sizes[0]:,}): from "
+        f"there the {what} does not change any more{wrong}."
     ), "sequences"
 
 
@@ -171,12 +169,6 @@ def best_epoch(evidence: Evidence) -> tuple[str, str] | None:
     if evidence.last.epoch < epochs[-1]:
         ending += f"; the weights reported are those of epoch {evidence.last.epoch}"
     return f"The {name.replace('_', ' ')} is lowest at epoch {epochs[best]} ({losses[best]:.3g}), {ending}.", "training"
-
-
-def _settled(chosen: np.ndarray) -> float:
-    """Share of the sequence read when its prediction changes for the last time."""
-    different = np.flatnonzero(chosen != chosen[-1])
-    return (float(different[-1]) + 2) / chosen.size if different.size else 1 / chosen.size
 
 
 def _interval(metric: dict[str, float | None], form: str) -> str:

@@ -8,7 +8,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from rnnreport.analyses.comparison import CompareParams, compare
 from rnnreport.analyses.continuations import continuation_trees
+from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import HealthParams, state_health
+from rnnreport.analyses.jumps import JumpParams, largest_jumps
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
@@ -26,7 +28,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
-from rnnreport.results.schema import Unavailable, UnitMap, Units
+from rnnreport.results.schema import Jumps, Unavailable, UnitMap, Units, Words
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class AnalysisParams:
     units: UnitParams = field(default_factory=UnitParams)
     unit_map: UnitMapParams = field(default_factory=UnitMapParams)
     sequences: SequenceParams = field(default_factory=SequenceParams)
+    decisions: DecisionParams = field(default_factory=DecisionParams)
+    jumps: JumpParams = field(default_factory=JumpParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     training: TrainingParams = field(default_factory=TrainingParams)
     health: HealthParams = field(default_factory=HealthParams)
@@ -95,9 +99,11 @@ def _analyse_run(
     with Stage("metrics and sequences"):
         folder.write_result(performance(probe, last, folder.metrics(), params.performance))
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
+        folder.write_result(decision_timeline(probe, last, params.decisions))
         folder.write_result(continuation_trees(folder, probe))
         folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
     step_words = _write_units(folder, manifest, probe, sample, last, params)
+    _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     folder.write_result(given_sentences(folder, manifest))
     with Stage(f"map of {sample.steps.size:,} states"):
         epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
@@ -138,6 +144,26 @@ def _write_units(
     for kind in (Units, UnitMap):
         folder.discard_results(kind, len(vectors))
     return step_words
+
+
+def _write_jumps(
+    folder: RunFolder,
+    scope: str,
+    probe: Probe,
+    sample: Sample,
+    last: Checkpoint,
+    step_words: Ints | None,
+    params: JumpParams,
+) -> None:
+    """Jumps are told apart by token, or by prototype of a continuous input."""
+    words = folder.result(Words)
+    if not probe.continuous:
+        found = largest_jumps(scope, probe, last, sample, probe.tokens, probe.vocabulary, params)
+    elif isinstance(words, Words) and step_words is not None:
+        found = largest_jumps(scope, probe, last, sample, step_words, words.names, params)
+    else:
+        found = Unavailable(Jumps.analysis, "the input has no prototypes by which jumps could be told apart")
+    folder.write_result(found)
 
 
 def _gates(folder: RunFolder) -> dict[str, Floats]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
-from rnnreport.results.schema import Check, Health, Performance, Unavailable, Units, Words
+from rnnreport.results.schema import Check, Decisions, Health, Performance, Unavailable, Units, Words
 
 # The last two are what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
@@ -43,6 +43,7 @@ class Evidence:
     units: dict[str, Units | Unavailable]
     thresholds: Thresholds
     health: Health
+    decisions: Decisions | Unavailable
 
 
 def states_are_finite(evidence: Evidence) -> Check:

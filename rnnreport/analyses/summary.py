@@ -8,7 +8,7 @@ from typing import TypeVar
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
 from rnnreport.analyses.rules import RULES, Evidence, Thresholds
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Health, Performance, Summary, Unavailable, Units, Words
+from rnnreport.results.schema import Decisions, Health, Performance, Summary, Unavailable, Units, Words
 
 Result = TypeVar("Result")
 _SEVERITY = ("pass", "warn", "fail")
@@ -27,7 +27,7 @@ def summarise(folder: RunFolder, params: SummaryParams | None = None) -> Summary
     Parameters
     ----------
     folder : RunFolder
-        Analysed: with Performance, Words, Health, and Units for every state.
+        Analysed: with Performance, Words, Health, Decisions, and Units for every state.
     params : SummaryParams, optional
 
     Returns
@@ -66,6 +66,7 @@ def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:
         units={key: folder.result(Units, scope=number) for number, key in enumerate(manifest.state_keys)},
         thresholds=params.thresholds,
         health=_known(folder.result(Health)),
+        decisions=folder.result(Decisions),
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rnnreport.analyses import rules
-from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS, _settled
+from rnnreport.analyses.decisions import DecisionParams, decision_timeline
+from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
 from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.rules import Evidence, Thresholds
@@ -28,7 +29,8 @@ def evidence(path: Path, task: Task = "classification", **options: Any) -> Evide
     probe, last = folder.probe(), folder.checkpoint(folder.epochs()[-1])
     scored = performance(probe, last, folder.metrics(), PerformanceParams())
     words = Unavailable("words", "not asked for")
-    return Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds(), state_health(folder))
+    decided = decision_timeline(probe, last, DecisionParams())
+    return Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds(), state_health(folder), decided)
 
 
 def with_metric(found: Evidence, name: str, **values: Any) -> Evidence:
@@ -101,13 +103,6 @@ def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Tas
     assert len(FINDERS) >= MOST_FINDINGS
 
 
-@pytest.mark.parametrize(
-    ("chosen", "share"), [([1, 1, 1, 1], 0.25), ([0, 1, 1, 1], 0.5), ([0, 1, 0, 1], 1.0), ([1], 1.0)]
-)
-def test_when_a_prediction_settles(chosen: list[int], share: float) -> None:
-    assert _settled(np.array(chosen)) == share
-
-
 def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     found = evidence(tmp_path, gain=0.5)
     sample = display_sample(found.probe, SampleParams())
@@ -132,7 +127,10 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     assert "hidden state" in texts["retention"]
     chosen = np.split(found.last.step_output.argmax(axis=1), found.probe.offsets[1:-1])
     settled = [next(t for t in range(len(one)) if (one[t:] == one[-1]).all()) + 1 for one in chosen]
-    share = np.mean([t / len(one) for t, one in zip(settled, chosen, strict=True)])
-    assert f"after {share:.0%} of a sequence" in texts["decision_time"]
+    shares = np.array([t / len(one) for t, one in zip(settled, chosen, strict=True)])
+    wrong = np.array([one[-1] for one in chosen]) != found.probe.labels
+    half, late = (np.quantile(some, 0.5, method="lower") for some in (shares, shares[wrong]))
+    assert f"decided after {half:.0%} of their steps (95% interval" in texts["decision_time"]
+    assert f"of the {wrong.sum()} read wrongly, half are decided after {late:.0%}." in texts["decision_time"]
     losses = found.performance.history[found.performance.history_names.index("test_loss")]
     assert f"epoch {losses.argmin()} ({losses.min():.3g})" in texts["best_epoch"]

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score as sklearn_r2
 
 from rnnreport.analyses import compare, findings, rules
 from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
+from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.quantities import quantity_metrics, r_squared
@@ -51,6 +52,7 @@ def judged(folder: RunFolder, probe: Probe, last: Checkpoint) -> Evidence:
         {},
         Thresholds(),
         state_health(folder),
+        decision_timeline(probe, last, DecisionParams()),
     )
 
 
@@ -298,9 +300,9 @@ def test_findings_of_labels(tmp_path: Path) -> None:
     chosen = np.split(found.last.step_output >= 0.5, found.probe.offsets[1:-1])
     longer = [one for one in chosen if len(one) > 1]
     settled = [next(t for t in range(len(one)) if (one[t:] == one[-1]).all()) + 1 for one in longer]
-    share = np.mean([t / len(one) for t, one in zip(settled, longer, strict=True)])
+    half = np.quantile([t / len(one) for t, one in zip(settled, longer, strict=True)], 0.5, method="lower")
     text, _ = findings.decision_time(found) or ("", "")
-    assert f"the set of labels no longer changes after {share:.0%} of a sequence (n = {len(longer)} " in text
+    assert f"decided after {half:.0%} of their steps (95%" in text and f"n = {len(longer)}): from there the set" in text
 
 
 @pytest.mark.parametrize(("task", "continuous"), NUMERIC)
@@ -321,7 +323,7 @@ def test_the_prediction_of_sampled_sequences_settles(tmp_path: Path) -> None:
     found = evidence(tmp_path, "classification", sampled=30)
     longer = found.probe.lengths[hash_order(found.probe.sequence_ids)[:30]] > 1
     text, _ = findings.decision_time(found) or ("", "")
-    assert f"(n = {longer.sum()} sequences" in text
+    assert f", n = {longer.sum()}):" in text
 
 
 def test_paired_labels(tmp_path: Path) -> None:
