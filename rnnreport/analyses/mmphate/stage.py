@@ -8,6 +8,7 @@ from rnnreport.analyses.mmphate.active import active_words
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
+from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
 from rnnreport.analyses.rules import loss_curve
 from rnnreport.progress import Stage
 from rnnreport.results.folder import RunFolder
@@ -17,6 +18,7 @@ from rnnreport.results.schema import (
     Formation,
     Performance,
     Pictures,
+    Probes,
     RawPictures,
     Unavailable,
     Units,
@@ -30,6 +32,7 @@ class TrainingParams:
     dynamics: DynamicsParams = field(default_factory=DynamicsParams)
     formation: FormationParams = field(default_factory=FormationParams)
     pictures: PicturesParams = field(default_factory=PicturesParams)
+    probes: ProbeParams = field(default_factory=ProbeParams)
 
 
 def write_training(
@@ -49,7 +52,7 @@ def write_training(
     found = training_dynamics(folder, scope, probe, params.dynamics)
     if isinstance(found, Unavailable):
         folder.write_result(found)
-        for record in (Formation, Pictures, RawPictures, ActiveWords):
+        for record in (Formation, Pictures, RawPictures, ActiveWords, Probes):
             folder.write_result(Unavailable(record.analysis, found.reason))
         return
     folder.write_result(found.dynamics)
@@ -58,6 +61,7 @@ def write_training(
     losses = loss_curve(scored) if isinstance(scored, Performance) else None
     with Stage("how the representation formed"):
         folder.write_result(formation(found, unit_groups, losses, params.formation))
+    folder.write_result(linear_probes(folder, probe, found, params.probes))
     if step_words is None or word_groups is None:
         folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
     else:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from rnnreport.results.schema.comparison import Changes, Comparison, Effects, Likeness, MatchedClusters, Slices
+from rnnreport.results.schema.comparison import (
+    Changes,
+    Comparison,
+    Effects,
+    Likeness,
+    MatchedClusters,
+    SideBySide,
+    Slices,
+)
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
+from rnnreport.results.schema.probes import Probes
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
@@ -31,9 +40,11 @@ __all__ = [
     "MatchedClusters",
     "Performance",
     "Pictures",
+    "Probes",
     "Projection",
     "RawPictures",
     "Sequences",
+    "SideBySide",
     "Slices",
     "Summary",
     "Unavailable",

@@ -1,0 +1,52 @@
+"""What can be read from the state while the training goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rnnreport.results.recorded import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Probes:
+    """How well the class of a sequence, or the tag of a step, can be read from the state, on the axes of ``Dynamics``.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    epochs, steps : as in ``Dynamics``
+    accuracy : float32 (E, T), share of the sequences whose class a linear probe names that was fitted on others
+    control : float32 (E, T), the same with classes shuffled between the sequences, mean over the shuffles
+    mean : float32 (3, E), mean of ``accuracy`` over the steps, and the ends of its 95 % interval over sequences
+    information : float32 (E, T), bits that the leading directions of the state hold about the class, less ``bias``
+    bias : float32 (E, T), mean of the same estimate with shuffled classes, which hold none
+    noise : float32 (E,), the mean over the steps that one shuffle in twenty exceeds, likewise less ``bias``
+    most_frequent : float32 (T,), share of the most frequent class at the step
+    entropy : float, bits of the classes at the last step: what there is to know
+    what : "class" or "tag"
+    sequences, classes : int
+    finding : str
+    params : dict: folds, ridge, shuffles, informed (sequences of the information), neighbours, dimensions, seed,
+        resamples
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "probes"
+    scope: str
+    epochs: Ints
+    steps: Ints
+    accuracy: Floats
+    control: Floats
+    mean: Floats
+    information: Floats
+    bias: Floats
+    noise: Floats
+    most_frequent: Floats
+    entropy: float
+    what: str
+    sequences: int
+    classes: int
+    finding: str
+    params: dict[str, Any]
+    guide: str
