@@ -157,7 +157,8 @@ def _said(found: Probes) -> str:
     what, (mean, low, high) = found.what, found.mean[:, -1]
     return (
         f"A linear probe reads the {what} from the state in {mean:.1%} at the last epoch (mean over the steps; 95% "
-        f"interval {low:.1%} to {high:.1%}, {found.sequences} sequences), after {found.mean[0, 0]:.1%} at epoch {found.epochs[0]}. "
+        f"interval {low:.1%} to {high:.1%}, {found.sequences} sequences), after {found.mean[0, 0]:.1%} at epoch "
+        f"{found.epochs[0]}. "
         f"With shuffled classes it reaches {found.control[-1].mean():.1%}, and naming the most frequent {what} "
         f"{found.most_frequent.mean():.1%}. At the last step it reaches {found.accuracy[-1, -1]:.1%}; the leading "
         f"directions hold {found.information[-1, -1]:.2f} of {found.entropy:.2f} bits there."

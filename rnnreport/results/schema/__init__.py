@@ -8,7 +8,6 @@ from rnnreport.results.schema.comparison import (
     Effects,
     Likeness,
     MatchedClusters,
-    SideBySide,
     Slices,
 )
 from rnnreport.results.schema.decisions import Decisions
@@ -44,7 +43,6 @@ __all__ = [
     "Projection",
     "RawPictures",
     "Sequences",
-    "SideBySide",
     "Slices",
     "Summary",
     "Unavailable",
