@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -16,7 +18,7 @@ from rnnreport.capture.isolation import attributes_kept
 from rnnreport.capture.layers import LayerCall, LayerReader, NamedLayer, find_reader
 from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.stitching import stitch
-from rnnreport.capture.watching import RECURRENT_MODULES, Watched, watched
+from rnnreport.capture.watching import RECURRENT_MODULES, Watched, watched, watching
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.importing import failure_of
 
@@ -76,8 +78,7 @@ def observe(
 ) -> tuple[Any, list[Call]]:
     """Run a batch and watch: the raw output and the runs of the recurrent layers, checked against the batch.
 
-    A state that the model keeps as an attribute is put back, so that every batch starts from the same one.
-    ``keep_gates`` as in ``watched``.
+    ``keep_gates`` as in ``watching``.
 
     Returns
     -------
@@ -90,8 +91,30 @@ def observe(
     InputError
         If the model fails or its recurrent layers did not run over exactly these sequences and steps.
     """
-    raw, seen = _run(model, convention, batch, [reader.layer.path for reader in convention.layers], keep_gates)
-    return raw, _calls(model, convention, batch, seen)
+    with observing(model, convention, keep_gates=keep_gates) as see:
+        return see(batch)
+
+
+@contextmanager
+def observing(
+    model: nn.Module, convention: Convention, *, keep_gates: bool = False
+) -> Iterator[Callable[[Batch], tuple[Any, list[Call]]]]:
+    """Observe several batches, each as by ``observe``.
+
+    A state that the model keeps as an attribute is put back, so that every batch starts from the same one.
+
+    Yields
+    ------
+    function (batch) -> raw, calls
+    """
+    with watching(model, [reader.layer.path for reader in convention.layers], keep_gates=keep_gates) as run:
+
+        def see(batch: Batch) -> tuple[Any, list[Call]]:
+            with attributes_kept(model), run() as seen:
+                raw = convention.run(model, batch)
+            return raw, _calls(model, convention, batch, seen)
+
+        yield see
 
 
 def find_convention(
@@ -120,7 +143,8 @@ def find_convention(
     for time_major in (False, True) if adapter is None else (False,):
         convention = Convention(adapter, name, time_major)
         try:
-            _, seen = _run(model, convention, trial, [layer.path for layer in layers])
+            with attributes_kept(model), watched(model, [layer.path for layer in layers]) as seen:
+                convention.run(model, trial)
             readers = tuple(find_reader(layer, seen.outputs[layer.path], trial) for layer in layers)
             convention = replace(convention, layers=readers)
             calls = _calls(model, convention, trial, seen)
@@ -130,14 +154,6 @@ def find_convention(
         _refuse_chance(model, convention, trial, calls)
         return replace(convention, backward=frozenset(_backward(model, convention, trial)))
     raise refusals[0]
-
-
-def _run(
-    model: nn.Module, convention: Convention, batch: Batch, layers: Sequence[str], keep_gates: bool = False
-) -> tuple[Any, Watched]:
-    with attributes_kept(model), watched(model, layers, keep_gates=keep_gates) as seen:
-        raw = convention.run(model, batch)
-    return raw, seen
 
 
 def _calls(model: nn.Module, convention: Convention, batch: Batch, seen: Watched) -> list[Call]:
@@ -260,7 +276,8 @@ def _refuse_none(model: nn.Module, calls: list[RecurrentCall]) -> None:
 
 def _refuse_other_shape(call: RecurrentCall, batch: Batch) -> None:
     sequences, steps = batch.steps.shape
-    if (call.steps, call.sequences) != (steps, sequences):
+    longest = int(np.count_nonzero(batch.ends == steps))  # a packed batch counts those that take all steps
+    if call.steps != steps or call.sequences not in (sequences, longest):
         raise InputError(
             f"{call.name} saw {call.sequences} sequences of {call.steps} steps in a batch of {sequences} of {steps}",
             f"states are shown of layers that take one step per token: name those with --layer PATH, or {_REMEDY}",

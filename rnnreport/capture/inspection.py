@@ -28,6 +28,7 @@ from rnnreport.capture.outputs import (
     refuse_other_classes,
     refuse_unless_per_sequence,
 )
+from rnnreport.capture.padding import padding_holds
 from rnnreport.capture.recurrent import RecurrentCall
 from rnnreport.capture.replay import replay
 from rnnreport.errors import InputError
@@ -47,6 +48,7 @@ class Inspection:
     architecture : dict with "cell" (str), "layers", "units", "parameters" (int) and "bidirectional" (bool); all but
         "parameters", which is of the whole model, are those of the default state, and of the layers below it where
         these stand in one list ("units" is then a text, "32, 16", where they differ)
+    padding : bool, whether sequences of several lengths may go together, padded at the end
     """
 
     convention: Convention
@@ -54,6 +56,7 @@ class Inspection:
     reader: OutputReader | None
     expected: Expected
     architecture: dict[str, Any]
+    padding: bool
 
 
 def inspect_model(
@@ -93,15 +96,19 @@ def inspect_model(
     architecture = _architecture(model, calls)
     if probe.task == "unlabelled":
         nothing = Expected(None, NOWHERE, "There is no expected prediction: the corpus has no labels.")
-        return Inspection(convention, widths, None, nothing, architecture)
+        padding = padding_holds(model, probe, convention, None)
+        return Inspection(convention, widths, None, nothing, architecture, padding)
     output = first_tensor(raw)
     if probe.task not in PER_SEQUENCE:
         reader = _step_reader(model, convention, output, probe, trial)
-        return Inspection(convention, widths, reader, Expected(None, NOWHERE, _step_sentence(widths)), architecture)
+        nothing = Expected(None, NOWHERE, _step_sentence(widths))
+        padding = padding_holds(model, probe, convention, reader)
+        return Inspection(convention, widths, reader, nothing, architecture, padding)
     reader = _sequence_reader(output, probe, trial, last_linear_output(later))
     reading = Reading(model, probe, convention, reader, batch_size)
     expected = find_expected(reading, Trial(trial, raw, calls, later), head)
-    return Inspection(convention, widths, reader, expected, architecture)
+    padding = padding_holds(model, probe, convention, reader)
+    return Inspection(convention, widths, reader, expected, architecture, padding)
 
 
 def _architecture(model: nn.Module, calls: list[Call]) -> dict[str, Any]:

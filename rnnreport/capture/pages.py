@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnreport.capture.batches import Batch
 from rnnreport.capture.calling import Call
-from rnnreport.capture.heads import TOLERANCE, Head, largest_error
+from rnnreport.capture.heads import TOLERANCE, largest_error
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.outputs import OutputReader
 from rnnreport.capture.replay import replay
@@ -49,10 +49,10 @@ class Pages:
 
     def fill(self, batch: Batch, raw: Any, calls: list[Call]) -> None:
         """Take in what the model gave for a batch."""
-        rows = batch.steps.reshape(-1)
-        states = {key: values for call in calls for key, values in replay(call).states.items()}
+        rows = batch.rows
+        states = {key: batch.flat(values) for call in calls for key, values in replay(call).states.items()}
         for key, table in self._states.items():
-            table[rows] = _numpy(states[key].flatten(0, 1))
+            table[rows] = _numpy(states[key])
         reader = self._found.reader
         if reader is None:
             return
@@ -61,11 +61,11 @@ class Pages:
             self._model_output[batch.sequences] = reader.recorded(predictions)
             if self._found.expected.head is not None:
                 default = states[next(iter(self._found.widths))]
-                self._fill_expected(rows, reader, self._found.expected.head, default, predictions)
+                self._fill_expected(batch, reader, self._found.expected.head(default), predictions)
         elif self._probe.task in PER_STEP:
-            self._step_output[rows] = reader.recorded(predictions.flatten(0, 1))
+            self._step_output[rows] = reader.recorded(batch.flat(predictions))
         else:
-            self._fill_language(rows, reader.log_probabilities(predictions.flatten(0, 1)))
+            self._fill_language(rows, reader.log_probabilities(batch.flat(predictions)))
 
     def fill_prefixes(self, places: NDArray[np.int64], outputs: Floats) -> None:
         """Take in what the model gave for the prefixes of some sequences, after all batches.
@@ -81,12 +81,9 @@ class Pages:
         assert reader is not None
         self._error = largest_error(torch.from_numpy(whole), torch.from_numpy(own), reader.form)
 
-    def _fill_expected(
-        self, rows: NDArray[np.int64], reader: OutputReader, head: Head, states: Tensor, predictions: Tensor
-    ) -> None:
-        expected = head(states.flatten(0, 1))
-        self._step_output[rows] = reader.recorded(expected)
-        self._last.append(expected.reshape(*states.shape[:2], -1)[:, -1])
+    def _fill_expected(self, batch: Batch, reader: OutputReader, expected: Tensor, predictions: Tensor) -> None:
+        self._step_output[batch.rows] = reader.recorded(expected)
+        self._last.append(expected[torch.from_numpy(np.cumsum(batch.ends) - 1).to(expected.device)])
         self._own.append(predictions)
 
     def _fill_language(self, rows: NDArray[np.int64], log_probabilities: Tensor) -> None:

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, step_budget
-from rnnreport.capture.calling import observe
+from rnnreport.capture.batches import a_parameter, equal_length_batches, make_batch, mixed_batches, step_budget
+from rnnreport.capture.calling import observing
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.pages import Pages
@@ -18,7 +18,7 @@ from rnnreport.capture.prefixes import prefix_outputs
 from rnnreport.progress import track
 from rnnreport.results.recorded import Checkpoint, Probe
 
-BATCH_SIZE = 256
+BATCH_SIZE = 1024  # the steps of a batch are bounded besides
 _SHOW_PROGRESS_FROM = 8  # batches
 
 
@@ -46,10 +46,10 @@ def capture_states(
     like = a_parameter(model)
     # a training framework may call in inference mode, whose tensors could not be trained on with
     with torch.inference_mode(False), untouched(model):
-        for places in batches_of(probe, batch_size, f"states of epoch {epoch}"):
-            batch = make_batch(probe, places, like)
-            raw, calls = observe(model, found.convention, batch)
-            pages.fill(batch, raw, calls)
+        with observing(model, found.convention) as observe:
+            for places in _batches(probe, batch_size, found.padding, f"states of epoch {epoch}"):
+                batch = make_batch(probe, places, like)
+                pages.fill(batch, *observe(batch))
         if found.reader is not None and found.expected.prefixes.size:
             places = found.expected.prefixes
             outputs, _ = prefix_outputs(model, probe, found.convention, found.reader, places, batch_size)
@@ -57,7 +57,7 @@ def capture_states(
     return pages.checkpoint(epoch)
 
 
-def batches_of(probe: Probe, batch_size: int, what: str) -> Iterable[NDArray[np.int64]]:
+def _batches(probe: Probe, batch_size: int, padding: bool, what: str) -> Iterable[NDArray[np.int64]]:
     """Places of the sequences of each batch, with a line of progress where they are many."""
-    batches = equal_length_batches(probe, batch_size, step_budget(probe))
+    batches = (mixed_batches if padding else equal_length_batches)(probe, batch_size, step_budget(probe))
     return batches if len(batches) < _SHOW_PROGRESS_FROM else track(batches, what, len(batches))

@@ -9,7 +9,7 @@ of its modules also keeps a list of the modules that are running.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any
@@ -59,7 +59,16 @@ class Watched:
 
 @contextmanager
 def watched(model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = False) -> Iterator[Watched]:
-    """Watch a model while it runs inside the ``with`` block; nothing of this is left on it afterwards.
+    """Watch a model while it runs once inside the ``with`` block; parameters as for ``watching``."""
+    with watching(model, layers, keep_gates=keep_gates) as run, run() as seen:
+        yield seen
+
+
+@contextmanager
+def watching(
+    model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = False
+) -> Iterator[Callable[[], AbstractContextManager[Watched]]]:
+    """Prepare a model for being watched in several runs; nothing of this is left on it after the ``with`` block.
 
     Parameters
     ----------
@@ -69,9 +78,14 @@ def watched(model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = 
     keep_gates : bool
         Let torch keep the gates of an LSTM as for training, where it can: cells and gates then cost little, but states
         differ from those of an inference pass by rounding.
+
+    Yields
+    ------
+    function () -> context manager of Watched
+        The model is watched inside that one's ``with`` block.
     """
-    seen = Watched(outputs={name: [] for name in layers})
     running: list[_Frame] = []
+    watch = _Watch(model, running, keep_gates)
     named = reversed(list(model.named_modules())) if layers else ()
     first = {title_of(path): module for path, module in named}
 
@@ -80,11 +94,17 @@ def watched(model: nn.Module, layers: Sequence[str] = (), *, keep_gates: bool = 
 
     def leave(name: str, module: nn.Module, output: Any) -> None:
         running.pop()
-        if name in seen.outputs and module is first[name]:
-            seen.outputs[name].append(_copied(output))
+        if name in watch.seen.outputs and module is first[name]:
+            watch.seen.outputs[name].append(_copied(output))
 
-    with followed(model, enter, leave), _Watch(model, seen.pieces, running, keep_gates):
-        yield seen
+    @contextmanager
+    def run() -> Iterator[Watched]:
+        watch.seen = Watched(outputs={name: [] for name in layers})
+        with watch:
+            yield watch.seen
+
+    with followed(model, enter, leave):
+        yield run
 
 
 @contextmanager
@@ -162,10 +182,10 @@ def _copied(output: Any) -> Any:
 
 
 class _Watch(TorchFunctionMode):
-    def __init__(self, model: nn.Module, pieces: list[OwnedPiece], running: list[_Frame], keep_gates: bool) -> None:
+    def __init__(self, model: nn.Module, running: list[_Frame], keep_gates: bool) -> None:
         super().__init__()
+        self.seen = Watched()
         self._keep_gates = keep_gates
-        self._pieces = pieces
         self._running = running
         self._holders = {
             id(parameter): _Frame(title_of(name), module)
@@ -195,7 +215,7 @@ class _Watch(TorchFunctionMode):
         else:
             order = packed.unsorted_indices if packed else None
             result, piece = SequenceOperation(func, args, named, order).run(self._keep_gates)
-        self._pieces.append(self._owned(piece, innermost, _tensors(args, named)))
+        self.seen.pieces.append(self._owned(piece, innermost, _tensors(args, named)))
         return result
 
     def _owned(self, piece: Piece, innermost: _Frame | None, given: list[Tensor]) -> OwnedPiece:

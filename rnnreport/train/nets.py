@@ -37,10 +37,12 @@ class Classifier(nn.Module):
         self.rnn = _CELLS[cell](_EMBEDDING if vocabulary else features, hidden, batch_first=True)
         self.head = nn.Linear(hidden, classes)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Class scores, float32 (batch, K), of sequences of equal length."""
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Class scores, float32 (batch, K), of sequences of equal length, or of those ``lengths``, int64 (batch,)."""
         states, _ = self.rnn(self.embedding(inputs))
-        scores: Tensor = self.head(states[:, -1])
+        scores: Tensor = self.head(
+            states[:, -1] if lengths is None else states[torch.arange(len(lengths)), lengths - 1]
+        )
         return scores
 
 
