@@ -19,6 +19,7 @@ from rnnreport.results.schema import (
     Health,
     Performance,
     Pictures,
+    Probes,
     Projection,
     RawPictures,
     Sequences,
@@ -55,6 +56,7 @@ class Run:
     pictures: Pictures | Unavailable
     raw_pictures: RawPictures | Unavailable
     active_words: ActiveWords | Unavailable
+    probes: Probes | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
@@ -94,6 +96,7 @@ def gather(folder: RunFolder) -> Run:
         pictures=folder.result(Pictures),
         raw_pictures=_later(folder, RawPictures),
         active_words=_later(folder, ActiveWords),
+        probes=_later(folder, Probes),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available
 from rnnreport.report.packing_map import PLACE_BITS
 from rnnreport.report.payload import Payload
-from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures
+from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures, Probes
 
 
 def pack_training(run: Run, payload: Payload) -> dict[str, Any]:
@@ -18,6 +20,7 @@ def pack_training(run: Run, payload: Payload) -> dict[str, Any]:
     return {
         "dynamics": dynamics and _pack_dynamics(dynamics, available(run.active_words), payload),
         "formation": formed and _pack_formation(formed, payload),
+        "probes": formed and (probes := available(run.probes)) and _pack_probes(probes, payload),
         "pictures": pictures and _pack_pictures("pictures", pictures, payload),
         "rawPictures": raw and _pack_pictures("rawPictures", raw, payload),
     }
@@ -48,3 +51,11 @@ def _pack_formation(formed: Formation, payload: Payload) -> dict[str, Any]:
     for name in ("change", "alignment", "purity", "similarity", "participation"):
         payload.add_exact(f"formation.{name}", getattr(formed, name))
     return {"epochs": formed.epochs.tolist(), "steps": formed.steps.tolist(), "units": formed.units.tolist()}
+
+
+def _pack_probes(probes: Probes, payload: Payload) -> dict[str, Any]:
+    for name in ("accuracy", "control", "information"):
+        payload.add_reals(f"probes.{name}", getattr(probes, name), bits=8)
+    payload.add_exact("probes.read", np.stack([probes.mean[0], probes.control.mean(axis=1)]))
+    payload.add_exact("probes.held", np.stack([probes.information.mean(axis=1), probes.noise]))
+    return {"what": probes.what, "sequences": probes.sequences}

@@ -68,7 +68,7 @@ def render_report(folder: RunFolder) -> str:
         model_line=model_line(run.manifest),
         reasons={
             name: reason(getattr(run, name))
-            for name in ("performance", "words", "sequences", "projection", "dynamics", "continuations")
+            for name in ("performance", "words", "sequences", "projection", "dynamics", "continuations", "probes")
         },
         clusters=tables.cluster_rows(run),
         shows=TASKS[run.manifest.task],
@@ -84,7 +84,8 @@ def render_report(folder: RunFolder) -> str:
         pictures=available(run.pictures),
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
-        panels=formation_panels(formed, curves["loss"]) if formed else [],
+        panels=formation_panels(formed, curves["loss"], available(run.probes)) if formed else [],
+        probes=available(run.probes),
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),
         flips=tables.flip_rows(run.comparison),

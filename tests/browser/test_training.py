@@ -1,9 +1,11 @@
 """The training section with a real mouse: curves of the formation, heat maps, and the picture of MM-PHATE."""
 
+import re
+
 import numpy as np
 import pytest
 
-from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures, RawPictures, Words
+from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures, Probes, RawPictures, Words
 from tests.browser.conftest import settle, show_plot
 
 pytestmark = pytest.mark.browser
@@ -47,12 +49,33 @@ def test_clicking_a_curve_selects_the_epoch_and_marks_it_in_every_panel(open_pag
 def test_clicking_a_heat_map_selects_the_unit_and_the_epoch(open_page, report, run):
     page = open_page(report)
     formed = run.result(Formation)
+    page.select_option("#heats-of", label="spread of the steps of each unit")
     box = middle_of(page, "#heats .heat:last-child canvas")
     rows, columns = len(formed.units), len(formed.epochs)
     page.mouse.click(box["x"] + box["width"] * 1.5 / columns, box["y"] + box["height"] * 3.5 / rows)
     settle(page)
     assert page.evaluate("RR.selection.units") == [int(formed.units[3])]
     assert page.evaluate("RR.epochs()[RR.selection.epoch]") == formed.epochs[1]
+
+
+def test_what_can_be_read_is_shown_step_by_step_with_its_control(open_page, report, run):
+    page = open_page(report)
+    probes = run.result(Probes)
+    assert page.locator("#probes-finding").inner_text() == probes.finding
+    page.select_option("#heats-of", label="what can be read at each step")
+    assert page.locator("#heats canvas").count() == 2
+    box = middle_of(page, "#heats .heat:first-child canvas")
+    rows, columns = len(probes.steps), len(probes.epochs)
+    page.mouse.move(box["x"] + box["width"] * 2.5 / columns, box["y"] + box["height"] * 0.5 / rows)
+    tip = page.locator("#tooltip").inner_text()
+    assert f"epoch {probes.epochs[2]}, step {probes.steps[0] + 1}" in tip
+    shown = float(re.search(r"([\d.]+)% of", tip)[1]), float(re.search(r"labels ([\d.]+)%", tip)[1])
+    assert shown == pytest.approx((100 * probes.accuracy[2, 0], 100 * probes.control[2, 0]), abs=0.5)
+    box = middle_of(page, "[data-panel=read] .panel-plot")
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 20)
+    tip = page.locator("#tooltip").inner_text()
+    assert float(re.search(r"other sequences ([\d.]+)", tip)[1]) == pytest.approx(probes.mean[0, -1], rel=0.01)
+    assert float(re.search(r"shuffled labels ([\d.]+)", tip)[1]) == pytest.approx(probes.control[-1].mean(), rel=0.01)
 
 
 def test_clicking_a_point_selects_its_unit_epoch_and_step(open_page, report, run):

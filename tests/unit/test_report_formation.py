@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rnnreport.report.figures.formation import Panel, formation_panels
-from rnnreport.results.schema import Formation
+from rnnreport.results.schema import Formation, Probes
 
 EPOCHS = np.array([0, 2, 4, 10], np.int32)
 FORMED = Formation(
@@ -70,3 +70,37 @@ def test_every_loss_has_a_style_and_its_name_stays_text() -> None:
     loss = panels(losses=("train loss", "<b>test</b> loss"))["loss"]
     assert loss.names == (("activity", "train loss"), ("picture", "<b>test</b> loss"))
     assert "<b>" not in loss.svg and loss.svg.count("<polyline") == 2
+
+
+def test_probes_are_drawn_with_interval_and_control() -> None:
+    accuracy = np.array([[0.2, 0.4], [0.4, 0.6], [0.6, 0.8], [0.8, 1.0]], np.float32)
+    mean = accuracy.mean(axis=1)
+    probes = Probes(
+        scope="rnn.0.fwd.h",
+        epochs=EPOCHS,
+        steps=np.arange(2, dtype=np.int32),
+        accuracy=accuracy,
+        control=np.full((4, 2), 0.1, np.float32),
+        mean=np.stack([mean, mean - 0.05, mean + 0.1]),
+        information=accuracy,
+        bias=accuracy,
+        noise=np.full(4, 0.05, np.float32),
+        most_frequent=np.array([0.3, 0.5], np.float32),
+        entropy=2.0,
+        what="class",
+        sequences=50,
+        classes=4,
+        finding="",
+        params={},
+        guide="",
+    )
+    found = {panel.id: panel for panel in formation_panels(FORMED, {}, probes)}
+    read = found["read"]
+    assert (read.low, read.high) == (np.float32(0.1), float(mean[3] + 0.1))  # the control, and the end of the interval
+    assert read.svg.count("<polyline") == 2 and dict(read.names)["third"] == "with shuffled classes"
+    ends = re.search(r'class="around" points="([^"]+)"', read.svg)
+    assert ends is not None
+    corners = [tuple(map(float, pair.split(","))) for pair in ends[1].split()]
+    assert [x for x, _ in corners] == [0, 200, 400, 1000, 1000, 400, 200, 0]
+    assert all(low > high for (_, low), (_, high) in zip(corners[:4], corners[:3:-1], strict=True))
+    assert 'class="level"' in read.svg and "information" in found

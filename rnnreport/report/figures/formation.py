@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from rnnreport.results.schema import Formation
+from rnnreport.results.schema import Formation, Probes
 
 _WIDTH, _HEIGHT, _MARGIN = 1000, 100, 6
 _LOSS_STYLES = ("activity", "picture", "third", "fourth")
@@ -45,13 +45,14 @@ class Panel:
     svg: Markup
 
 
-def formation_panels(formed: Formation, losses: Mapping[str, Curve]) -> list[Panel]:
+def formation_panels(formed: Formation, losses: Mapping[str, Curve], probes: Probes | None = None) -> list[Panel]:
     """The panels of a run, those without any line left out.
 
     Parameters
     ----------
     formed : Formation
     losses : label to epochs and values
+    probes : Probes, optional
     """
     axis = _axis(formed, losses)
 
@@ -79,7 +80,30 @@ def formation_panels(formed: Formation, losses: Mapping[str, Curve]) -> list[Pan
         both("within-step", "Spread of the units in a step", "entropy, nats", _mean(formed.within_step)),
         both("within-unit", "Spread of the steps of a unit", "entropy, nats", _mean(formed.within_unit)),
     ]  # fmt: skip
+    if probes is not None:
+        found[1:1] = _probe_panels(probes, axis, formed)
     return [panel for panel in found if panel is not None]
+
+
+def _probe_panels(probes: Probes, axis: tuple[int, int], formed: Formation) -> list[Panel | None]:
+    """What can be read from the state, means over the steps."""
+
+    def drawn(name: str, title: str, note: str, curves: dict[str, Any], labels: tuple[str, str], **marks: Any) -> Any:
+        lines = {style: (probes.epochs, values) for style, values in curves.items()}
+        names = tuple(zip(lines, labels, strict=True))
+        return _panel(name, title, note, lines, names, axis, formed, **marks)
+
+    read = {"activity": probes.mean[0], "third": probes.control.mean(axis=1)}
+    held = {"activity": probes.information.mean(axis=1), "third": probes.noise}
+    what = probes.what
+    frequent = float(probes.most_frequent.mean())
+    return [
+        drawn("read", f"A linear probe reads the {what}", f"share; dotted: most frequent {what}", read,
+              ("other sequences, 95% interval", f"with shuffled {what}es" if what == "class" else "with shuffled tags"),
+              level=frequent, around=(probes.mean[1], probes.mean[2])),
+        drawn("information", f"The leading directions hold the {what}", "bits, less bias", held,
+              ("estimate", "what one shuffle in 20 exceeds")),
+    ]  # fmt: skip
 
 
 def _mean(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -106,6 +130,7 @@ def _panel(
     level: float | None = None,
     band: tuple[int, int] | None = None,
     flagged: Sequence[int] = (),
+    around: tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]] | None = None,
 ) -> Panel | None:
     lines = [(style, line) for style, (x, y) in curves.items() for line in _unbroken(x, np.asarray(y, np.float64))]
     if not lines:
@@ -113,6 +138,8 @@ def _panel(
     values = np.array([value for _, line in lines for _, value in line])
     if level is not None and math.isfinite(level):
         values = np.append(values, level)
+    if around is not None:
+        values = np.append(values, around)
     low, high = float(values.min()), float(values.max())
     span = (high - low) or 1.0
 
@@ -130,6 +157,10 @@ def _panel(
         parts.append(f'<line class="jump" x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="{_HEIGHT}"/>')
     if level is not None and math.isfinite(level):
         parts.append(f'<line class="level" x1="0" x2="{_WIDTH}" y1="{up(level):.1f}" y2="{up(level):.1f}"/>')
+    if around is not None:
+        ends = [*zip(formed.epochs, around[0], strict=True), *reversed([*zip(formed.epochs, around[1], strict=True)])]
+        points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in ends)
+        parts.append(f'<polygon class="around" points="{points}"/>')
     for style, line in lines:
         points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in line)
         parts.append(f'<polyline class="{style}" points="{points}"/>')
