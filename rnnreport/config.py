@@ -33,9 +33,10 @@ def read_settings(folder: Path, allowed: Collection[str]) -> dict[str, Any]:
     InputError
         If a file is not TOML, or has a key that is no option.
     """
-    for source, table in ((folder / "rnnreport.toml", ()), (folder / "pyproject.toml", ("tool", "rnnreport"))):
+    for source, table in _sources(folder):
         settings = _table(source, table)
         if settings is not None:
+            settings.pop("thresholds", None)  # a table of its own, see read_thresholds
             unknown = sorted(set(settings) - set(allowed))
             if unknown:
                 raise InputError(
@@ -43,6 +44,29 @@ def read_settings(folder: Path, allowed: Collection[str]) -> dict[str, Any]:
                 )
             return {key.replace("-", "_"): value for key, value in settings.items()}
     return {}
+
+
+def read_thresholds(folder: Path) -> tuple[dict[str, Any], str]:
+    """The table ``thresholds`` of the settings that hold in a folder, and where it stands; {} where there is none.
+
+    Raises
+    ------
+    InputError
+        If a file is not TOML, or ``thresholds`` is not a table.
+    """
+    for source, table in _sources(folder):
+        settings = _table(source, table)
+        if settings is not None:
+            found = settings.get("thresholds", {})
+            where = ".".join((*table, "thresholds"))
+            if not isinstance(found, dict):
+                raise InputError(f"{source}: {where} is not a table", f"write it as [{where}]")
+            return found, f"{source} [{where}]"
+    return {}, ""
+
+
+def _sources(folder: Path) -> tuple[tuple[Path, tuple[str, ...]], ...]:
+    return (folder / "rnnreport.toml", ()), (folder / "pyproject.toml", ("tool", "rnnreport"))
 
 
 def _table(source: Path, names: tuple[str, ...]) -> dict[str, Any] | None:

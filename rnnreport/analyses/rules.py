@@ -14,6 +14,7 @@ from rnnreport.results.schema import Check, Decisions, Health, Performance, Unav
 
 # The last two are what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
+_HIGHER_IS_BETTER = ("accuracy", "exact_match")
 _MOST_NAMED = 5  # units in one sentence
 TOLERANCE = 1e-5  # of a probability, or of a quantity relative to the largest one
 
@@ -294,6 +295,28 @@ def classes_are_balanced(evidence: Evidence) -> Check:
     return Check("class-balance", title, verdict, ratio, limit, int(counts.sum()), anchor, text)
 
 
+def not_worse_than_baseline(paired: dict[str, Any] | None) -> Check:
+    """Warn where the run is significantly worse than its baseline on the same sequences.
+
+    A warning and no failure, because another seed of the same configuration may differ as much.
+
+    Parameters
+    ----------
+    paired : dict, as in ``Comparison.paired``; None where the two could not be compared
+    """
+    id, title, anchor = "worse-than-baseline", "Not worse than the baseline", "comparison"
+    if paired is None:
+        return Check(id, title, "no data", None, 0, 0, anchor, "there is nothing that both runs could be scored by")
+    change, low, high, n = (paired[part] for part in ("difference", "low", "high", "n"))
+    worse = paired["significant"] and (change < 0) == (paired["metric"] in _HIGHER_IS_BETTER)
+    how = "no significant change"
+    if paired["significant"]:
+        how = f"significantly {'worse' if worse else 'better'}"
+    interval = f"95% interval {low:+.4g} to {high:+.4g}, n = {n:,}"
+    text = f"{paired['metric'].replace('_', ' ')} {change:+.4g} against “{paired['baseline']}” ({interval}): {how}"
+    return Check(id, title, "warn" if worse else "pass", change, 0, n, anchor, text)
+
+
 RULES: tuple[Callable[[Evidence], Check], ...] = (
     states_are_finite,
     prediction_is_verified,
@@ -305,4 +328,20 @@ RULES: tuple[Callable[[Evidence], Check], ...] = (
     units_are_free,
     gates_move,
     state_keeps_its_directions,
+)
+
+CHECK_IDS = (
+    "states-finite",
+    "prediction-verified",
+    "beats-majority",
+    "beats-mean",
+    "beats-even-guess",
+    "class-balance",
+    "loss-rise",
+    "still-units",
+    "duplicate-units",
+    "saturated-units",
+    "stuck-gates",
+    "collapsed-state",
+    "worse-than-baseline",
 )

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
-from rnnreport.analyses.rules import RULES, Evidence, Thresholds
+from rnnreport.analyses.rules import RULES, Evidence, Thresholds, not_worse_than_baseline
+from rnnreport.analyses.thresholds import Policy, identity, judge, with_policy
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Decisions, Health, Performance, Summary, Unavailable, Units, Words
+from rnnreport.results.schema import (
+    Check,
+    Comparison,
+    Decisions,
+    Health,
+    Performance,
+    Summary,
+    Unavailable,
+    Units,
+    Words,
+)
 
 Result = TypeVar("Result")
+_MOST_DOUBTS = 2  # among the findings; the table of checks has all
 _SEVERITY = ("pass", "warn", "fail")
 
 
 @dataclass(frozen=True)
 class SummaryParams:
-    """Thresholds of the rules."""
+    """Thresholds of the rules, and what the settings ask besides them."""
 
     thresholds: Thresholds = field(default_factory=Thresholds)
+    policy: Policy = field(default_factory=Policy)
 
 
-def summarise(folder: RunFolder, params: SummaryParams | None = None) -> Summary:
+def summarise(folder: RunFolder, params: SummaryParams | None = None, baseline: RunFolder | None = None) -> Summary:
     """Judge a run by its stored results.
 
     Parameters
@@ -29,30 +43,66 @@ def summarise(folder: RunFolder, params: SummaryParams | None = None) -> Summary
     folder : RunFolder
         Analysed: with Performance, Words, Health, Decisions, and Units for every state.
     params : SummaryParams, optional
+    baseline : RunFolder, optional
+        Analysed, for the limits against a baseline.
 
     Returns
     -------
     Summary
-        Its verdict is that of the worst check; a check without data does not count.
+        Its verdict is that of the worst check; a check without data does not count. Its findings are what failed, how
+        good the model is, what is doubtful, and then what else there is to know.
 
     Raises
     ------
     InputError
         If a result is missing.
     """
-    evidence = _gather(folder, params or SummaryParams())
-    checks = tuple(rule(evidence) for rule in RULES)
-    found = [finding for finding in (find(evidence) for find in FINDERS) if finding is not None]
-    known = [check.verdict for check in checks if check.verdict in _SEVERITY]
-    return Summary(
+    params = params or SummaryParams()
+    evidence = _gather(folder, params)
+    checks = [rule(evidence) for rule in RULES]
+    if folder.has_result(Comparison):
+        checks.append(not_worse_than_baseline(next(iter(_known(folder.result(Comparison)).paired), None)))
+    summary = Summary(
         run=evidence.manifest.name,
         task=evidence.probe.task,
-        verdict=max(known, key=_SEVERITY.index),
+        verdict=_worst(checks),
         model=evidence.manifest.model,
         metrics=evidence.performance.metrics,
-        checks=checks,
-        findings=tuple({"text": text, "anchor": anchor} for text, anchor in found[:MOST_FINDINGS]),
+        checks=tuple(checks),
     )
+    if params.policy.limits:
+        outcomes = judge(summary, params.policy, identity(evidence.manifest, summary), of_baseline(baseline))
+        summary = with_policy(summary, outcomes, _worst)
+    facts = [finding for finding in (find(evidence) for find in FINDERS) if finding is not None]
+    return replace(summary, findings=_findings(summary, facts))
+
+
+def of_baseline(baseline: RunFolder | None) -> tuple[Summary, str] | None:
+    """Summary and identity of a baseline that was analysed; otherwise None."""
+    if baseline is None or not (baseline.path / "summary.json").is_file():
+        return None
+    summary = baseline.summary()
+    return summary, identity(baseline.manifest(), summary)
+
+
+def _worst(checks: Sequence[Check]) -> str:
+    known = [check.verdict for check in checks if check.verdict in _SEVERITY]
+    return max(known, key=_SEVERITY.index, default="no data")
+
+
+def _findings(summary: Summary, facts: list[tuple[str, str]]) -> tuple[dict[str, str], ...]:
+    """What failed, the first fact, at most two doubts, and the other facts."""
+
+    def unmet(verdict: str) -> list[tuple[str, str]]:
+        return [(_sentence(check), check.anchor) for check in summary.checks if check.verdict == verdict]
+
+    ordered = [*unmet("fail"), *facts[:1], *unmet("warn")[:_MOST_DOUBTS], *facts[1:]]
+    return tuple({"text": text, "anchor": anchor} for text, anchor in ordered[:MOST_FINDINGS])
+
+
+def _sentence(check: Check) -> str:
+    lead = "Failed" if check.verdict == "fail" else "Doubtful"
+    return f"{lead}: {check.title[0].lower()}{check.title[1:]}. {check.text[0].upper()}{check.text[1:]}."
 
 
 def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnreport.cli import options, outputs
+from rnnreport.cli import options, outputs, settings
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage
 
@@ -30,15 +30,16 @@ def capture(out: Path, force: bool, **given: Any) -> None:
 @options.max_size
 def run(out: Path, force: bool, baseline: Path | None, max_size: float | None, **given: Any) -> None:
     """Capture, analyse and render in one go."""
-    from rnnreport.analyses import analyse
+    from rnnreport.analyses import AnalysisParams, SummaryParams, analyse
     from rnnreport.report import render_report, render_summary_markdown
     from rnnreport.results import store
     from rnnreport.results.folder import RunFolder
 
     compared = RunFolder.open(baseline) if baseline else None
+    params = AnalysisParams(summary=SummaryParams(policy=settings.policy()))
     with outputs.new_folder(out, force, marker="run.json") as building:
         folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
-        analyse(folder, compared)
+        analyse(folder, compared, params)
         with Stage("page"):
             page = render_report(folder)
             store.write_text(building / "summary.md", render_summary_markdown(folder))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rnnreport.cli import options, outputs
+from rnnreport.cli import options, outputs, settings
 
 if TYPE_CHECKING:
     from rnnreport.analyses.mmphate.embed import Engine
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
 @options.force
 def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, force: bool) -> None:
     """Analyse the recorded states of RUN."""
-    from rnnreport.analyses import AnalysisParams
+    from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.analyses import analyse as analyse_run
     from rnnreport.results.folder import RunFolder
 
     folder = RunFolder.open(run)
     compared = RunFolder.open(baseline) if baseline else None
+    params = replace(AnalysisParams.of_engine(mmphate_engine), summary=SummaryParams(policy=settings.policy()))
     results, summary = run / "results", run / "summary.json"
     outputs.refuse_existing(results, summary, force=force)
     with ExitStack() as kept:
         for path in (results, summary):
             kept.enter_context(outputs.set_aside(path))
-        analyse_run(folder, compared, AnalysisParams.of_engine(mmphate_engine))
+        analyse_run(folder, compared, params)
     click.echo(results)
 
 

@@ -54,7 +54,11 @@ class Performance:
 
 @dataclass(frozen=True)
 class Check:
-    """One declared rule and its outcome. ``verdict`` is "pass", "warn", "fail" or "no data"."""
+    """One declared rule and its outcome.
+
+    ``verdict`` is "pass", "warn", "fail" or "no data". ``rule`` is the verdict of the rule itself where the settings may
+    have changed it, "set" where the check is a limit of a metric that the settings ask for, and otherwise "".
+    """
 
     id: str
     title: str
@@ -64,6 +68,7 @@ class Check:
     n: int
     anchor: str
     text: str
+    rule: str = ""
 
 
 @dataclass(frozen=True)
