@@ -12,11 +12,13 @@ from rnnreport.results.schema import (
     ActiveWords,
     Comparison,
     ContinuationTrees,
+    Decisions,
     Dependence,
     Dynamics,
     Formation,
     GivenSentences,
     Health,
+    Jumps,
     Performance,
     Pictures,
     Probes,
@@ -61,6 +63,8 @@ class Run:
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
     given: GivenSentences | Unavailable
+    decisions: Decisions | Unavailable
+    jumps: Jumps | Unavailable
     health: Health | Unavailable
 
 
@@ -101,6 +105,8 @@ def gather(folder: RunFolder) -> Run:
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),
         given=_later(folder, GivenSentences),
+        decisions=_later(folder, Decisions),
+        jumps=_later(folder, Jumps),
         health=_later(folder, Health),
     )
 

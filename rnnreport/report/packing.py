@@ -9,6 +9,8 @@ import numpy as np
 
 from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
+from rnnreport.report.packing_decisions import pack_decisions
+from rnnreport.report.packing_jumps import pack_jumps
 from rnnreport.report.packing_map import pack_projection
 from rnnreport.report.packing_training import pack_training
 from rnnreport.report.packing_units import pack_units, pack_words
@@ -36,6 +38,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     projection = available(run.projection)
     comparison, scored = available(run.comparison), available(run.performance)
     given = available(run.given)
+    decided, jumps = available(run.decisions), available(run.jumps)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
@@ -58,6 +61,8 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "sequences": sequences and _pack_displayed(sequences, given, payload),
         "map": projection and pack_projection(projection, payload),
         **pack_training(run, payload),
+        "decisions": decided and sequences and pack_decisions(decided, sequences, payload),
+        "jumps": jumps and sequences and pack_jumps(jumps, payload),
         "dependence": sequences and _pack_dependence(run.dependence, payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }

@@ -26,6 +26,8 @@ from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_comparison, describe_report
+from rnnreport.report.packing_decisions import decision_context
+from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.trees import draw_trees
@@ -90,6 +92,8 @@ def render_report(folder: RunFolder) -> str:
         comparison=available(run.comparison),
         flips=tables.flip_rows(run.comparison),
         **_health(run),
+        **decision_context(run),
+        **jump_context(run),
     )
 
 
