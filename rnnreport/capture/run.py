@@ -12,6 +12,7 @@ from torch import nn
 from rnnreport.capture.calling import Adapter
 from rnnreport.capture.continuations import read_continuations
 from rnnreport.capture.heads import HeadFunction
+from rnnreport.capture.perturbation import read_perturbation
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.salience import read_salience
@@ -109,7 +110,7 @@ def capture_run(
 
 
 def record_once(recorder: Recorder, epoch: int) -> None:
-    """What is recorded of one epoch only: gates, how a language model goes on, what the states depend on.
+    """What is recorded of one epoch only: gates, how a language model goes on, on what states depend and how long.
 
     Parameters
     ----------
@@ -122,7 +123,9 @@ def record_once(recorder: Recorder, epoch: int) -> None:
     recorder.record_gates(epoch)
     if continuations := read_continuations(recorder.model, probe, found, epoch):
         folder.write_continuations(continuations)
-    folder.write_salience(read_salience(recorder.model, probe, found, folder.checkpoint(epoch)))
+    checkpoint = folder.checkpoint(epoch)
+    folder.write_salience(read_salience(recorder.model, probe, found, checkpoint))
+    folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

@@ -68,7 +68,7 @@ def read_salience(
     directions = _directions(width, params)
     places: list[int] = []
     norms: list[Floats] = []
-    reason, left = "", params.multiplications / (len(directions) * _weights(model, probe))
+    reason, left = "", params.multiplications / (len(directions) * weights_of_a_step(model, probe))
     with torch.inference_mode(False), untouched(model), torch.enable_grad():
         for place in hash_order(probe.sequence_ids)[: params.sequences]:
             length = min(int(probe.lengths[place]), params.steps)
@@ -106,7 +106,7 @@ def _directions(width: int, params: SalienceParams) -> Tensor:
     return basis.T * math.sqrt(width / params.directions)
 
 
-def _weights(model: nn.Module, probe: Probe) -> int:
+def weights_of_a_step(model: nn.Module, probe: Probe) -> int:
     """Numbers that a step is multiplied with: all parameters but those that have a row for every token."""
     words = len(probe.vocabulary)
     return sum(each.numel() for each in model.parameters() if not words or words not in each.shape) or 1

@@ -8,6 +8,7 @@ RUN/
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
   salience.npz .json    Salience
+  perturbation.npz .json              Perturbation
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
@@ -36,6 +37,7 @@ from rnnreport.results.recorded import (
     Gates,
     Manifest,
     PartsOfSpeech,
+    Perturbation,
     Probe,
     Salience,
     Sentences,
@@ -177,6 +179,17 @@ class RunFolder:
     def write_salience(self, salience: Salience) -> None:
         """Store what a state depends on."""
         store.save(self.path / "salience", salience)
+
+    def perturbation(self) -> Perturbation | None:
+        """How long a change of the input is felt; None where that was not recorded at the last epoch."""
+        if not (self.path / "perturbation.json").exists():
+            return None
+        found = store.load(self.path / "perturbation", Perturbation)
+        return found if [found.epoch] == self.epochs()[-1:] else None
+
+    def write_perturbation(self, perturbation: Perturbation) -> None:
+        """Store how long a change of the input is felt."""
+        store.save(self.path / "perturbation", perturbation)
 
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""

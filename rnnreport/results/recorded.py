@@ -221,6 +221,36 @@ class Salience:
 
 
 @dataclass(frozen=True)
+class Perturbation:
+    """How far the last state and prediction move when one step of the input is replaced, for M sequences.
+
+    Attributes
+    ----------
+    epoch : int, the last recorded one
+    scope : str, the StateKey
+    sequences : int32 (M,), places in the probe set
+    lags : int32 (J,), increasing: the replaced step is so many before the last one
+    state : float32 (M, J), Euclidean distance of the state after the last step from what it is without the change, mean
+        over the replacements; NaN where a sequence has no such step
+    output : float32 (M, J), likewise of the prediction after the last step as ``Checkpoint`` records it; (0, 0) where
+        there is none
+    apart : float, mean distance between the last states of two sequences; NaN with fewer than two
+    replacements : int, tokens or values that each step was replaced by, one at a time
+    reason : str, why there is none; "" otherwise
+    """
+
+    epoch: int
+    scope: str
+    sequences: Ints
+    lags: Ints
+    state: Floats
+    output: Floats
+    apart: float
+    replacements: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class PartsOfSpeech:
     """The part of speech of every step of the probe set, by a function of the user's.
 
