@@ -20,6 +20,7 @@ from rnnreport.analyses.salience import state_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sentences import given_sentences
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
+from rnnreport.analyses.similar import SimilarParams, similar_states
 from rnnreport.analyses.summary import SummaryParams, summarise
 from rnnreport.analyses.unit_map import UnitMapParams, map_units
 from rnnreport.analyses.units import UnitParams, analyse_units
@@ -43,6 +44,7 @@ class AnalysisParams:
     sequences: SequenceParams = field(default_factory=SequenceParams)
     decisions: DecisionParams = field(default_factory=DecisionParams)
     jumps: JumpParams = field(default_factory=JumpParams)
+    similar: SimilarParams = field(default_factory=SimilarParams)
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     training: TrainingParams = field(default_factory=TrainingParams)
     health: HealthParams = field(default_factory=HealthParams)
@@ -105,6 +107,8 @@ def _analyse_run(
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     folder.write_result(given_sentences(folder, manifest))
+    with Stage("similar states"):
+        folder.write_result(similar_states(scope, last.states[scope], probe, sample, params.similar))
     with Stage(f"map of {sample.steps.size:,} states"):
         epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
         earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]

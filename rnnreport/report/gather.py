@@ -25,6 +25,7 @@ from rnnreport.results.schema import (
     Projection,
     RawPictures,
     Sequences,
+    Similar,
     Summary,
     Unavailable,
     UnitMap,
@@ -65,6 +66,7 @@ class Run:
     given: GivenSentences | Unavailable
     decisions: Decisions | Unavailable
     jumps: Jumps | Unavailable
+    similar: Similar | Unavailable
     health: Health | Unavailable
 
 
@@ -107,6 +109,7 @@ def gather(folder: RunFolder) -> Run:
         given=_later(folder, GivenSentences),
         decisions=_later(folder, Decisions),
         jumps=_later(folder, Jumps),
+        similar=_later(folder, Similar),
         health=_later(folder, Health),
     )
 

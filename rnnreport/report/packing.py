@@ -12,6 +12,7 @@ from rnnreport.report.given import with_given
 from rnnreport.report.packing_decisions import pack_decisions
 from rnnreport.report.packing_jumps import pack_jumps
 from rnnreport.report.packing_map import pack_projection
+from rnnreport.report.packing_similar import pack_similar
 from rnnreport.report.packing_training import pack_training
 from rnnreport.report.packing_units import pack_units, pack_words
 from rnnreport.report.payload import Payload
@@ -37,8 +38,8 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     words, sequences = available(run.words), available(run.sequences)
     projection = available(run.projection)
     comparison, scored = available(run.comparison), available(run.performance)
-    given = available(run.given)
     decided, jumps = available(run.decisions), available(run.jumps)
+    given, similar = available(run.given), available(run.similar)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
@@ -63,6 +64,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         **pack_training(run, payload),
         "decisions": decided and sequences and pack_decisions(decided, sequences, payload),
         "jumps": jumps and sequences and pack_jumps(jumps, payload),
+        "similar": similar and sequences and pack_similar(similar, payload),
         "dependence": sequences and _pack_dependence(run.dependence, payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }

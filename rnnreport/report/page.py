@@ -70,7 +70,16 @@ def render_report(folder: RunFolder) -> str:
         model_line=model_line(run.manifest),
         reasons={
             name: reason(getattr(run, name))
-            for name in ("performance", "words", "sequences", "projection", "dynamics", "continuations", "probes")
+            for name in (
+                "performance",
+                "words",
+                "sequences",
+                "projection",
+                "dynamics",
+                "continuations",
+                "probes",
+                "similar",
+            )
         },
         clusters=tables.cluster_rows(run),
         shows=TASKS[run.manifest.task],

@@ -127,9 +127,8 @@ def test_a_run_analysed_before_the_next_tokens_were_kept(open_page, run, shown, 
 def test_a_vocabulary_of_three_tokens_has_three_ranks(open_page, tmp_path):
     folder = fabricate_run(tmp_path / "run", "language-model", epochs=1, sequences=20)
     probe, last = folder.probe(), folder.checkpoint(0)
-    small = replace(
-        probe, vocabulary=("a", "b", "c"), tokens=probe.tokens % 3, targets=np.where(probe.targets < 0, -1, probe.targets % 3).astype(np.int32)
-    )  # fmt: skip
+    targets = np.where(probe.targets < 0, -1, probe.targets % 3).astype(np.int32)
+    small = replace(probe, vocabulary=("a", "b", "c"), tokens=probe.tokens % 3, targets=targets)
     top = np.tile(np.array([0, 1, 2, -1, -1], np.int32), (len(probe.tokens), 1))
     odds = np.tile(np.array([0.5, 0.3, 0.2, 0, 0], np.float32), (len(probe.tokens), 1))
     folder.write_probe(small)

@@ -62,8 +62,9 @@ def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
 def top_steps(ranks: int, *, characters: bool) -> figure:
     """Ranks x steps of a language model: the most probable next tokens, coloured by the surprisal of the one that came.
 
-    Sources: ``tops`` (x, y, color); ``tops.odds`` (x, y, right, top, color), a bar along the lower edge as long as the token
-    is probable; ``tops.came`` (x, y), the token that came; ``tops.names`` (x, y, text, color); ``tops.here`` (x, color).
+    Sources: ``tops`` (x, y, color); ``tops.odds`` (x, y, right, top, color), a bar along the lower edge as long as the
+    token is probable; ``tops.came`` (x, y), the token that came; ``tops.names`` (x, y, text, color); ``tops.here`` (x,
+    color).
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
 from rnnreport.results.schema.probes import Probes
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
+from rnnreport.results.schema.similar import Similar
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
 from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
@@ -43,6 +44,7 @@ __all__ = [
     "Projection",
     "RawPictures",
     "Sequences",
+    "Similar",
     "Slices",
     "Summary",
     "Unavailable",

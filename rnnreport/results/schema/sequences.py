@@ -33,8 +33,8 @@ class Sequences:
     class_names : tuple of str, length K
     epochs : int32 (E,), the epochs of ``step_output``, increasing, the last one recorded last
     step_output : float32 (E, P, K), expected prediction as in ``Checkpoint``; (0, 0, 0) where there is none
-    targets : int32 (P,), tag of each step (tagging); the token that came next, index into ``token_names``, -1 where there
-        is none (language model, which runs analysed before this was kept lack); otherwise (0,)
+    targets : int32 (P,), tag of each step (tagging); the token that came next, index into ``token_names``, -1 where
+        there is none (language model; (0,) of a run analysed before this was kept); otherwise (0,)
     surprisal : float32 (P,), nats, NaN where undefined (language model); otherwise (0,)
     top_tokens : int32 (P, 5), index into ``token_names``, -1 beyond the vocabulary (language model); otherwise (0, 5)
     top_probabilities : float32 (P, 5)

@@ -1,0 +1,54 @@
+"use strict";
+// Where the network was in nearly the same state: the states of other sequences nearest to that of the selected step.
+// One place in its context, as a row of a list: what is there, a head that leads to it, and the tokens around it.
+RR.placeRow = function (reading, p, { low, high, tint, marked, head }) {
+  const q = reading.owner(p), first = Math.max(reading.starts[q], low), end = Math.min(reading.starts[q + 1], high + 1);
+  const choose = (other) => RR.chooseStep(q, other - reading.starts[q]);
+  const text = RR.el("div", { class: `running context${reading.characters ? " chars" : ""}` });
+  if (first > reading.starts[q]) text.append("… ");
+  for (let other = first; other < end; other++) {
+    const token = RR.tokenNode(reading, other, tint(other), choose);
+    token.classList.toggle("meant", marked(other));
+    text.append(token);
+  }
+  if (end < reading.starts[q + 1]) text.append(" …");
+  const link = RR.el("button", { type: "button", class: "link", onclick: () => choose(p) }, reading.ids[q]);
+  return RR.el("li", {}, RR.el("p", { class: "note" }, link, ...head), text);
+};
+// The tokens of such lists say what the others of the page say.
+RR.tellTokens = function (node) {
+  node.addEventListener("pointerover", (event) => { const token = event.target.closest(".token"); if (token) RR.tip(RR.stepTip(Number(token.dataset.p))); });
+  node.addEventListener("pointerout", () => RR.tip(null));
+};
+
+RR.views.push(function similar() {
+  const node = RR.byId("similar"), found = RR.description.similar, reading = RR.reading;
+  if (!node || !found) return;
+  const neighbours = RR.arrays["similar.neighbours"], distances = RR.arrays["similar.distances"], P = reading.starts[reading.shown];
+  const around = reading.features ? 3 : reading.characters ? 14 : 6;
+  const row = (p, head) => RR.placeRow(reading, p, {
+    low: p - around, high: p + around, tint: (other) => RR.textTint(reading, other), marked: (other) => other === p,
+    head: [`, step ${p - reading.starts[reading.owner(p)] + 1} of ${reading.lengths[reading.owner(p)]}`, ...head, ...reading.shows.says(reading, p).map((line) => ` · ${line}`)],
+  });
+  function draw() {
+    const { sequence, step } = RR.selection, q = sequence ?? reading.first, p = reading.starts[q] + (step ?? reading.lengths[q] - 1);
+    const where = `${step === null ? "the last step" : `step ${step + 1}`} of ${reading.ids[q]}`;
+    RR.title("similar", `States of other sequences most like the one after ${where}`);
+    RR.note("similar", `${found.state}, last epoch · the ${neighbours.shape[1]} nearest of the ${P.toLocaleString("en")} displayed states, Euclidean, original space, not rescaled · typical distance ${RR.number(found.unit)}, the median of ${found.pairs.toLocaleString("en")} pairs${step === null ? " · select a step" : ""}`);
+    if (p >= P) { node.replaceChildren(RR.el("p", { class: "note" }, "Not computed for sentences given by hand.")); return; }
+    const near = [...RR.row(neighbours, p)].map((other, i) => [other, RR.row(distances, p)[i]]).filter(([other]) => other >= 0);
+    const rows = near.map(([other, far]) => {
+      const meter = RR.el("span", { class: "far", "aria-hidden": "true" });
+      meter.style.setProperty("--share", Math.min(1, far));
+      return row(other, [" · ", meter, ` ${far < 0.005 ? "the same state, or nearly" : `${far.toFixed(2)} of the typical distance`}`]);
+    });
+    const list = near.length ? RR.el("ol", { class: "places" }, ...rows) : RR.el("p", { class: "note" }, "This state is not finite, or no other sequence has one.");
+    node.replaceChildren(RR.el("ul", { class: "places" }, row(p, [" · here"])), list);
+    mark();
+  }
+  const mark = () => { for (const token of node.querySelectorAll(".token")) token.classList.toggle("pointed", Number(token.dataset.p) === RR.pointed); };
+  RR.tellTokens(node);
+  RR.on(["sequence", "step", "output", "theme"], draw);
+  RR.onPoint(mark);
+  draw();
+});
