@@ -43,6 +43,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
+    gates = sum(units.scope not in run.manifest.state_keys for units in run.units)
     return {
         "kind": "report",
         "states": [state_title(units.scope) for units in run.units],
@@ -54,7 +55,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
                 run.unit_maps[place],
                 sequences.lengths if sequences else np.zeros(0, np.int32),
                 payload,
-                gate=units.scope not in run.manifest.state_keys,
+                gates=gates * (units.scope not in run.manifest.state_keys),
                 given=_given_states(given, units.scope),
             )
             for place, units in enumerate(run.units)

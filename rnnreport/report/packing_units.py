@@ -13,6 +13,7 @@ from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
 
 _MOST_STATES, _FEWEST_STEPS = 100_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
+_MOST_GATES, _MOST_SPREAD = 16_000, 16_000  # values of all gates together, and mean responses that have their spread
 
 
 def pack_words(words: Words, payload: Payload, given: Ints) -> dict[str, Any]:
@@ -37,10 +38,10 @@ def pack_units(
     lengths: Ints,
     payload: Payload,
     *,
-    gate: bool,
+    gates: int,
     given: Floats,
 ) -> dict[str, Any]:
-    """Responses, co-clusters and states of one recorded state; of a gate without spread and states.
+    """Responses, co-clusters and states of one recorded state, or of a gate, with less beside it.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def pack_units(
     units : Units
     unit_map : UnitMap | Unavailable, of the same state
     lengths : int32 (Q,), of the displayed sequences
+    gates : int, 0 for a state; of a gate, how many of them the page carries
     given : float32 (P, H), states after the steps of sentences given by hand; (P, 0) where there are none
     payload : Payload
         Mode and k share an axis: place ``mode * len(ks) + k``.
@@ -57,9 +59,10 @@ def pack_units(
     payload.add_reals(f"{prefix}.map", drawn, bits=PLACE_BITS)
     kept = units.kept_by_cluster.reshape(-1, units.kept_by_cluster.shape[2])
     payload.add_columns(f"{prefix}.response", units.response, bits=12)
+    spread = gates * units.response.size <= _MOST_SPREAD
     none = np.zeros((0, 0), np.float32)
-    payload.add_columns(f"{prefix}.bands", none if gate else units.bands - units.response, bits=6)  # from the response
-    payload.add_columns(f"{prefix}.standardError", none if gate else units.standard_error, bits=6)
+    payload.add_columns(f"{prefix}.bands", units.bands - units.response if spread else none, bits=6)
+    payload.add_columns(f"{prefix}.standardError", units.standard_error if spread else none, bits=6)
     earlier = units.response_by_epoch[:-1]  # the last is "response"
     payload.add_reals(f"{prefix}.responseByEpoch", earlier, bits=6, changes=True)
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
@@ -68,11 +71,13 @@ def pack_units(
     payload.add_reals(f"{prefix}.association", units.association.reshape(-1, words), bits=8)
     payload.add_reals(f"{prefix}.keptByCluster", kept, bits=8)
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
-    rows = _kept_steps(lengths, max(_FEWEST_STEPS, _MOST_STATES // width))
-    rows = np.full_like(rows, -1) if gate else rows
+    most = _MOST_GATES // (gates * width) if gates else max(_FEWEST_STEPS, _MOST_STATES // width)
+    rows = _kept_steps(lengths, most)
     states = units.activation[np.flatnonzero(rows >= 0)]
     payload.add_integers(f"{prefix}.stateRows", np.append(rows, _rows_after(len(states), given)))
-    payload.add_columns(f"{prefix}.states", np.concatenate([states, given]) if given.size else states, bits=8)
+    payload.add_columns(
+        f"{prefix}.states", np.concatenate([states, given]) if given.size else states, bits=6 if gates else 8
+    )
     return {
         "prefix": prefix,
         "modes": [WEIGHTINGS[mode] for mode in units.modes],
@@ -81,7 +86,7 @@ def pack_units(
         "cut": [_rounded(value) for value in units.cut.ravel().tolist()],
         "defaultMode": units.modes.index(units.default_mode),
         "defaultK": units.ks.tolist().index(units.default_k),
-        "gate": gate,
+        "gate": gates > 0,
         "mapNote": _map_note(unit_map),
         "resamples": units.params["resamples"],
         "epochs": units.epochs.tolist(),

@@ -11,7 +11,7 @@ RR.views.push(function wordDetail() {
     const { sequence, step, lens } = RR.selection;
     if (lens !== "step" || step === null || sequence === null) return null;
     const p = RR.stepIndex(sequence, step), word = RR.arrays["words.steps"][p], now = RR.stateAt(p), before = step ? RR.stateAt(p - 1) : null;
-    return word < 0 || !now ? null : { word, change: Array.from(now, (value, unit) => value - (before ? before[unit] : 0)) };
+    return word < 0 || !now ? null : { word, change: Array.from(now, (value, unit) => value - (before && !RR.unitsOf().gate ? before[unit] : 0)) };
   };
   const chosenWords = (here) => {
     const chosen = here ? [...new Set([here.word, ...RR.selection.words])].slice(0, 3) : RR.selection.words;
@@ -40,7 +40,8 @@ RR.views.push(function wordDetail() {
     plot.figure.x_range.setv({ start: -0.5, end: order.length - 0.5 });
     const counts = RR.arrays["words.counts"], few = (word) => (counts[word] < RR.ENOUGH ? `, fewer than ${RR.ENOUGH}: read with care` : "");
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
-    const spread = !bands.length ? ` · of a gate: its value, without spread` : response.late ? `; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(${units.resamples ? `bootstrap over sequences, ${units.resamples} draws` : "over whole sequences, cluster-robust"})` : "is not known"}` : "";
+    const gate = units.gate ? " · of a gate: its value" : "";
+    const spread = !bands.length ? `${gate}; its spread would make this page too large` : response.late ? `${gate}; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(${units.resamples ? `bootstrap over sequences, ${units.resamples} draws` : "over whole sequences, cluster-robust"})` : "is not known"}` : "";
     RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {

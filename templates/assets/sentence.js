@@ -153,7 +153,7 @@ RR.views.push(function sentence() {
     from.parentElement.hidden = from.max === "0";
     pin.hidden = RR.selection.sequence === null || RR.selection.pinned.includes(RR.selection.sequence) || RR.selection.pinned.length > 1;
     RR.title("sentence", `How the clusters of units read ${reading.ids[shown[0]]}`);
-    RR.note("sentence", `${RR.description.states[RR.selection.state]} · k = ${RR.unitsOf().ks[RR.kIndex()]}, the clusters above, left to right · mean per unit, the same scale in every glyph · last epoch · click a glyph`);
+    RR.note("sentence", `${RR.description.states[RR.selection.state]} · k = ${RR.unitsOf().ks[RR.kIndex()]}, the clusters above, left to right · ${RR.unitsOf().gate ? "mean of the gate’s values" : "mean per unit"}, the same scale in every glyph · last epoch · click a glyph`);
   }
   // What a glyph or a ruler says.
   const tip = (target) => {
