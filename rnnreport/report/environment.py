@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import tomllib
 from pathlib import Path
 
@@ -92,8 +93,9 @@ def count(value: int) -> str:
 
 
 def markdown_escape(value: object) -> Markup:
-    """Text from strangers inside a Markdown table: one line, no markup, no HTML, no mentions."""
+    """Text from strangers inside a Markdown table: one line, no markup, no HTML, no mentions, no addresses as links."""
     text = " ".join(str(value).split())
     for character in "\\`*_{}[]()#+-!|~":
         text = text.replace(character, "\\" + character)
-    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;"))
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+    return Markup(re.sub(r"(www)\.", r"\1&#46;", text, flags=re.IGNORECASE).replace("://", "&#58;//"))
