@@ -13,6 +13,7 @@ from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
+from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import Guest, ProjectionParams, project
@@ -57,7 +58,12 @@ class AnalysisParams:
         return cls(training=TrainingParams(DynamicsParams(embed=EmbedParams(engine=engine))))
 
 
-def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: AnalysisParams | None = None) -> None:
+def analyse(
+    folder: RunFolder,
+    baseline: RunFolder | None = None,
+    params: AnalysisParams | None = None,
+    growth: Growth | None = None,
+) -> None:
     """Run every analysis and write its result, then the summary.
 
     Parameters
@@ -67,6 +73,8 @@ def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: Analys
     baseline : RunFolder, optional
         A run on the same probe set to compare with.
     params : AnalysisParams, optional
+    growth : Growth, optional
+        What MM-PHATE of a training that goes on is updated from; otherwise it is made from scratch.
 
     Raises
     ------
@@ -82,7 +90,8 @@ def analyse(folder: RunFolder, baseline: RunFolder | None = None, params: Analys
         if baseline is not None:
             with Stage("comparison"):
                 folder.write_result(compare([baseline, folder], params.compare))
-        _analyse_run(folder, folder.manifest(), folder.probe(), folder.checkpoint(recorded[-1]), params, baseline)
+        last = folder.checkpoint(recorded[-1])
+        _analyse_run(folder, folder.manifest(), folder.probe(), last, params, baseline, growth)
         folder.write_summary(summarise(folder, params.summary))
 
 
@@ -93,6 +102,7 @@ def _analyse_run(
     last: Checkpoint,
     params: AnalysisParams,
     baseline: RunFolder | None,
+    growth: Growth | None,
 ) -> None:
     sample = display_sample(probe, params.sample)
     scope = manifest.state_keys[0]
@@ -114,7 +124,7 @@ def _analyse_run(
         earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]
         guest = _guest(baseline) if baseline else None
         folder.write_result(project(scope, last.states[scope], probe, sample, params.projection, earlier, guest))
-    write_training(folder, scope, probe, step_words, params.training)
+    write_training(folder, scope, probe, step_words, params.training, growth)
 
 
 def _guest(baseline: RunFolder) -> Guest:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnreport.analyses.mmphate.budget import MOST_BYTES, estimate, refusal
 from rnnreport.analyses.mmphate.diffusion import near_knee
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
+from rnnreport.analyses.mmphate.growth import Course, Growth, updated
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
 from rnnreport.analyses.sample import evenly, hash_order
 from rnnreport.progress import Stage, note
@@ -70,7 +71,9 @@ class Embedded:
     sequences: NDArray[np.int64]
 
 
-def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams) -> Embedded | Unavailable:
+def training_dynamics(
+    folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams, growth: Growth | None = None
+) -> Embedded | Unavailable:
     """Embed the recorded epochs of one state.
 
     Parameters
@@ -79,6 +82,8 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
     scope : str, a StateKey
     probe : Probe
     params : DynamicsParams
+    growth : Growth, optional
+        Of a training that goes on: the update starts from it, and leaves in it what the next one starts from.
 
     Returns
     -------
@@ -92,7 +97,7 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
         return Unavailable(Dynamics.analysis, "training dynamics need at least two recorded epochs, this run has one")
     if units < 2:
         return Unavailable(Dynamics.analysis, "MM-PHATE relates units to each other, this state has only one")
-    choice = _choose(probe, len(recorded), units, params)
+    choice = _choose(probe, len(recorded), units, params, grows=growth is not None)
     if choice.sequences.size < params.fewest_samples:
         reason = f"MM-PHATE correlates units over sequences and needs {params.fewest_samples}, here are"
         return Unavailable(Dynamics.analysis, f"{reason} {choice.sequences.size}")
@@ -109,12 +114,16 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
     slices = tensor.reshape(-1, choice.units.size, choice.sequences.size)
     needs = estimate(*slices.shape, params.embed.landmarks)
     note(f"MM-PHATE of {slices.shape[0] * slices.shape[1]:,} nodes will take {needs}")
-    kernel = multislice_kernel(slices, params.kernel)
-    with Stage("MM-PHATE, diffusion and layout"):
-        embedding = embed(kernel, params.embed)
+    course = Course(scope, np.array(epochs, np.int32), choice.steps, choice.units, choice.sequences)
+    if growth is None:
+        kernel = multislice_kernel(slices, params.kernel)
+        with Stage("MM-PHATE, diffusion and layout"):
+            embedding = embed(kernel, params.embed)
+    else:
+        kernel, embedding = updated(growth, course, slices, params.kernel, params.embed)
     dynamics = Dynamics(
         scope=scope,
-        epochs=np.array(epochs, dtype=np.int32),
+        epochs=course.epochs,
         steps=choice.steps.astype(np.int32),
         units=choice.units.astype(np.int32),
         plane=embedding.plane.astype(np.float32),
@@ -122,7 +131,7 @@ def training_dynamics(folder: RunFolder, scope: str, probe: Probe, params: Dynam
         entropy=embedding.entropy.astype(np.float32),
         active=_most_active(slices, probe, choice.sequences),
         params=_settings(choice, kernel, embedding, params),
-        left_out=tuple(_left_out(probe, choice, len(recorded), units, kernel, params)),
+        left_out=(*_left_out(probe, choice, len(recorded), units, kernel, params), *_updates(growth)),
         guide=_GUIDE,
     )
     return Embedded(dynamics, tensor, kernel.nodes, choice.sequences)
@@ -139,17 +148,40 @@ def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) ->
     return np.asarray(present[strength.argmax(axis=0)].ravel(), dtype=np.int32)
 
 
-def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams) -> _Choice:
-    """Evenly spaced epochs, steps and units, and sequences that reach the last step, within the budget of nodes."""
+def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams, *, grows: bool) -> _Choice:
+    """Evenly spaced epochs, steps and units, and sequences that reach the last step, within the budget of nodes.
+
+    Of a training that goes on, steps and units are those for as many epochs as there may be, and epochs are left out by
+    halves, so that most of what is chosen stays chosen.
+    """
     reach = int(np.sort(probe.lengths)[probe.lengths.size // 2])  # a step that at least half of the sequences reach
-    wanted = [min(epochs, params.epochs), min(reach, params.steps), min(units, params.units)]
+    wanted = [
+        params.epochs if grows else min(epochs, params.epochs),
+        min(reach, params.steps),
+        min(units, params.units),
+    ]
     while np.prod(wanted) > params.nodes:  # fewer units first, then fewer steps, then fewer epochs, down to a few each
         excess = next(axis for axis, few in ((2, 16), (1, 5), (0, 10), (2, 2), (1, 1), (0, 2)) if wanted[axis] > few)
         wanted[excess] -= 1
     steps = evenly(reach, wanted[1])
     long_enough = np.flatnonzero(probe.lengths > steps[-1])
     order = hash_order([probe.sequence_ids[n] for n in long_enough])[: params.samples]
-    return _Choice(evenly(epochs, wanted[0]), steps, evenly(units, wanted[2]), np.sort(long_enough[order]))
+    chosen = _by_halves(epochs, wanted[0]) if grows else evenly(epochs, wanted[0])
+    return _Choice(chosen, steps, evenly(units, wanted[2]), np.sort(long_enough[order]))
+
+
+def _by_halves(epochs: int, most: int) -> NDArray[np.int64]:
+    """Every epoch, every second, every fourth and so on, and the last one: at most so many places."""
+    stride = 1
+    while len(places := np.union1d(np.arange(0, epochs, stride), [epochs - 1])) > most:
+        stride *= 2
+    return places
+
+
+def _updates(growth: Growth | None) -> Iterator[str]:
+    if growth is not None and growth.landmarks is not None and growth.landmarks.updates:
+        times = f"the picture was updated {growth.landmarks.updates} times while the training went on"
+        yield f"{times}, from the landmarks and places before; `rnnreport analyse --force` makes it anew"
 
 
 def _tensor(folder: RunFolder, epochs: list[int], scope: str, probe: Probe, choice: _Choice) -> Doubles:
@@ -185,7 +217,7 @@ def _left_out(
 ) -> Iterator[str]:
     longest = int(probe.lengths.max())
     if choice.epochs.size < epochs:
-        yield f"{choice.epochs.size} of {epochs} recorded epochs, evenly spaced"
+        yield f"{choice.epochs.size} of {epochs} recorded epochs, evenly spaced, the last one included"
     if choice.steps.size < longest:
         spread = f"evenly spaced up to step {choice.steps[-1] + 1}, which at least half of the sequences reach"
         yield f"{choice.steps.size} of up to {longest} steps, {spread}"

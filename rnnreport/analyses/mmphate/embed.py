@@ -21,7 +21,7 @@ from rnnreport.analyses.mmphate.diffusion import (
     von_neumann_entropy,
 )
 from rnnreport.analyses.mmphate.kernel import Kernel
-from rnnreport.analyses.mmphate.layout import LayoutParams, lay_out, stress, unit_variance
+from rnnreport.analyses.mmphate.layout import Layout, LayoutParams, lay_out, stress, unit_variance
 from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles
 
@@ -42,6 +42,15 @@ class EmbedParams:
 
 
 @dataclass(frozen=True)
+class Start:
+    """``labels`` int64 (N,), the landmark of every node; ``plane`` float64 (L, 2), ``space`` (L, 3), places, if any."""
+
+    labels: NDArray[np.int64]
+    plane: Doubles | None = None
+    space: Doubles | None = None
+
+
+@dataclass(frozen=True)
 class Embedding:
     """The layout of all nodes.
 
@@ -54,6 +63,7 @@ class Embedding:
     landmarks : int
     components : int, connected components of the kernel; their places relative to each other mean nothing
     plane_stress, space_stress : float, share of the distances between potentials that the layout cannot show
+    laid_out : layouts of the landmarks in two and in three dimensions; None by phate
     """
 
     plane: Doubles
@@ -64,23 +74,28 @@ class Embedding:
     components: int
     plane_stress: float
     space_stress: float
+    laid_out: tuple[Layout, Layout] | None = None
 
 
-def embed(kernel: Kernel, params: EmbedParams) -> Embedding:
+def embed(kernel: Kernel, params: EmbedParams, start: Start | None = None) -> Embedding:
     """Lay out the nodes of a kernel in two and in three dimensions.
 
     Parameters
     ----------
     kernel : Kernel
     params : EmbedParams
+    start : Start, optional
+        Landmarks and places to go on from, of our own engine; otherwise both are found.
     """
     if params.engine == "phate":
         return _embed_by_phate(kernel, params)
-    diffusion = diffuse(kernel, landmark_labels(kernel.nodes, params.landmarks, params.seed))
+    start = start or Start(landmark_labels(kernel.nodes, params.landmarks, params.seed))
+    diffusion = diffuse(kernel, start.labels)
     entropy = von_neumann_entropy(singular_values(diffusion.operator))
     t = max(1, knee(entropy))
     distances = potential_distances(potential(diffusion.operator, t, params.gamma))
-    plane, space = (lay_out(distances, dimensions, params.layout) for dimensions in (2, 3))
+    plane = lay_out(distances, 2, params.layout, start.plane)
+    space = lay_out(distances, 3, params.layout, start.space)
     return Embedding(
         plane=unit_variance(diffusion.to_landmarks @ plane.points),
         space=unit_variance(diffusion.to_landmarks @ space.points),
@@ -90,6 +105,7 @@ def embed(kernel: Kernel, params: EmbedParams) -> Embedding:
         components=components(kernel),
         plane_stress=plane.stress,
         space_stress=space.stress,
+        laid_out=(plane, space),
     )
 
 

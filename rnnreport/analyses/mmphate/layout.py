@@ -19,11 +19,15 @@ _TILE = 64  # landmarks whose distances are held at a time, so that they stay in
 
 @dataclass(frozen=True)
 class LayoutParams:
-    """Starts (the first is classical scaling, the others are random), iterations to judge them, and at most."""
+    """Starts (the first is classical scaling, the others are random), iterations to judge them, and at most.
+
+    From a given start there are at most ``warm_iterations``.
+    """
 
     starts: int = 3
     trial_iterations: int = 20
     iterations: int = 300
+    warm_iterations: int = 30
     tolerance: float = 1e-6
     seed: int = 0
 
@@ -51,7 +55,7 @@ def lay_out(distances: Doubles, dimensions: int, params: LayoutParams, start: Do
         return Layout(np.zeros((len(distances), dimensions)), 0.0, 0)
     wanted = distances.astype(np.float32)
     if start is not None:
-        return _judged(distances, _majorised(wanted, start, params.iterations, params.tolerance))
+        return _judged(distances, _majorised(wanted, start, params.warm_iterations, params.tolerance))
     trials = [
         _judged(distances, _majorised(wanted, place, params.trial_iterations, params.tolerance))
         for place in _starts(distances, dimensions, params)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rnnreport.analyses.ablation import left_out_steps
+from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.mmphate.active import active_words
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
+from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
 from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
 from rnnreport.analyses.rules import loss_curve
@@ -36,7 +39,12 @@ class TrainingParams:
 
 
 def write_training(
-    folder: RunFolder, scope: str, probe: Probe, step_words: Ints | None, params: TrainingParams
+    folder: RunFolder,
+    scope: str,
+    probe: Probe,
+    step_words: Ints | None,
+    params: TrainingParams,
+    growth: Growth | None = None,
 ) -> None:
     """Analyse the training and write the results.
 
@@ -49,6 +57,7 @@ def write_training(
     step_words : int32 (S,), the word of every recorded step; None where there are no words
     params : TrainingParams
     """
+    folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     found = training_dynamics(folder, scope, probe, params.dynamics)
     if isinstance(found, Unavailable):
         folder.write_result(found)
@@ -56,6 +65,8 @@ def write_training(
             folder.write_result(Unavailable(record.analysis, found.reason))
         return
     folder.write_result(found.dynamics)
+    if growth is not None and growth.landmarks is not None:
+        folder.write_result(growth.landmarks)
     units, scored = folder.result(Units, scope=0), folder.result(Performance)
     unit_groups, word_groups = _groups(units) if isinstance(units, Units) else (None, None)
     losses = loss_curve(scored) if isinstance(scored, Performance) else None
