@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from rnnreport.capture.ablation import read_ablation
 from rnnreport.capture.calling import Adapter
 from rnnreport.capture.continuations import read_continuations
 from rnnreport.capture.heads import HeadFunction
@@ -124,6 +125,8 @@ def record_once(recorder: Recorder, epoch: int) -> None:
     if continuations := read_continuations(recorder.model, probe, found, epoch):
         folder.write_continuations(continuations)
     checkpoint = folder.checkpoint(epoch)
+    if ablation := read_ablation(recorder.model, probe, found, epoch):
+        folder.write_ablation(ablation)
     folder.write_salience(read_salience(recorder.model, probe, found, checkpoint))
     folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint))
 

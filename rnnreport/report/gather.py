@@ -19,6 +19,7 @@ from rnnreport.results.schema import (
     GivenSentences,
     Health,
     Jumps,
+    LeftOutSteps,
     Performance,
     Pictures,
     Probes,
@@ -60,6 +61,7 @@ class Run:
     raw_pictures: RawPictures | Unavailable
     active_words: ActiveWords | Unavailable
     probes: Probes | Unavailable
+    left_out: LeftOutSteps | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
@@ -103,6 +105,7 @@ def gather(folder: RunFolder) -> Run:
         raw_pictures=_later(folder, RawPictures),
         active_words=_later(folder, ActiveWords),
         probes=_later(folder, Probes),
+        left_out=_later(folder, LeftOutSteps),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),

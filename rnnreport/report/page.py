@@ -20,6 +20,7 @@ from rnnreport.report.figures.agreement import agreement
 from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
 from rnnreport.report.figures.formation import formation_panels
 from rnnreport.report.figures.health import gate_pictures, health_rows
+from rnnreport.report.figures.left_out import left_out_bars
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
@@ -97,6 +98,8 @@ def render_report(folder: RunFolder) -> str:
         active_words=available(run.active_words),
         panels=formation_panels(formed, curves["loss"], available(run.probes)) if formed else [],
         probes=available(run.probes),
+        left_out=(left_out := available(run.left_out)),
+        left_out_bars=left_out_bars(left_out) if left_out else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),
         flips=tables.flip_rows(run.comparison),

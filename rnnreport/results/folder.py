@@ -9,6 +9,7 @@ RUN/
   continuations.npz .json             Continuations of a language model
   salience.npz .json    Salience
   perturbation.npz .json              Perturbation
+  ablation.npz .json    Ablation of a classifier
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
@@ -31,6 +32,7 @@ from rnnreport.errors import InputError, RnnReportError
 from rnnreport.results import store
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
+    Ablation,
     Checkpoint,
     Continuations,
     CorpusResponses,
@@ -190,6 +192,17 @@ class RunFolder:
     def write_perturbation(self, perturbation: Perturbation) -> None:
         """Store how long a change of the input is felt."""
         store.save(self.path / "perturbation", perturbation)
+
+    def ablation(self) -> Ablation | None:
+        """What a classifier says without parts of its input; None where that was not recorded at the last epoch."""
+        if not (self.path / "ablation.json").exists():
+            return None
+        found = store.load(self.path / "ablation", Ablation)
+        return found if [found.epoch] == self.epochs()[-1:] else None
+
+    def write_ablation(self, ablation: Ablation) -> None:
+        """Store what a classifier says without parts of its input."""
+        store.save(self.path / "ablation", ablation)
 
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""

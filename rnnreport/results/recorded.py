@@ -251,6 +251,27 @@ class Perturbation:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """What a classifier says of M sequences from which a stretch of steps was cut, at the last recorded epoch.
+
+    Attributes
+    ----------
+    epoch : int
+    sequences : int32 (M,), places in the probe set
+    edges : int32 (B + 1,), stretch b is the steps from ``edges[b]`` to before ``edges[b + 1]``; every one of the
+        sequences has all of them
+    output : float32 (B, M, K), the model's own output without each stretch; NaN from where it cannot be run
+    reason : str, why it cannot; "" otherwise
+    """
+
+    epoch: int
+    sequences: Ints
+    edges: Ints
+    output: Floats
+    reason: str
+
+
+@dataclass(frozen=True)
 class PartsOfSpeech:
     """The part of speech of every step of the probe set, by a function of the user's.
 

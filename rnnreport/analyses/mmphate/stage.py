@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from rnnreport.analyses.ablation import left_out_steps
 from rnnreport.analyses.bootstrap import BootstrapParams
+from rnnreport.analyses.ablation import left_out_steps
+from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.mmphate.active import active_words
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
@@ -57,6 +59,7 @@ def write_training(
     step_words : int32 (S,), the word of every recorded step; None where there are no words
     params : TrainingParams
     """
+    folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     found = training_dynamics(folder, scope, probe, params.dynamics)
     if isinstance(found, Unavailable):

@@ -13,7 +13,7 @@ from rnnreport.results.schema.comparison import (
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
-from rnnreport.results.schema.probes import Probes
+from rnnreport.results.schema.probes import LeftOutSteps, Probes
 from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
 from rnnreport.results.schema.similar import Similar
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
@@ -36,6 +36,7 @@ __all__ = [
     "GivenSentences",
     "Health",
     "Jumps",
+    "LeftOutSteps",
     "Likeness",
     "MatchedClusters",
     "Performance",

@@ -50,3 +50,29 @@ class Probes:
     finding: str
     params: dict[str, Any]
     guide: str
+
+
+@dataclass(frozen=True)
+class LeftOutSteps:
+    """What a classifier loses when it reads sequences without a stretch of steps, at the last epoch.
+
+    Attributes
+    ----------
+    edges : int32 (B + 1,), stretch b is the 0-based steps from ``edges[b]`` to before ``edges[b + 1]``
+    drop : float32 (3, B), accuracy of the whole sequences less that without the stretch, and the ends of its 95 %
+        interval over sequences
+    surprise : float32 (3, B), likewise by how much the mean cross entropy rises, nats
+    accuracy : float, of the same whole sequences
+    sequences : int
+    finding : str
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "left_out_steps"
+    edges: Ints
+    drop: Floats
+    surprise: Floats
+    accuracy: float
+    sequences: int
+    finding: str
+    guide: str
