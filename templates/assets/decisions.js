@@ -28,7 +28,7 @@ RR.views.push(function decisions() {
     RR.byId(id).replaceChildren(svg);
     return { svg, x, y };
   }
-  const round = (most) => { const size = 10 ** Math.floor(Math.log10(Math.max(1, most))); return [1, 2, 5, 10].map((step) => step * size).find((step) => most / step <= 4) ?? size; };
+  const round = (most) => { const size = 10 ** Math.floor(Math.log10(Math.max(1, most))); return [0.2, 0.5, 1, 2, 5].map((step) => step * size).find((step) => step >= 1 && most / step <= 4) ?? size; };
   // Stacked bars of counts; `keep(q, place)` says which displayed sequences a bar holds.
   function bars(id, label, counts, columns, ticks, keep, says) {
     const chosen = groups(), totals = Array.from({ length: columns }, (_, place) => chosen.reduce((sum, g) => sum + counts[g * columns + place], 0));

@@ -17,10 +17,15 @@ RR.views.push(function jumps() {
   changes.closest("label").hidden = !known;
   const named = (k) => (k < 0 ? "" : reading.classNames[k]);
 
+  // A prototype is shown by its shape.
+  const shapes = RR.description.words?.prototypes ? RR.arrays["words.shapes"] : null, extent = shapes && RR.extent(shapes);
+  const wordOf = (place) => RR.description.words?.names.indexOf(found.names[place]) ?? -1;
+  const picture = (place) => RR.el("span", { class: "prototype", title: found.names[place] }, RR.shape(RR.row(shapes, wordOf(place)), ...extent, { width: 34, height: 16 }));
   function context(jump) {
-    const words = (from, to) => jump.context.slice(from, to).filter((place) => place >= 0).map(token).join(reading.characters ? "" : " ");
-    const gap = reading.characters ? "" : " ";
-    return RR.el("td", { class: "around" }, words(0, found.before), gap, RR.el("b", {}, token(jump.context[found.before])), gap, words(found.before + 1));
+    const here = jump.context[found.before], parts = (from, to) => jump.context.slice(from, to).filter((place) => place >= 0);
+    if (shapes) return RR.el("td", { class: "around" }, ...parts(0, found.before).map(picture), RR.el("b", {}, picture(here)), ...parts(found.before + 1).map(picture));
+    const words = (...range) => parts(...range).map(token).join(gap), gap = reading.characters ? "" : " ";
+    return RR.el("td", { class: "around" }, words(0, found.before), gap, RR.el("b", {}, token(here)), gap, words(found.before + 1));
   }
   function row(jump, measure, most) {
     const { values, classes: [before, after] } = jump, size = RR.el("td", { class: "n share" }, RR.number(values[measure]));
@@ -42,8 +47,8 @@ RR.views.push(function jumps() {
     const rows = Array.from({ length: O }, (_, o) => measure * O + o).filter((at) => array("types")[at] >= 0), some = reading.features ? "prototypes" : "tokens";
     RR.byId("jump-types-title").textContent = rows.length ? `Over-represented among the largest 1% (${found.largest[measure].toLocaleString("en")} jumps; ${found.tested[measure]} ${some} tested)` : `None of ${found.tested[measure]} ${some} is over-represented among the largest 1% (${found.largest[measure].toLocaleString("en")} jumps)`;
     const cells = rows.map((at) => {
-      const [among, sequences, all] = array("counts").subarray(3 * at, 3 * at + 3), name = token(array("types")[at]), word = RR.description.words?.names.indexOf(found.names[array("types")[at]]) ?? -1;
-      const head = word < 0 ? name : RR.el("button", { type: "button", class: "word", onclick: () => RR.chooseWord(word) }, name);
+      const [among, sequences, all] = array("counts").subarray(3 * at, 3 * at + 3), name = token(array("types")[at]), word = wordOf(array("types")[at]);
+      const head = word < 0 ? name : RR.el("button", { type: "button", class: "word", onclick: () => RR.chooseWord(word) }, ...(shapes ? [picture(array("types")[at])] : []), name);
       return RR.el("tr", {}, RR.el("th", { scope: "row" }, head), RR.el("td", { class: "n" }, `${among} of ${all}`), RR.el("td", { class: "n" }, String(sequences)), RR.el("td", { class: "n" }, found.chances[measure][at % O]));
     });
     const head = RR.el("thead", {}, RR.el("tr", {}, ...["", "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
