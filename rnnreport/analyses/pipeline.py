@@ -17,7 +17,7 @@ from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import Guest, ProjectionParams, project
-from rnnreport.analyses.salience import state_dependence
+from rnnreport.analyses.salience import write_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sentences import given_sentences
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
@@ -113,7 +113,7 @@ def _analyse_run(
         folder.write_result(read_sequences(folder, manifest, probe, sample, params.sequences))
         folder.write_result(decision_timeline(probe, last, params.decisions))
         folder.write_result(continuation_trees(folder, probe))
-        folder.write_result(state_dependence(folder, sample, continuous=probe.continuous))
+        write_dependence(folder, sample, len(manifest.state_keys), continuous=probe.continuous)
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     folder.write_result(given_sentences(folder, manifest))

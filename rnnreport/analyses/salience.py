@@ -6,8 +6,8 @@ import numpy as np
 
 from rnnreport.analyses.sample import Sample
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Salience, StateKey
-from rnnreport.results.schema import Dependence, Unavailable
+from rnnreport.results.recorded import Ints, Salience, StateKey
+from rnnreport.results.schema import Dependence, GivenDependence, Unavailable
 
 _GUIDE = (
     "When a step is selected, the bars over the tokens show how strongly its state depends on each input: how much it "
@@ -17,25 +17,45 @@ _GUIDE = (
 )
 
 
-def state_dependence(folder: RunFolder, sample: Sample, *, continuous: bool) -> Dependence | Unavailable:
-    """The recorded norms, each as a share of the largest of its step.
+def write_dependence(folder: RunFolder, sample: Sample, states: int, *, continuous: bool) -> None:
+    """Write what each state depends on, in the displayed sequences and in the sentences given by hand.
 
     Parameters
     ----------
     folder : RunFolder
     sample : Sample
         The displayed sequences.
+    states : int
+        How many states were recorded.
     continuous : bool
         Whether the inputs are values rather than tokens.
     """
-    found = folder.salience()
+    for number in range(states):
+        scope = number or None
+        folder.write_result(state_dependence(folder.salience(number), sample.sequences, continuous=continuous), scope)
+        if given := folder.salience(number, given=True):
+            found = state_dependence(given, np.arange(given.sequences.max(initial=-1) + 1), continuous=continuous)
+            if isinstance(found, Dependence):
+                folder.write_result(GivenDependence(**vars(found)), scope)
+
+
+def state_dependence(found: Salience | None, displayed: Ints, *, continuous: bool) -> Dependence | Unavailable:
+    """The recorded norms, each as a share of the largest of its step.
+
+    Parameters
+    ----------
+    found : Salience or None
+    displayed : int32 (Q,), increasing places of the displayed sequences
+    continuous : bool
+        Whether the inputs are values rather than tokens.
+    """
     if found is None:
         reason = "it was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(Dependence.analysis, reason)
     if found.reason:
         return Unavailable(Dependence.analysis, found.reason)
     starts = np.cumsum(np.append(0, found.lengths.astype(np.int64) ** 2))
-    shown = [place for place, sequence in enumerate(found.sequences) if sequence in sample.sequences]
+    shown = [place for place, sequence in enumerate(found.sequences) if sequence in displayed]
     blocks = [found.norms[starts[place] : starts[place + 1]].reshape(found.lengths[place], -1) for place in shown]
     largest = [block.max(axis=1, initial=0.0) for block in blocks]
     shares = [
@@ -44,7 +64,7 @@ def state_dependence(folder: RunFolder, sample: Sample, *, continuous: bool) -> 
     nothing = np.zeros(0, np.float32)
     return Dependence(
         scope=found.scope,
-        sequences=np.searchsorted(sample.sequences, found.sequences[shown]).astype(np.int32),
+        sequences=np.searchsorted(displayed, found.sequences[shown]).astype(np.int32),
         lengths=found.lengths[shown],
         shares=np.concatenate([nothing, *shares]).astype(np.float32),
         largest=np.concatenate([nothing, *largest]).astype(np.float32),
@@ -53,11 +73,11 @@ def state_dependence(folder: RunFolder, sample: Sample, *, continuous: bool) -> 
 
 
 def _method(found: Salience) -> str:
-    state = f" The state is that of {StateKey.parse(found.scope).title}, at the last epoch."
+    of = f" The state is the one selected above, at the last epoch. Of {StateKey.parse(found.scope).title},"
     if found.directions == found.units:
-        return f"{state} The derivatives are exact."
+        return f"{of} the derivatives are exact."
     error = 1 / np.sqrt(2 * found.directions)
     return (
-        f"{state} The norms are estimated from the derivatives in {found.directions} of {found.units} directions, "
+        f"{of} the norms are estimated from the derivatives in {found.directions} of {found.units} directions, "
         f"with a typical error of at most {error:.0%}."
     )

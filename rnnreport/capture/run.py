@@ -16,7 +16,7 @@ from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.perturbation import read_perturbation
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
-from rnnreport.capture.salience import read_salience
+from rnnreport.capture.salience import FURTHER, read_salience
 from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
@@ -106,7 +106,11 @@ def capture_run(
         folder.write_parts_of_speech(parts)
     if sentences:
         written, inputs = sentences
-        folder.write_sentences(written, *capture_sentences(model, probe, recorder.inspection, last, inputs))
+        given, states = capture_sentences(model, probe, recorder.inspection, last, inputs)
+        folder.write_sentences(written, given, states)
+        for number, key in enumerate(recorder.inspection.widths):
+            found = read_salience(model, given, recorder.inspection, states, FURTHER, key)
+            folder.write_salience(found, number, given=True)
     record_corpus(recorder, corpus)
 
 
@@ -127,7 +131,9 @@ def record_once(recorder: Recorder, epoch: int) -> None:
     checkpoint = folder.checkpoint(epoch)
     if ablation := read_ablation(recorder.model, probe, found, epoch):
         folder.write_ablation(ablation)
-    folder.write_salience(read_salience(recorder.model, probe, found, checkpoint))
+    for number, key in enumerate(found.widths):
+        params = FURTHER if number else None
+        folder.write_salience(read_salience(recorder.model, probe, found, checkpoint, params, key), number)
     folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint))
 
 

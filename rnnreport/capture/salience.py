@@ -21,7 +21,7 @@ from rnnreport.capture.isolation import attributes_kept, untouched
 from rnnreport.capture.probe import hash_order
 from rnnreport.capture.unrolled import Steps, Unrolled, outputs_of, states_of_outputs
 from rnnreport.errors import InputError
-from rnnreport.results.recorded import Checkpoint, Floats, Probe, Salience
+from rnnreport.results.recorded import Checkpoint, Floats, Probe, Salience, StateKey
 
 _SAME = 1e-3  # of the largest state: how far a state run step by step may be from the recorded one
 
@@ -44,14 +44,22 @@ class SalienceParams:
     seed: int = 0
 
 
+FURTHER = SalienceParams(sequences=8, multiplications=1e10)  # of states that are not shown first
+
+
 class _MissingError(Exception):
     """Why a model's salience cannot be computed."""
 
 
 def read_salience(
-    model: nn.Module, probe: Probe, found: Inspection, checkpoint: Checkpoint, params: SalienceParams | None = None
+    model: nn.Module,
+    probe: Probe,
+    found: Inspection,
+    checkpoint: Checkpoint,
+    params: SalienceParams | None = None,
+    key: StateKey | None = None,
 ) -> Salience:
-    """The salience of the default state on the first sequences by the hash of their ids; model left as it was.
+    """The salience of a state on the first sequences by the hash of their ids; model left as it was.
 
     Parameters
     ----------
@@ -61,9 +69,11 @@ def read_salience(
     checkpoint : Checkpoint
         Of the model as it is now: what is differentiated must be the state recorded there.
     params : SalienceParams, optional
+    key : StateKey, optional
+        One of the recorded states; by default the one shown first.
     """
     params = params or SalienceParams()
-    key = next(iter(found.widths))
+    key = key or next(iter(found.widths))
     width, recorded = found.widths[key], checkpoint.states[str(key)]
     directions = _directions(width, params)
     places: list[int] = []

@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
+from rnnreport.capture.gates import read_gates
 from rnnreport.capture.inspection import Inspection
-from rnnreport.capture.passes import capture_states
+from rnnreport.capture.passes import BATCH_SIZE, capture_states
 from rnnreport.results.recorded import Checkpoint, Ints, Probe
 
 
 def capture_sentences(
     model: nn.Module, probe: Probe, found: Inspection, epoch: int, inputs: Sequence[Ints]
 ) -> tuple[Probe, Checkpoint]:
-    """Run the model on sentences without answers; it is left as it was.
+    """Run the model on sentences without answers; it is left as it was. The gates stand beside the states.
 
     Parameters
     ----------
@@ -45,7 +46,9 @@ def capture_sentences(
     )
     if found.expected.prefixes.size:  # all of these, where only some of the probe set
         found = replace(found, expected=replace(found.expected, prefixes=np.arange(len(inputs))))
-    return given, capture_states(model, given, found, epoch)
+    recorded = capture_states(model, given, found, epoch)
+    gates = read_gates(model, given, found.convention, BATCH_SIZE)
+    return given, replace(recorded, states=recorded.states | gates)
 
 
 def _next_tokens(inputs: Sequence[Ints]) -> Ints:

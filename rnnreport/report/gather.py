@@ -16,6 +16,7 @@ from rnnreport.results.schema import (
     Dependence,
     Dynamics,
     Formation,
+    GivenDependence,
     GivenSentences,
     Health,
     Jumps,
@@ -65,6 +66,8 @@ class Run:
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
     dependence: Dependence | Unavailable
+    further_dependence: tuple[Dependence, ...]
+    given_dependence: tuple[GivenDependence, ...]
     given: GivenSentences | Unavailable
     decisions: Decisions | Unavailable
     jumps: Jumps | Unavailable
@@ -109,6 +112,8 @@ def gather(folder: RunFolder) -> Run:
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),
         dependence=_later(folder, Dependence),
+        further_dependence=_of_states(folder, Dependence, range(1, states)),
+        given_dependence=_of_states(folder, GivenDependence, range(states)),
         given=_later(folder, GivenSentences),
         decisions=_later(folder, Decisions),
         jumps=_later(folder, Jumps),
@@ -129,6 +134,12 @@ def _later(folder: RunFolder, kind: type[Result]) -> Result | Unavailable:
     if folder.has_result(kind):
         return folder.result(kind)
     return Unavailable(kind.analysis, "the run was analysed by an earlier version")  # type: ignore[attr-defined]
+
+
+def _of_states(folder: RunFolder, kind: type[Result], numbers: range) -> tuple[Result, ...]:
+    """The results that there are of an analysis of single states; the first state's has no number."""
+    found = (folder.result(kind, number or None) for number in numbers if folder.has_result(kind, number or None))
+    return tuple(result for result in found if not isinstance(result, Unavailable))
 
 
 def available(result: Result | Unavailable) -> Result | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "decisions": decided and sequences and pack_decisions(decided, sequences, payload),
         "jumps": jumps and sequences and pack_jumps(jumps, payload),
         "similar": similar and sequences and pack_similar(similar, payload),
-        "dependence": sequences and _pack_dependence(run.dependence, payload),
+        "dependence": sequences and _pack_dependence(run, len(sequences.lengths), payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }
 
@@ -125,14 +126,23 @@ def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict
     }
 
 
-def _pack_dependence(dependence: Dependence | Unavailable, payload: Payload) -> dict[str, Any]:
-    if isinstance(dependence, Unavailable):
-        return {"reason": dependence.reason}
-    payload.add_integers("dependence.sequences", dependence.sequences)
-    payload.add_integers("dependence.lengths", dependence.lengths)
-    payload.add_reals("dependence.shares", dependence.shares, bits=8)
-    payload.add_exact("dependence.largest", dependence.largest)
-    return {"reason": "", "state": state_title(dependence.scope)}
+def _pack_dependence(run: Run, displayed: int, payload: Payload) -> dict[str, Any]:
+    """Of every state; the sentences given by hand follow the displayed sequences."""
+    if isinstance(run.dependence, Unavailable):
+        return {"reason": run.dependence.reason}
+    given = {one.scope: one for one in run.given_dependence}
+    found = (run.dependence, *run.further_dependence)
+    for place, one in enumerate(found):
+        parts: list[Dependence] = [one]
+        if one.scope in given:
+            hand = given[one.scope]
+            parts.append(replace(hand, sequences=hand.sequences + np.int32(displayed)))
+        prefix = f"dependence{place}"
+        payload.add_integers(f"{prefix}.sequences", np.concatenate([part.sequences for part in parts]))
+        payload.add_integers(f"{prefix}.lengths", np.concatenate([part.lengths for part in parts]))
+        payload.add_reals(f"{prefix}.shares", np.concatenate([part.shares for part in parts]), bits=8)
+        payload.add_exact(f"{prefix}.largest", np.concatenate([part.largest for part in parts]))
+    return {"reason": "", "states": [state_title(one.scope) for one in found]}
 
 
 def _pack_flips(comparison: Comparison, sequences: Sequences) -> dict[str, Any]:

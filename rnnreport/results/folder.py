@@ -7,7 +7,7 @@ RUN/
   states/epoch-000003.npz .json       Checkpoint
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
-  salience.npz .json    Salience
+  salience.npz .json    Salience of the default state; salience-1 and so on of the other states
   perturbation.npz .json              Perturbation
   ablation.npz .json    Ablation of a classifier
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
@@ -171,16 +171,23 @@ class RunFolder:
         """Store how a language model goes on."""
         store.save(self.path / "continuations", continuations)
 
-    def salience(self) -> Salience | None:
-        """What a state depends on; None where that was not recorded at the last epoch."""
-        if not (self.path / "salience.json").exists():
+    def salience(self, state: int = 0, *, given: bool = False) -> Salience | None:
+        """What a state (its number in the manifest) depends on; None where that was not recorded at the last epoch.
+
+        ``given``: in the sentences given by hand.
+        """
+        path = self._salience_path(state, given)
+        if not path.with_name(path.name + ".json").exists():
             return None
-        found = store.load(self.path / "salience", Salience)
+        found = store.load(path, Salience)
         return found if [found.epoch] == self.epochs()[-1:] else None
 
-    def write_salience(self, salience: Salience) -> None:
+    def write_salience(self, salience: Salience, state: int = 0, *, given: bool = False) -> None:
         """Store what a state depends on."""
-        store.save(self.path / "salience", salience)
+        store.save(self._salience_path(state, given), salience)
+
+    def _salience_path(self, state: int, given: bool) -> Path:
+        return (self.path / "sentences" if given else self.path) / (f"salience-{state}" if state else "salience")
 
     def perturbation(self) -> Perturbation | None:
         """How long a change of the input is felt; None where that was not recorded at the last epoch."""

@@ -42,10 +42,20 @@ def plant(folder, reason=""):
     return int(longest)
 
 
+def plant_other(folder):
+    """Of the hidden state, one sequence whose steps depend on themselves alone."""
+    length = int(folder.probe().lengths[0])
+    norms = np.eye(length, dtype=np.float32).ravel()
+    places, lengths = np.zeros(1, np.int32), np.array([length], np.int32)
+    found = Salience(folder.epochs()[-1], "lstm.0.fwd.h", places, lengths, norms, 24, 24, "")
+    folder.write_salience(found, 1)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = fabricate_run(tmp_path_factory.mktemp("salience") / "run", epochs=3)
     plant(folder)
+    plant_other(folder)
     analyse(folder)
     (folder.path / "report.html").write_text(render_report(folder), encoding="utf-8")
     return folder
@@ -81,6 +91,25 @@ def test_bars_show_the_row_of_the_selected_step(open_page, run):
     settle(page)
     assert "does not change with any input" in told(page)
     assert "leaning" not in page.locator("#text").get_attribute("class")
+
+
+def test_the_selected_state_is_the_one_that_depends(open_page, run):
+    shown, other = run.result(Sequences), run.result(Dependence, 1)
+    (q,) = other.sequences
+    page = open_page(run.path / "report.html", f"#sequence={q}&step=2&lens=step")
+    first = bars(page)
+    page.select_option("#state", "1")
+    settle(page)
+    np.testing.assert_allclose(np.array(bars(page)) / 8, np.arange(shown.lengths[q]) == 2, atol=0.01)
+    assert "(lstm, layer 1, hidden state h)" in told(page)
+    elsewhere = next(place for place in range(len(shown.lengths)) if place != q)
+    page.evaluate("(q) => RR.set({ sequence: q, step: 0 })", elsewhere)
+    settle(page)
+    assert f"What lstm, layer 1, hidden state h depends on was computed for 1 of the {len(shown.lengths)}" in told(page)
+    page.select_option("#state", "0")
+    page.evaluate("(q) => RR.set({ sequence: q, step: 2 })", int(q))
+    settle(page)
+    assert bars(page) == first
 
 
 def test_what_was_not_computed_is_said(open_page, run):

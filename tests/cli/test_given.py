@@ -12,7 +12,7 @@ import torch
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import GivenSentences, Sequences, Unavailable, Words
+from rnnreport.results.schema import GivenDependence, GivenSentences, Sequences, Unavailable, Words
 from tests.cli.conftest import Command, Outcome
 
 MODEL = """
@@ -147,6 +147,29 @@ def test_sentences_are_read_by_the_model(capture) -> None:  # type: ignore[no-un
     np.testing.assert_allclose(states.model_output[0], expected[-1], atol=1e-6)
 
 
+def test_what_the_states_of_sentences_depend_on_and_their_gates(capture) -> None:  # type: ignore[no-untyped-def]
+    folder = opened(capture(*SENTENCES))
+    analyse(folder)
+    found = folder.sentences()
+    assert found is not None
+    _, probe, states = found
+    model = importlib.import_module(capture.module).Reader()
+    inputs = torch.from_numpy(probe.tokens[:6].astype(np.int64))
+    embedded = model.embedding(inputs).detach()
+    jacobian = torch.autograd.functional.jacobian(lambda values: model.rnn(values[None])[0][0], embedded)
+    norms = jacobian.square().sum(dim=(1, 3)).sqrt().numpy()
+    salience, result = folder.salience(given=True), folder.result(GivenDependence)
+    assert salience is not None and isinstance(result, GivenDependence)
+    assert sorted(salience.sequences.tolist()) == [0, 1] and result.sequences.tolist() == salience.sequences.tolist()
+    block = salience.norms[:36] if salience.sequences[0] == 0 else salience.norms[1:]
+    np.testing.assert_allclose(block.reshape(6, 6), norms, rtol=1e-4, atol=1e-6)
+    cell = folder.salience(1, given=True)
+    assert cell is not None and cell.scope == "rnn.0.fwd.c" and not cell.reason
+    with torch.no_grad():
+        out, cells = (torch.from_numpy(states.states[f"rnn.0.fwd.{kind}"][:6]) for kind in ("o", "c"))
+        np.testing.assert_allclose(out * cells.tanh(), states.states["rnn.0.fwd.h"][:6], atol=1e-6)
+
+
 def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-untyped-def]
     def contents() -> dict[str, bytes]:
         files = (path for path in Path("run").rglob("*") if path.is_file())
@@ -156,7 +179,8 @@ def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-unty
     plain = contents()
     analyse(opened(capture(*SENTENCES)))
     given = contents()
-    own = {name for name in given if name.startswith("run/sentences/") or name.startswith("run/results/sentences.")}
+    places = ("run/sentences/", "run/results/sentences.", "run/results/salience-given")
+    own = {name for name in given if name.startswith(places)}
     assert own > {"run/sentences/probe.npz", "run/results/sentences.npz"}
     changed = {name for name in given.keys() - own if given[name] != plain.get(name)}
     assert changed <= {"run/run.json", "run/metrics.jsonl"}  # the command and the clock

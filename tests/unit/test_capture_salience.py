@@ -14,9 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rnnreport.capture.probe import hash_order
 from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.run import record_once
 from rnnreport.capture.salience import SalienceParams, read_salience
 from rnnreport.load.corpus import Corpus, load_corpus
-from rnnreport.results.recorded import Floats, Salience
+from rnnreport.results.recorded import Floats, Salience, StateKey
 
 torch.set_num_threads(1)
 
@@ -188,6 +189,32 @@ def check(
 def outputs(rnn: nn.RNNBase) -> Callable[[Tensor], Tensor]:
     """The states (T, H) of the last layer, forward, of inputs (T, D)."""
     return lambda inputs: rnn(inputs[None])[0][0, :, : rnn.proj_size or rnn.hidden_size]
+
+
+def test_every_recorded_state_is_differentiated(corpus: Corpus, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Reader(nn.LSTM, len(corpus.vocabulary), num_layers=2)
+    recorder = Recorder(model, corpus, tmp_path / "run")
+    recorder.record(3)
+    record_once(recorder, 3)
+    keys = recorder.state_keys
+    assert [(key.layer, key.kind) for key in keys] == [(1, "h"), (1, "c"), (0, "h"), (0, "c")]
+
+    def run(inputs: Tensor, key: StateKey) -> Tensor:
+        state, found = None, []
+        for step in inputs:
+            _, state = model.rnn(step[None, None], state)
+            found.append(state[key.kind == "c"][key.layer, 0])
+        return torch.stack(found)
+
+    for number, key in enumerate(keys):
+        found = recorder.folder.salience(number)
+        assert found is not None and (found.scope, found.reason, found.units) == (str(key), "", UNITS)
+        assert found.sequences.tolist() == hash_order(corpus.sequence_ids)[: 8 if number else 24]
+        for place, norms in list(zip(found.sequences, blocks(found), strict=True))[:3]:
+            inputs = model.embedding(torch.from_numpy(np.asarray(corpus.inputs[place]))).detach()
+            jacobian = torch.autograd.functional.jacobian(lambda values, key=key: run(values, key), inputs)
+            np.testing.assert_allclose(norms, jacobian.square().sum(dim=(1, 3)).sqrt(), rtol=1e-4, atol=1e-6)
 
 
 def cells(lstm: nn.RNNBase) -> Callable[[Tensor], Tensor]:

@@ -14,7 +14,14 @@ from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
 from rnnreport.results.schema.probes import LeftOutSteps, Probes
-from rnnreport.results.schema.sequences import ContinuationTrees, Dependence, GivenSentences, Projection, Sequences
+from rnnreport.results.schema.sequences import (
+    ContinuationTrees,
+    Dependence,
+    GivenDependence,
+    GivenSentences,
+    Projection,
+    Sequences,
+)
 from rnnreport.results.schema.similar import Similar
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
 from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
@@ -33,6 +40,7 @@ __all__ = [
     "Dynamics",
     "Effects",
     "Formation",
+    "GivenDependence",
     "GivenSentences",
     "Health",
     "Jumps",

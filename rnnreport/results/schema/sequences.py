@@ -148,6 +148,13 @@ class Dependence:
 
 
 @dataclass(frozen=True)
+class GivenDependence(Dependence):
+    """Likewise of the sentences given by hand; ``sequences`` are their places among these."""
+
+    analysis: ClassVar[str] = "salience-given"
+
+
+@dataclass(frozen=True)
 class Projection:
     """Maps of the displayed states of the last epoch, and other states placed into them.
 
