@@ -14,7 +14,7 @@ from rnnreport.analyses.mmphate.budget import estimate, refusal
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
-from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel
+from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel, standardise
 from rnnreport.results.schema import Dynamics, Formation, Unavailable
 from tests.courses import BOUNDARIES, planted
 from tests.fabricate import fabricate_run
@@ -66,6 +66,27 @@ def test_the_page_is_told_where_the_picture_is_purer_than_the_activity(formed: F
 def test_jumps_are_at_the_planted_boundaries(formed: Formation) -> None:
     assert sorted(jump["epoch"] for jump in formed.jumps) == list(BOUNDARIES)
     assert all(jump["support"] >= 0.9 and jump["after"] == jump["epoch"] - 1 for jump in formed.jumps)
+
+
+def test_epochs_that_lie_further_apart_are_no_jump(embedded: tuple[Embedded, np.ndarray]) -> None:
+    """A steady drift, recorded at every epoch at first and then at every sixth."""
+    draw = np.random.default_rng(0)
+    epochs = np.r_[0:12, 17:66:6].astype(np.int32)
+    start, way = draw.normal(size=(2, 1, 4, 10, 50))
+    activity = start + 0.004 * epochs[:, None, None, None] * way
+    shape = (len(epochs) * 4, 10, 50)
+    dynamics = replace(
+        embedded[0].dynamics,
+        epochs=epochs,
+        steps=np.arange(4, dtype=np.int32),
+        units=np.arange(10, dtype=np.int32),
+        space=draw.normal(size=(len(epochs) * 40, 3)).astype(np.float32),
+    )
+    drift = Embedded(dynamics, activity, standardise(activity).reshape(shape), np.arange(50))
+    found = formation(drift, None, None, FormationParams(resamples=5))
+    assert found.jumps == () and np.nanmax(found.change[1]) < 1.5 * np.nanmin(found.change[1])
+    apart = np.linalg.norm(np.diff(activity[[11, 12]], axis=0))
+    assert apart > 4 * np.linalg.norm(np.diff(activity[[10, 11]], axis=0))  # and yet six times as far from one another
 
 
 def test_the_finding_says_what_changed_and_warns(formed: Formation) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnreport.analyses.mmphate import measures
 from rnnreport.analyses.mmphate.dynamics import Embedded
@@ -70,8 +71,10 @@ def formation(
     pure = np.stack([measures.purity(points, groups, params.purity_neighbours) for points in spaces])
     states = _states(activity)
     similarity = measures.similarity_with_last(states)
-    settled, interval, jumps = _turning_points(activity, similarity, measures.change(spaces[1]), params)
     recorded = dynamics.epochs
+    gaps = np.diff(recorded, prepend=recorded[0] - 1)
+    change = np.stack([measures.change(points) for points in spaces]) / gaps
+    settled, interval, jumps = _turning_points(activity, similarity, change[1], gaps, params)
     final = {
         "epoch": int(recorded[settled]),
         "low": int(recorded[interval[0]]),
@@ -97,7 +100,7 @@ def formation(
         within_step=np.stack(within_step).astype(np.float32),
         within_unit=np.stack(within_unit).astype(np.float32),
         alignment=aligned.astype(np.float32),
-        change=np.stack([measures.change(points) for points in spaces]).astype(np.float32),
+        change=change.astype(np.float32),
         purity=pure.astype(np.float32),
         chance=measures.chance_of_same(groups),
         similarity=similarity.astype(np.float32),
@@ -163,14 +166,14 @@ def _states(activity: Doubles) -> Doubles:
 
 
 def _turning_points(
-    activity: Doubles, similarity: Doubles, changes: Doubles, params: FormationParams
+    activity: Doubles, similarity: Doubles, changes: Doubles, gaps: NDArray[np.integer], params: FormationParams
 ) -> tuple[int, tuple[int, int], list[tuple[int, float]]]:
     """Place where the geometry became final with its 95% interval, and the jumps with the share of resamples."""
     settled, found = [], np.zeros(len(changes))
     for drawn in _resampled(activity, params):
         settled.append(measures.settled_place(measures.similarity_with_last(_states(drawn)), params.final_similarity))
         again = unit_variance(standardise(drawn).reshape(-1, drawn.shape[3])).reshape(drawn.shape)
-        found[measures.jumps(measures.change(again), params.jump)] += 1
+        found[measures.jumps(measures.change(again) / gaps, params.jump)] += 1
     low, high = np.percentile(settled, [2.5, 97.5], method="nearest").astype(int)
     support = found / params.resamples
     kept = [int(place) for place in measures.jumps(changes, params.jump) if support[place] >= params.support]

@@ -71,7 +71,7 @@ def formation_panels(formed: Formation, losses: Mapping[str, Curve], probes: Pro
         _panel("loss", "Loss", "", shown, names, axis, formed),
         one("similarity", "Similarity with the last epoch", "linear CKA", formed.similarity,
             level=settled["similarity"], band=(settled["low"], settled["high"])),
-        both("change", "Change since the epoch before", "mean distance", formed.change),
+        both("change", "Change per epoch", "mean distance, for each epoch since the one before", formed.change),
         one("participation", "Directions in use", "participation ratio", formed.participation),
         both("purity", "Neighbours in the same co-cluster", "share; dotted: chance", formed.purity,
              level=formed.chance, flagged=formed.flagged["purity"]),

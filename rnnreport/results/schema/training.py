@@ -119,7 +119,8 @@ class Formation:
     within_step : float32 (2, E, T), entropy in nats over the units of one step
     within_unit : float32 (2, E, H), entropy in nats over the steps of one unit
     alignment : float32 (2, E), mean cosine between successive moves of the mean unit along the steps
-    change : float32 (2, E), mean distance of the nodes from their places at the embedded epoch before
+    change : float32 (2, E), mean distance of the nodes from their places at the embedded epoch before, for each of the
+        epochs between them
     purity : float32 (2, E), share of a unit's nearest units of the same step that are in its co-cluster
     chance : float, the purity of random neighbours; None without co-clusters
     similarity : float32 (E,), linear CKA of the states with those of the last epoch
