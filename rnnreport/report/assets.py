@@ -46,6 +46,7 @@ REPORT_SCRIPTS = (
     "steps.js",
     "tops.js",
     "similar.js",
+    "pattern.js",
     "continuations.js",
     "series.js",
     "answers.js",

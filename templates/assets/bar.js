@@ -13,7 +13,7 @@ RR.views.push(function bar() {
   slider.addEventListener("input", () => RR.set({ epoch: Number(slider.value) }));
   RR.byId("clear").addEventListener("click", RR.clear);
 
-  RR.on(["state", "epoch", "words", "units", "cluster", "sequence", "pinned", "step"], (selection) => {
+  RR.on(["state", "epoch", "words", "units", "cluster", "sequence", "pinned", "step", "range"], (selection) => {
     if (state) state.value = selection.state;
     slider.value = selection.epoch;
     RR.byId("epoch-name").textContent = epochs.length ? `${epochs[selection.epoch]} of ${epochs[epochs.length - 1]}` : "";
@@ -25,6 +25,7 @@ RR.views.push(function bar() {
     if (selection.sequence !== null) pick(description.sequences.ids[selection.sequence], () => RR.set({ sequence: null, step: null }));
     selection.pinned.forEach((q) => pick(`beside: ${description.sequences.ids[q]}`, () => RR.set({ pinned: selection.pinned.filter((other) => other !== q) })));
     if (selection.step !== null) pick(`step ${selection.step + 1}`, () => RR.set({ step: null, lens: null }));
+    if (selection.range.length) pick(`steps ${selection.range.map((t) => t + 1).join(" to ")}`, () => RR.set({ range: [] }));
     RR.byId("chosen").replaceChildren(...(picks.length ? picks : [RR.el("span", { class: "hint" }, "Click a word, a unit, a sequence, a step or an epoch: every view follows.")]));
     RR.byId("clear").hidden = picks.length < 2;
   });

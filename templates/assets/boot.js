@@ -14,7 +14,7 @@
   RR.initial = structuredClone(RR.selection);
   const found = RR.readHash();
   if (found.sequence !== undefined && RR.description.kind === "report") {
-    RR.limits.step = RR.arrays["sequences.lengths"][found.sequence];
+    RR.limits.step = RR.limits.range = RR.arrays["sequences.lengths"][found.sequence];
     Object.assign(found, RR.readHash());
   }
   Object.assign(RR.selection, found);

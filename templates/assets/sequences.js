@@ -95,7 +95,31 @@ RR.views.push(function runningText() {
   const node = RR.byId("text");
   if (!node) return;
   const reading = RR.reading, { shows } = reading;
-  const choose = (p) => { const q = reading.owner(p), step = p - reading.starts[q]; RR.selection.step === step && RR.selection.sequence === q ? RR.set({ step: null, lens: null }) : RR.chooseStep(q, step); };
+  const choose = (p, event) => {
+    if (event.shiftKey && stretch(RR.stepIndex(RR.selection.sequence ?? reading.first, RR.selection.step ?? -1), p)) return;
+    const q = reading.owner(p), step = p - reading.starts[q];
+    if (RR.selection.step === step && RR.selection.sequence === q) RR.set({ step: null, lens: null });
+    else RR.chooseStep(q, step);
+  };
+  // A range of steps: dragged over, or from the selected step to the one clicked with shift.
+  let anchor = null;
+  const stretch = (p, other) => {
+    const q = reading.owner(other), start = reading.starts[q];
+    if (p < start || p >= reading.starts[q + 1]) return false;
+    RR.set({ sequence: q, range: [p - start, other - start].sort((a, b) => a - b) });
+    return true;
+  };
+  node.addEventListener("pointerdown", (event) => {
+    const token = event.target.closest(".token");
+    anchor = token && event.button === 0 && event.pointerType !== "touch" ? Number(token.dataset.p) : null;
+  });
+  node.addEventListener("pointerover", (event) => {
+    const token = event.target.closest(".token");
+    if (anchor === null || !token || !(event.buttons & 1) || (Number(token.dataset.p) === anchor && !RR.selection.range.length)) return;
+    node.classList.add("dragging"); // no text is selected meanwhile
+    stretch(anchor, Number(token.dataset.p));
+  });
+  document.addEventListener("pointerup", () => { anchor = null; node.classList.remove("dragging"); });
 
   // Coloured by the last selected unit, else by what the task shows of a step.
   function tint(p) {
@@ -123,12 +147,13 @@ RR.views.push(function runningText() {
     mark();
   }
   function mark() {
-    const { sequence, step, words } = RR.selection, steps = RR.arrays["words.steps"];
-    const here = step === null ? -1 : reading.starts[sequence ?? reading.first] + step;
+    const { sequence, step, words, range } = RR.selection, first = reading.starts[sequence ?? reading.first], steps = RR.arrays["words.steps"];
+    const here = step === null ? -1 : first + step;
     for (const token of node.children) {
       const p = Number(token.dataset.p);
       token.classList.toggle("here", p === here);
       token.classList.toggle("pointed", p === RR.pointed && p !== here);
+      token.classList.toggle("ranged", range.length > 0 && p >= first + range[0] && p <= first + range.at(-1));
       token.classList.toggle("missed", reading.missed(p, RR.selection.epoch));
       token.classList.toggle("same", words.length > 0 && words.includes(steps?.[p]));
     }
@@ -146,7 +171,7 @@ RR.views.push(function runningText() {
   node.addEventListener("pointerover", (event) => { const token = event.target.closest(".token"); if (token) RR.tip(RR.stepTip(Number(token.dataset.p))); });
   node.addEventListener("pointerout", () => RR.tip(null));
   RR.on(["sequence", "epoch", "output", "theme", "lens", "units", "state"], draw);
-  RR.on(["step", "words"], mark);
+  RR.on(["step", "words", "range"], mark);
   RR.onPoint(mark);
   draw();
 });
