@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rnnreport.analyses.comparison import CompareParams, compare
+from rnnreport.analyses.comparison import CompareParams, compare, side_by_side
 from rnnreport.analyses.pipeline import AnalysisParams, analyse
 from rnnreport.analyses.summary import SummaryParams, summarise
 
-__all__ = ["AnalysisParams", "CompareParams", "SummaryParams", "analyse", "compare", "summarise"]
+__all__ = ["AnalysisParams", "CompareParams", "SummaryParams", "analyse", "compare", "side_by_side", "summarise"]

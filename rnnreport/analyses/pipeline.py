@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from rnnreport.analyses.comparison import CompareParams, compare
+from rnnreport.analyses.comparison import CompareParams, refuse_incomparable, side_by_side
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import HealthParams, state_health
@@ -88,10 +88,13 @@ def analyse(
     # One thread: sums in a fixed order, so that the same input gives the same bytes.
     with threadpool_limits(1):
         if baseline is not None:
-            with Stage("comparison"):
-                folder.write_result(compare([baseline, folder], params.compare))
+            refuse_incomparable(baseline, folder)
         last = folder.checkpoint(recorded[-1])
         _analyse_run(folder, folder.manifest(), folder.probe(), last, params, baseline, growth)
+        if baseline is not None:
+            with Stage("comparison"):
+                for result in side_by_side([baseline, folder], params.compare).records:
+                    folder.write_result(result)
         folder.write_summary(summarise(folder, params.summary))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -21,16 +22,23 @@ from rnnreport.progress import Stage
 def compare(run: Path, others: tuple[Path, ...], out: Path, max_size: float | None, force: bool) -> None:
     """Compare two or more runs on one page.
 
-    They need the same probe set; RUN is the baseline.
+    They need the same probe set; RUN is the baseline. RUN@EPOCH is a run as it was at that epoch, so that two
+    checkpoints of one run can be compared. Three or more runs of one configuration show how much another seed changes.
     """
-    from rnnreport.analyses import compare as compare_runs
+    from rnnreport.analyses.comparison import as_of, side_by_side, split_epoch
     from rnnreport.report import render_comparison
     from rnnreport.results.folder import RunFolder
 
     outputs.refuse_existing(out, force=force)
-    folders = [RunFolder.open(path) for path in (run, *others)]
-    with Stage("comparison"):
-        html = render_comparison(folders, compare_runs(folders))
+    with tempfile.TemporaryDirectory(prefix="rnnreport-compare-") as scratch:
+        folders = []
+        for number, given in enumerate((run, *others)):
+            path, epoch = split_epoch(given)
+            folder = RunFolder.open(path)
+            folders.append(folder if epoch is None else as_of(folder, epoch, Path(scratch) / str(number)))
+        with Stage("comparison"):
+            found = side_by_side(folders)
+            html = render_comparison(folders, found.comparison, found)
     outputs.write_page(html, out, max_size)
     if out != outputs.STDOUT:
         click.echo(out)

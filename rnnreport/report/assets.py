@@ -29,6 +29,7 @@ _STYLES = (
     "elsewhere.css",
     "formation.css",
     "health.css",
+    "beside.css",
     "print.css",
 )
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")
@@ -62,7 +63,7 @@ REPORT_SCRIPTS = (
     "health.js",
     "boot.js",
 )
-COMPARISON_SCRIPTS = (*_CORE, "compare.js", "boot.js")
+COMPARISON_SCRIPTS = (*_CORE, "beside.js", "compare.js", "besidemap.js", "besideclusters.js", "boot.js")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The only place where report and comparison pages are put together."""
+"""Where the page of a run is put together; that of a comparison is in ``page_compare``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from bokeh.plotting import figure
 from markupsafe import Markup
 
-from rnnreport.errors import InputError
 from rnnreport.report import tables
-from rnnreport.report.assets import COMPARISON_SCRIPTS, REPORT_SCRIPTS, page_assets
+from rnnreport.report.assets import REPORT_SCRIPTS, page_assets
 from rnnreport.report.bokeh_items import plot_item
+from rnnreport.report.compared import compared_tables, gather_side_by_side
 from rnnreport.report.environment import environment
 from rnnreport.report.fallback import agreement_svg, curves_svg, scatter_svg
 from rnnreport.report.figures.agreement import agreement
-from rnnreport.report.figures.curves import epoch_curves, reading_curves, response_curve, unit_boxes
+from rnnreport.report.figures.curves import epoch_curves, response_curve, unit_boxes
 from rnnreport.report.figures.formation import formation_panels
 from rnnreport.report.figures.health import gate_pictures, health_rows
 from rnnreport.report.figures.left_out import left_out_bars
@@ -26,14 +26,14 @@ from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
-from rnnreport.report.packing import describe_comparison, describe_report
+from rnnreport.report.packing import describe_report
 from rnnreport.report.packing_decisions import decision_context
 from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import FAULTS, Comparison, Dependence, Performance, Sequences, Unavailable
+from rnnreport.results.schema import FAULTS, Dependence, Performance
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -61,7 +61,7 @@ def render_report(folder: RunFolder) -> str:
     payload = Payload()
     description = describe_report(run, payload)
     curves, continuations = _history(run.performance), available(run.continuations)
-    return _render(
+    return render_page(
         "report.html.j2",
         REPORT_SCRIPTS,
         description,
@@ -102,62 +102,15 @@ def render_report(folder: RunFolder) -> str:
         left_out_bars=left_out_bars(left_out) if left_out else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),
-        flips=tables.flip_rows(run.comparison),
+        flips=(flips := tables.flip_rows(run.comparison)),
+        compared=compared_tables(gather_side_by_side(folder), flips["rows"]),
         **_health(run),
         **decision_context(run),
         **jump_context(run),
     )
 
 
-def render_comparison(folders: Sequence[RunFolder], comparison: Comparison) -> str:
-    """Render the comparison page of two or more runs; the first is the baseline.
-
-    Parameters
-    ----------
-    folders : the run folders, in the order of ``comparison.runs``; of their results only the sequences are read
-    comparison : Comparison
-
-    Raises
-    ------
-    InputError
-        If a run has no displayed sequences.
-    """
-    manifests = [folder.manifest() for folder in folders]
-    sequences = [_sequences(folder) for folder in folders]
-    payload = Payload()
-    description = describe_comparison(comparison, sequences, payload)
-    curves = _comparison_history(comparison, f"test {TASKS[sequences[0].task].loss_label}")
-    figures: dict[str, figure] = {
-        f"curve-{name}": epoch_curves(f"curve-{name}", label, group) for name, (label, group) in curves.items()
-    }
-    if comparison.epochs.size > 1:
-        figures["similarity"] = epoch_curves(
-            "similarity", "linear CKA with the baseline", _similarity_curves(comparison)
-        )
-    shows = TASKS[sequences[0].task]
-    if sequences[0].step_output.size:
-        probability = shows.kind != "quantities"
-        figures["reading"] = reading_curves(comparison.runs, shows.reading_label, probability=probability)
-    return _render(
-        "compare.html.j2",
-        COMPARISON_SCRIPTS,
-        description,
-        payload,
-        figures,
-        comparison=comparison,
-        models=[model_line(manifest) for manifest in manifests],
-        manifests=manifests,
-        summaries=[folder.summary() for folder in folders],
-        shows=shows,
-        task=sequences[0].task,
-        flips=tables.flip_rows(comparison),
-        curves={name: label for name, (label, _) in curves.items()},
-        static={name: curves_svg(label, group) for name, (label, group) in curves.items()},
-        scopes=[state_title(scope) for scope in comparison.scopes],
-    )
-
-
-def _render(
+def render_page(
     template: str,
     scripts: Sequence[str],
     description: dict[str, Any],
@@ -165,6 +118,18 @@ def _render(
     figures: Mapping[str, figure],
     **context: Any,
 ) -> str:
+    """One self-contained HTML document.
+
+    Parameters
+    ----------
+    template : str, its name
+    scripts : names in ``templates/assets``, in order
+    description : what the scripts know besides the arrays of ``payload``
+    payload : Payload
+    figures : name to Bokeh figure
+    **context
+        What the template reads.
+    """
     items = {name: plot_item(plot, name) for name, plot in figures.items()}
     return (
         environment()
@@ -249,25 +214,6 @@ def _history(performance: object) -> dict[str, Curves]:
     return groups
 
 
-def _comparison_history(comparison: Comparison, loss_label: str) -> dict[str, tuple[str, Curves]]:
-    """Per scale, the test metric of every run."""
-    groups: dict[str, tuple[str, Curves]] = {}
-    for name, label, wanted in (("loss", loss_label, "test_loss"), ("score", "test accuracy", "test_accuracy")):
-        found: Curves = {}
-        for title, history in zip(comparison.runs, comparison.history, strict=True):
-            points = [(epoch, value) for epoch, value in history.get(wanted, []) if value is not None]
-            if points:
-                found[title] = (np.array([p[0] for p in points], np.int32), np.array([p[1] for p in points], float))
-        if found:
-            groups[name] = (label, found)
-    return groups
-
-
-def _similarity_curves(comparison: Comparison) -> Curves:
-    rows = zip(comparison.runs[1:], comparison.similarity_by_epoch[1:], strict=True)
-    return {title: (comparison.epochs, values) for title, values in rows}
-
-
 def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup]:
     pictures = {f"curve-{name}": curves_svg(f"{name} over epochs", group) for name, group in curves.items()}
     sequences, projection, dynamics = available(run.sequences), available(run.projection), available(run.dynamics)
@@ -286,10 +232,3 @@ def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup
         ramp = [f"hsl(280 45% {shade:.0f}%)" for shade in shades]
         pictures["dynamics"] = scatter_svg("MM-PHATE, darker is later in training", dynamics.plane, epochs, ramp)
     return pictures
-
-
-def _sequences(folder: RunFolder) -> Sequences:
-    found = folder.result(Sequences)
-    if isinstance(found, Unavailable):
-        raise InputError(f"run {folder.path} has no displayed sequences: {found.reason}", "analyse it again")
-    return found

@@ -2,12 +2,18 @@
 // The same sequence read by every run.
 RR.views.push(function readings() {
   const { runs } = RR.description, pick = RR.byId("pick"), host = RR.byId("readings");
-  const readers = RR.description.sequences.map(RR.reader), [first] = readers;
+  const readers = RR.runReaders(), [first] = readers;
   const choose = (p) => RR.point(p);
   const { shows } = first;
   const parted = (q) => new Set(readers.map((reader) => shows.answer(reader, q))).size > 1;
   const order = [...first.ids.keys()].sort((a, b) => parted(b) - parted(a) || a - b);
-  pick.append(...order.map((q) => RR.el("option", { value: q }, `${first.ids[q]}${parted(q) ? " (the runs differ)" : ""}`)));
+  const choices = order.map((q) => RR.el("option", { value: q }, `${first.ids[q]}${parted(q) ? " (the runs differ)" : ""}`));
+  pick.append(...choices);
+  // Only those on which the runs differ, where there are any, and the one that is shown.
+  const offer = () => {
+    const few = RR.selection.changed && order.some(parted);
+    choices.forEach((option, place) => { option.hidden = option.disabled = few && !parted(order[place]) && order[place] !== current(); });
+  };
   pick.addEventListener("change", () => RR.set({ sequence: Number(pick.value) }));
   const current = () => RR.selection.sequence ?? order[0];
 
@@ -23,7 +29,10 @@ RR.views.push(function readings() {
     const label = first.label(q);
     RR.title("reading", `${first.ids[q]}${label >= 0 ? `: ${first.classNames[label]}` : ""}`);
     RR.note("reading", `${first.lengths[q]} steps · ${runs.length} runs, last recorded epoch`);
-    host.replaceChildren(...readers.map((reader, r) => {
+    offer();
+    const turned = RR.sides(), shown = [...turned, ...readers.keys()].filter((r, place, all) => all.indexOf(r) === place);
+    host.replaceChildren(...shown.map((r) => {
+      const reader = readers[r];
       const line = RR.el("div", { class: `running${reader.characters ? " chars" : ""}` });
       for (let p = reader.starts[q]; p < reader.starts[q + 1]; p++) {
         const node = RR.tokenNode(reader, p, RR.textTint(reader, p), choose);
@@ -44,7 +53,7 @@ RR.views.push(function readings() {
     if (q < 0) continue;
     row.addEventListener("click", () => { RR.set({ sequence: q }); RR.byId("reading").scrollIntoView(); });
   }
-  RR.on(["sequence", "output", "theme"], draw);
+  RR.on(["sequence", "output", "theme", "other", "swap", "changed"], draw);
   RR.onPoint(mark);
 
   RR.plot("reading", (plot) => {

@@ -194,6 +194,7 @@ def test_clusters_are_paired_by_words() -> None:
 def test_counterparts_of_other_architectures() -> None:
     lstm = ["rnn.1.fwd.h", "rnn.1.fwd.c", "rnn.0.fwd.h", "rnn.0.fwd.c"]
     assert in_order(lstm) == ["rnn.0.fwd.h", "rnn.0.fwd.c", "rnn.1.fwd.h", "rnn.1.fwd.c"]
+    assert in_order(["decoder.0.fwd.h", "encoder.0.fwd.h"]) == ["encoder.0.fwd.h", "decoder.0.fwd.h"]
     gru = ["encoder.0.fwd.h", "encoder.1.fwd.h"]
     assert [counterpart(key, in_order(lstm), gru) for key in in_order(lstm)] == [gru[0], "", gru[1], ""]
     two = ["a.0.fwd.h", "b.0.fwd.h"]

@@ -14,7 +14,7 @@ from rnnreport.analyses.comparison.clusters import matched_clusters
 from rnnreport.analyses.comparison.effects import EffectParams, word_effects
 from rnnreport.analyses.comparison.likeness import LikenessParams, likeness
 from rnnreport.analyses.comparison.paired import paired_difference
-from rnnreport.analyses.comparison.probes import refuse_unequal
+from rnnreport.analyses.comparison.probes import refuse_incomparable
 from rnnreport.analyses.comparison.runs import Read, read
 from rnnreport.analyses.comparison.similarity import linear_cka
 from rnnreport.analyses.comparison.slices import SliceParams, slice_differences
@@ -24,14 +24,9 @@ from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Doubles, Manifest
 from rnnreport.results.schema import (
-    Changes,
     Comparison,
-    Effects,
-    Likeness,
-    MatchedClusters,
     Performance,
-    Slices,
-    Unavailable,
+    SideBySide,
 )
 
 _GUIDE = (
@@ -51,23 +46,6 @@ class CompareParams:
     likeness: LikenessParams = field(default_factory=LikenessParams)
     slices: SliceParams = field(default_factory=SliceParams)
     effects: EffectParams = field(default_factory=EffectParams)
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """All that is known of runs side by side."""
-
-    comparison: Comparison
-    likeness: Likeness
-    slices: Slices | Unavailable
-    effects: Effects | Unavailable
-    clusters: MatchedClusters | Unavailable
-    changes: Changes
-
-    @property
-    def records(self) -> tuple[Any, ...]:
-        """The results, each of which can be stored."""
-        return self.comparison, self.likeness, self.slices, self.effects, self.clusters, self.changes
 
 
 def compare(folders: Sequence[RunFolder], params: CompareParams | None = None) -> Comparison:
@@ -120,10 +98,9 @@ def side_by_side(folders: Sequence[RunFolder], params: CompareParams | None = No
 def _read_all(folders: Sequence[RunFolder], params: CompareParams) -> list[Read]:
     if len(folders) < 2:
         raise InputError("a comparison needs at least two runs", "name a second run folder")
-    runs = [read(folder, params.performance) for folder in folders]
-    for run in runs[1:]:
-        refuse_unequal(runs[0].probe, run.probe, runs[0].folder, run.folder)
-    return runs
+    for other in folders[1:]:
+        refuse_incomparable(folders[0], other)
+    return [read(folder, params.performance) for folder in folders]
 
 
 def _paired(runs: Sequence[Read], params: CompareParams) -> list[dict[str, Any] | None]:

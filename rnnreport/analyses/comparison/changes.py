@@ -13,11 +13,11 @@ from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
 
 _GUIDE = (
-    "A run counts as changed if its metric differs significantly from the baseline's, item by item, or its states "
-    "differ. With three or more runs of one configuration, read from their manifests, only differences beyond the "
-    "spread of these count. Without them the states of separately trained networks are not judged, because another "
-    "seed changes them as well. Where a run has the baseline's weights, at least in part, the first state that "
-    "differs is named. No significant change does not mean equal."
+    "A run counts as changed if a metric differs significantly from the baseline's, item by item, or if it has the "
+    "baseline's weights, at least in part, and other states; then the first state that differs is named. With three "
+    "or more runs of one configuration, read from their manifests, only metrics beyond the spread of these count, and "
+    "states are shown against it. The states of a network trained separately are no reason by themselves: another "
+    "seed changes them too, now and then a lot. No significant change does not mean equal."
 )
 _SAME_PLACE = 0.75  # share of units that match their like number: by chance one unit does
 _FEWEST_UNITS = 4
@@ -49,10 +49,15 @@ def describe_changes(
         judge = noise_floor(runs, others, metrics, likeness.angle)
         pair = paired[place - 1]
         metric, metric_text = _metric_change(runs[0], run, pair, judge, metrics)
-        first, state_text = _state_change(likeness, place, judge)
+        copied = _shares_weights(likeness, place)
+        first, state_text = _state_change(likeness, place, judge, copied=copied)
+        if not (copied or metric):  # some seeds lie far out: states alone do not make a change of another training
+            first = ""
         sentences = [{"text": metric_text, "anchor": "metrics"}] if metric_text else []
         sentences.append({"text": state_text, "anchor": "likeness"})
-        sentences += _slice_sentence(slices, place - 1) + _word_sentence(effects, place - 1)
+        others = others if judge else ()
+        sentences += _flip_sentence(paired[place - 1])
+        sentences += _slice_sentence(slices, place - 1, others) + _word_sentence(effects, place - 1, others)
         identical = bool((likeness.change[place] == 0).all())
         verdicts.append("identical" if identical else "changed" if metric or first else "no significant change")
         firsts.append(first)
@@ -73,11 +78,16 @@ def describe_changes(
 
 def _metrics(runs: Sequence[Read]) -> list[str]:
     """The judged metrics that every run has."""
-    return [name for name in _JUDGED if all(_value(run, name) is not None for run in runs)]
+    return [name for name in _JUDGED if all(np.isfinite(_value(run, name)) for run in runs)]
 
 
-def _value(run: Read, name: str) -> float | None:
-    return run.performance.metrics.get(name, {}).get("value")
+def _value(run: Read, name: str) -> float:
+    found = run.performance.metrics.get(name, {}).get("value")
+    return float("nan") if found is None else float(found)
+
+
+def _span(name: str, floor: Floor) -> str:
+    return f"another seed changes it by up to ±{floor.metric_bounds[name]:.3f} ({floor.runs} runs)"
 
 
 def _metric_change(
@@ -94,12 +104,9 @@ def _metric_change(
     if floor is None:
         return pair["significant"], f"{text}: {'significant' if pair['significant'] else 'no significant change'}"
     beyond = [
-        other
-        for other in metrics
-        if abs((_value(run, other) or 0.0) - (_value(baseline, other) or 0.0)) > floor.metric_bounds[other]
+        other for other in metrics if abs(_value(run, other) - _value(baseline, other)) > floor.metric_bounds[other]
     ]
-    known = name in floor.metric_bounds
-    text += f"; another seed changes it by up to ±{floor.metric_bounds[name]:.3f} ({floor.runs} runs)" if known else ""
+    text += f"; {_span(name, floor)}"
     changed = bool(beyond) and (pair["significant"] or beyond != [name])
     extra = [other.replace("_", " ") for other in beyond if other != name]
     more = f"; {', '.join(extra)} lies beyond the seeds as well" if extra and name in beyond else ""
@@ -108,13 +115,13 @@ def _metric_change(
     return changed, f"{text}: {own}{more}"
 
 
-def _state_change(likeness: Likeness, place: int, floor: Floor | None) -> tuple[str, str]:
+def _state_change(likeness: Likeness, place: int, floor: Floor | None, *, copied: bool) -> tuple[str, str]:
     """The first state that changed, "" where none did or it cannot be told, and the sentence."""
     change, angle = likeness.change[place], likeness.angle[0, place]
     known = np.flatnonzero(np.isfinite(angle))
     if not known.size:
         return "", "no state of the run has a counterpart in the baseline"
-    if _shares_weights(likeness, place):
+    if copied:
         moved = np.flatnonzero(change > _UNCHANGED)
         if not moved.size:
             return "", "the states are those of the baseline"
@@ -154,15 +161,26 @@ def _distance(angle: Doubles, known: Any) -> str:
     return f"at an angle of {span} to the baseline's"
 
 
-def _slice_sentence(slices: Slices | Unavailable, place: int) -> list[dict[str, str]]:
+def _flip_sentence(pair: dict[str, Any] | None) -> list[dict[str, str]]:
+    """How many sequences one run alone gets right, where a sequence has one answer."""
+    if pair is None or "p_value" not in pair or not pair["only_run_right"] + pair["only_baseline_right"]:
+        return []
+    gained, lost = pair["only_run_right"], pair["only_baseline_right"]
+    text = f"{lost:,} of {pair['n']:,} sequences are no longer right, {gained:,} newly (exact McNemar p = "
+    return [{"text": f"{text}{pair['p_value']:.2g})", "anchor": "flips"}]
+
+
+def _slice_sentence(slices: Slices | Unavailable, place: int, group: Sequence[int]) -> list[dict[str, str]]:
+    """The groups of sequences that differ significantly, and by more than any two seeds do."""
     if isinstance(slices, Unavailable):
         return []
-    certain = np.flatnonzero(slices.adjusted[place] < 0.05)
+    between = np.ptp(slices.values[list(group)], axis=0) if group else np.zeros(len(slices.names))
+    certain = np.flatnonzero((slices.adjusted[place] < 0.05) & (np.abs(slices.difference[place]) > between))
     if not certain.size:
         return []
     order = certain[np.argsort(-np.abs(slices.difference[place][certain]), kind="stable")]
     named = [
-        f"{slices.kinds[at]} {slices.names[at]} ({slices.difference[place][at]:+.3f})" for at in order[:_MOST_NAMED]
+        f"{slices.kinds[at]} “{slices.names[at]}” ({slices.difference[place][at]:+.3f})" for at in order[:_MOST_NAMED]
     ]
     return [
         {
@@ -173,12 +191,16 @@ def _slice_sentence(slices: Slices | Unavailable, place: int) -> list[dict[str, 
     ]
 
 
-def _word_sentence(effects: Effects | Unavailable, place: int) -> list[dict[str, str]]:
+def _word_sentence(effects: Effects | Unavailable, place: int, group: Sequence[int]) -> list[dict[str, str]]:
+    """The effects that turned, of those that have one sign in all seeds."""
     if isinstance(effects, Unavailable) or not effects.outputs:
         return []
-    words, outputs = np.nonzero(effects.turned[place])
+    steady = (np.sign(effects.effect[list(group)]) == np.sign(effects.effect[0])).all(axis=0)
+    words, outputs = np.nonzero((effects.turned[place] > 0) & steady)
     if not words.size:
         return []
-    named = [f"{effects.words[w]} for {effects.outputs[k]}" for w, k in zip(words, outputs, strict=True)][:_MOST_NAMED]
+    named = [f"“{effects.words[w]}” for {effects.outputs[k]}" for w, k in zip(words, outputs, strict=True)][
+        :_MOST_NAMED
+    ]
     count = f"{words.size:,} effects of words have" if words.size > 1 else "the effect of one word has"
     return [{"text": f"{count} turned to the opposite: {', '.join(named)}", "anchor": "effects"}]

@@ -87,7 +87,7 @@ def _distinct(runs: Sequence[Read], places: list[int]) -> list[int]:
 
 
 def noise_floor(
-    runs: Sequence[Read], group: Sequence[int], metrics: Sequence[str], angles: Doubles, alpha: float = 0.05
+    runs: Sequence[Read], group: Sequence[int], metrics: Sequence[str], angles: Doubles, alpha: float = 0.01
 ) -> Floor | None:
     """The spread of the runs of a group; None where fewer than three are left.
 
@@ -99,7 +99,7 @@ def noise_floor(
     ----------
     runs : all of them
     group : places of those of one configuration
-    metrics : names
+    metrics : names of those that every run has
     angles : float64 (R, R, L)
     alpha : float
     """
@@ -112,7 +112,7 @@ def noise_floor(
     reach = float(student.ppf(1 - share / 2, count - 1))
     bounds = {}
     for name in metrics:
-        values = np.array([runs[place].performance.metrics.get(name, {}).get("value") for place in group], np.float64)
+        values = np.array([runs[place].performance.metrics[name]["value"] for place in group])
         bounds[name] = reach * float(np.sqrt(2) * values.std(ddof=1))
     places = np.array(group)
     one, two = np.triu_indices(count, 1)

@@ -97,9 +97,14 @@ def likeness(runs: Sequence[Read], params: LikenessParams) -> Likeness:
 
 
 def in_order(keys: Sequence[str]) -> list[str]:
-    """State keys in the order in which the input passes them: modules as recorded, each layer by layer."""
+    """State keys in the order in which the input passes them: modules as they were called, each layer by layer.
+
+    The manifest names the default state, which is of the last module, before the others.
+    """
     parsed = [StateKey.parse(key) for key in keys]
-    modules = list(dict.fromkeys(key.module for key in sorted(parsed, key=lambda key: key.module)))
+    shown = (parsed[0].module, parsed[0].layer)
+    others = [key.module for key in parsed if (key.module, key.layer) != shown]
+    modules = list(dict.fromkeys([*others, shown[0]]))
     order = sorted(range(len(keys)), key=lambda i: (modules.index(parsed[i].module), parsed[i].layer, i))
     return [keys[place] for place in order]
 

@@ -12,6 +12,20 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import PER_SEQUENCE, PER_STEP, Probe
 
 
+def refuse_incomparable(baseline: RunFolder, other: RunFolder) -> None:
+    """Raise unless both runs hold recorded epochs on the same probe set.
+
+    Raises
+    ------
+    InputError
+        Naming what is missing, or the first difference.
+    """
+    for folder in (baseline, other):
+        if not folder.epochs():
+            raise InputError(f"{folder.path} has no recorded epoch", "capture the run again")
+    refuse_unequal(baseline.probe(), other.probe(), baseline, other)
+
+
 def refuse_unequal(expected: Probe, found: Probe, baseline: RunFolder, other: RunFolder) -> None:
     """Raise unless two probe sets hold the same sequences, inputs and labels in the same order.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.scores import Errors, Scores, score
-from rnnreport.errors import InputError
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Manifest, Probe
 from rnnreport.results.schema import Performance
@@ -35,16 +34,8 @@ class Read:
 
 
 def read(folder: RunFolder, params: PerformanceParams) -> Read:
-    """Read a run.
-
-    Raises
-    ------
-    InputError
-        If nothing was recorded.
-    """
+    """Read a run that has recorded epochs."""
     recorded = folder.epochs()
-    if not recorded:
-        raise InputError(f"{folder.path} has no recorded epoch", "capture the run again")
     probe, last = folder.probe(), folder.checkpoint(recorded[-1])
     scored = performance(probe, last, folder.metrics(), params)
     return Read(folder, folder.manifest(), probe, tuple(recorded), last, score(probe, last), scored)

@@ -8,6 +8,7 @@ from rnnreport.results.schema.comparison import (
     Effects,
     Likeness,
     MatchedClusters,
+    SideBySide,
     Slices,
 )
 from rnnreport.results.schema.decisions import Decisions
@@ -53,6 +54,7 @@ __all__ = [
     "Projection",
     "RawPictures",
     "Sequences",
+    "SideBySide",
     "Similar",
     "Slices",
     "Summary",

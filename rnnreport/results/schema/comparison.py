@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.results.recorded import Doubles, Floats, Ints
+from rnnreport.results.schema.summary import Unavailable
 
 
 @dataclass(frozen=True)
@@ -258,3 +259,20 @@ class Changes:
     first_states: tuple[str, ...]
     found: tuple[dict[str, Any], ...]
     guide: str
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """All that is known of runs side by side; each part is stored by itself."""
+
+    comparison: Comparison
+    likeness: Likeness | Unavailable
+    slices: Slices | Unavailable
+    effects: Effects | Unavailable
+    clusters: MatchedClusters | Unavailable
+    changes: Changes | Unavailable
+
+    @property
+    def records(self) -> tuple[Any, ...]:
+        """The parts."""
+        return self.comparison, self.likeness, self.slices, self.effects, self.clusters, self.changes

@@ -1,0 +1,241 @@
+"""Rows of the tables of a comparison: findings, similarity of states, groups of sequences, words, kept rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.report.gather import available, state_title
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import (
+    Changes,
+    Comparison,
+    Effects,
+    Likeness,
+    MatchedClusters,
+    SideBySide,
+    Slices,
+    Unavailable,
+)
+
+Result = TypeVar("Result")
+
+SIGNIFICANT = 0.05
+_MOST_SLICES = 40  # per run; those without significance beyond them are left out
+_MOST_WORDS = 30
+_MOST_CLASSES = 30
+
+
+def gather_side_by_side(folder: RunFolder) -> SideBySide | None:
+    """The stored comparison of a run with its baseline; None where it was given none."""
+    if not folder.has_result(Comparison):
+        return None
+    comparison = available(folder.result(Comparison))
+    if comparison is None:
+        return None
+    return SideBySide(
+        comparison,
+        _stored(folder, Likeness),
+        _stored(folder, Slices),
+        _stored(folder, Effects),
+        _stored(folder, MatchedClusters),
+        _stored(folder, Changes),
+    )
+
+
+def _stored(folder: RunFolder, kind: type[Result]) -> Result | Unavailable:
+    if folder.has_result(kind):
+        return folder.result(kind)
+    return Unavailable(kind.analysis, "the run was compared by an earlier version")  # type: ignore[attr-defined]
+
+
+def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The rows of every table, by name, empty where there is nothing to say.
+
+    Parameters
+    ----------
+    details : SideBySide, optional
+    flips : rows of the changed predictions, as in ``tables.flip_rows``
+
+    Returns
+    -------
+    dict
+        Rows: ``findings``, ``likeness``, ``slices``, ``effects``, ``kept``; ``confusions``; ``seeds``, titles of the
+        runs behind the noise floor; ``groups``, of each changed sequence the groups it is in; ``guides``; and what
+        their headings say.
+    """
+    changes, alike, slices, effects, clusters = _parts(details)
+    return {
+        "findings": _findings(changes) if changes else [],
+        "seeds": [details.comparison.runs[place] for place in changes.seeds] if details and changes else [],
+        "likeness": _likeness_rows(alike, changes) if alike else [],
+        "alike": alike,
+        "slices": _slice_rows(slices) if slices else [],
+        "groups": {row["place"]: _groups_of(slices, row["place"]) for row in flips} if slices else {},
+        "slice_metric": slices.metric if slices else "",
+        "slices_left_out": max(0, len(slices.names) - _MOST_SLICES) if slices else 0,
+        "effects": _effect_rows(effects) if effects else [],
+        "words": len(effects.words) if effects else 0,
+        "effect": effects,
+        "kept": _kept_rows(clusters) if clusters else [],
+        "confusions": confusions(details.comparison) if details else None,
+        "guides": {
+            part.analysis: part.guide for part in (changes, alike, slices, effects, clusters) if part is not None
+        },
+    }
+
+
+def _parts(
+    details: SideBySide | None,
+) -> tuple[Changes | None, Likeness | None, Slices | None, Effects | None, MatchedClusters | None]:
+    """What there is of a comparison."""
+    if details is None:
+        return None, None, None, None, None
+    return (
+        available(details.changes),
+        available(details.likeness),
+        available(details.slices),
+        available(details.effects),
+        available(details.clusters),
+    )
+
+
+def _findings(changes: Changes) -> list[dict[str, Any]]:
+    return [
+        {"run": entry["run"], "verdict": verdict, "sentences": entry["sentences"]}
+        for entry, verdict in zip(changes.found, changes.verdicts, strict=True)
+    ]
+
+
+def _likeness_rows(alike: Likeness, changes: Changes | None) -> list[dict[str, Any]]:
+    """One row for each run after the first and state that both have."""
+    rows = []
+    judged = changes is not None and changes.seeds.size > 0
+    for run in range(1, len(alike.counterparts)):
+        for place, state in enumerate(alike.states):
+            counterpart = alike.counterparts[run][place]
+            if not counterpart:
+                continue
+            bound = float(changes.angle_bound[place]) if changes and judged else float("nan")
+            angle = float(alike.angle[0, run, place])
+            rows.append(
+                {
+                    "run": run,
+                    "state": state_title(state),
+                    "units": alike.widths[[0, run], place].tolist(),
+                    "cka": float(alike.cka[0, run, place]),
+                    "angle": angle,
+                    "bound": bound,
+                    "beyond": bool(angle > bound),
+                    "judged": judged,
+                    "neighbours": float(alike.neighbours[run, place]),
+                    "matched": float(alike.matched[run, place]),
+                    "chance": float(alike.matched_chance[run, place]),
+                }
+            )
+    return rows
+
+
+def _slice_rows(slices: Slices) -> list[dict[str, Any]]:
+    """The groups of every run after the first, significant ones first, then by the size of the difference."""
+    rows = []
+    for run in range(len(slices.difference)):
+        for place in _order(slices.adjusted[run], slices.difference[run])[:_MOST_SLICES]:
+            rows.append(
+                {
+                    "run": run + 1,
+                    "place": int(place),
+                    "kind": slices.kinds[place],
+                    "name": slices.names[place],
+                    "n": int(slices.sequences[place]),
+                    "values": [float(slices.values[0, place]), float(slices.values[run + 1, place])],
+                    "difference": float(slices.difference[run, place]),
+                    "low": float(slices.low[run, place]),
+                    "high": float(slices.high[run, place]),
+                    "adjusted": float(slices.adjusted[run, place]),
+                    "flips": [int(slices.only_baseline_right[run, place]), int(slices.only_run_right[run, place])],
+                    "certain": bool(slices.adjusted[run, place] < SIGNIFICANT),
+                }
+            )
+    return rows
+
+
+def _groups_of(slices: Slices, sequence: int) -> str:
+    return " ".join(map(str, np.flatnonzero(slices.members[:, sequence])))
+
+
+def _effect_rows(effects: Effects) -> list[dict[str, Any]]:
+    """The words of every run after the first, each at the output at which the runs differ most surely."""
+    rows = []
+    outputs = len(effects.outputs)
+    for run in range(len(effects.difference)):
+        adjusted, difference = effects.adjusted[run], effects.difference[run]
+        # without outputs the jump alone is compared
+        chosen = [
+            int(_order(adjusted[word, :outputs], difference[word, :outputs])[0]) if outputs else 0
+            for word in range(len(effects.words))
+        ]
+        at = np.arange(len(effects.words)), np.array(chosen)
+        for word in _order(adjusted[at], difference[at])[:_MOST_WORDS]:
+            k = chosen[word]
+            values = effects.effect[:, word, k] if outputs else effects.jump[:, word]
+            rows.append(
+                {
+                    "run": run + 1,
+                    "word": effects.words[word],
+                    "n": int(effects.counts[word]),
+                    "output": effects.outputs[k] if outputs else "",
+                    "values": [float(values[0]), float(values[run + 1])],
+                    "spread": [float(effects.spread[r, word, k]) for r in (0, run + 1)] if outputs else [],
+                    "difference": float(difference[word, k]),
+                    "low": float(effects.difference_low[run, word, k]),
+                    "high": float(effects.difference_high[run, word, k]),
+                    "adjusted": float(adjusted[word, k]),
+                    "turned": bool(outputs and effects.turned[run, word, k]),
+                    "jumps": [float(effects.jump[0, word]), float(effects.jump[run + 1, word])],
+                    "certain": bool(adjusted[word, k] < SIGNIFICANT),
+                }
+            )
+    return rows
+
+
+def _order(adjusted: NDArray[np.floating], difference: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Places, the surest first; equally sure ones by the size of their difference; undefined ones last."""
+    return np.lexsort((-np.abs(np.nan_to_num(difference)), np.nan_to_num(adjusted, nan=2.0)))
+
+
+def _kept_rows(clusters: MatchedClusters) -> list[dict[str, Any]]:
+    """The kept rate of every run, and how much its clusters of words are those of the first."""
+    return [
+        {
+            "state": state_title(clusters.scopes[run]),
+            "rate": [float(value) for value in clusters.kept_rate[run]],
+            "clusters": int(clusters.ks[run]),
+            "agreement": float(clusters.agreement[run]),
+        }
+        for run in range(len(clusters.scopes))
+    ]
+
+
+def confusions(comparison: Comparison) -> dict[str, Any] | None:
+    """The confusion matrices of every run, in shares of one scale; None unless each sequence has one class."""
+    names = comparison.class_names
+    if not comparison.predicted.size or not comparison.labels.size or not 1 < len(names) <= _MOST_CLASSES:
+        return None
+    counts = np.zeros((len(comparison.runs), len(names), len(names)), np.int64)
+    for run, predicted in enumerate(comparison.predicted):
+        known = predicted >= 0
+        np.add.at(counts[run], (comparison.labels[known], predicted[known]), 1)
+    wrong = counts.copy()
+    wrong[:, np.arange(len(names)), np.arange(len(names))] = 0
+    changed = (counts != counts[0]).any(axis=0)
+    return {
+        "names": names,
+        "counts": counts.tolist(),
+        "changed": changed.tolist(),
+        "most_wrong": max(1, int(wrong.max())),
+        "most_right": max(1, int(counts.max())),
+    }
