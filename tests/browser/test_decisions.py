@@ -79,7 +79,7 @@ def test_bars_of_the_timeline_list_their_sequences(open_page, sampled):
 
 def test_the_timeline_follows_the_selected_sequence_and_the_chosen_time(open_page, sampled):
     run, path = sampled
-    found, shown, places = displayed(run)
+    found, shown, _ = displayed(run)
     page = open_page(path)
     assert page.locator("#figure-decisions .here").count() == 0
     page.evaluate("RR.chooseSequence(3)")
@@ -103,7 +103,6 @@ def test_the_timeline_follows_the_selected_sequence_and_the_chosen_time(open_pag
 
 def test_jumps_are_those_of_the_result_and_select_their_step(open_page, sampled):
     run, path = sampled
-    found, _, _ = displayed(run)
     jumps = run.result(Jumps)
     assert isinstance(jumps, Jumps)
     page = open_page(path)
