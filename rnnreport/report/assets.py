@@ -29,6 +29,7 @@ _STYLES = (
     "elsewhere.css",
     "formation.css",
     "health.css",
+    "index.css",
     "beside.css",
     "print.css",
 )

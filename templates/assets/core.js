@@ -4,7 +4,7 @@ const RR = { views: [], description: JSON.parse(document.getElementById("descrip
 
 // ---- data: typed arrays, unpacked once (see report/payload.py) ----
 RR.unpack = async function () {
-  const buffer = await unpack(document.getElementById("payload")).arrayBuffer();
+  const buffer = await (await unpack(document.getElementById("payload"))).arrayBuffer();
   RR.arrays = {};
   for (const [name, entry] of Object.entries(RR.description.arrays)) { // each is read when a view first asks for it
     const get = () => { const value = RR.decode(buffer, entry); Object.defineProperty(RR.arrays, name, { value }); return value; };
