@@ -11,6 +11,7 @@ from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
+from rnnreport.analyses.memory import MemoryParams, memory_horizon
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.growth import Growth
@@ -49,6 +50,7 @@ class AnalysisParams:
     projection: ProjectionParams = field(default_factory=ProjectionParams)
     training: TrainingParams = field(default_factory=TrainingParams)
     health: HealthParams = field(default_factory=HealthParams)
+    memory: MemoryParams = field(default_factory=MemoryParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -117,6 +119,8 @@ def _analyse_run(
         folder.write_result(decision_timeline(probe, last, params.decisions))
         folder.write_result(continuation_trees(folder, probe))
         write_dependence(folder, sample, len(manifest.state_keys), continuous=probe.continuous)
+    with Stage("how long it remembers"):
+        folder.write_result(memory_horizon(folder, probe, params.memory))
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     folder.write_result(given_sentences(folder, manifest))

@@ -29,6 +29,7 @@ _STYLES = (
     "elsewhere.css",
     "formation.css",
     "health.css",
+    "memory.css",
     "index.css",
     "beside.css",
     "print.css",
@@ -62,6 +63,7 @@ REPORT_SCRIPTS = (
     "nodes.js",
     "dynamics.js",
     "health.js",
+    "memory.js",
     "boot.js",
 )
 COMPARISON_SCRIPTS = (*_CORE, "beside.js", "compare.js", "besidemap.js", "besideclusters.js", "boot.js")

@@ -21,6 +21,7 @@ from rnnreport.results.schema import (
     Health,
     Jumps,
     LeftOutSteps,
+    Memory,
     Performance,
     Pictures,
     Probes,
@@ -73,6 +74,7 @@ class Run:
     jumps: Jumps | Unavailable
     similar: Similar | Unavailable
     health: Health | Unavailable
+    memory: Memory | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -119,6 +121,7 @@ def gather(folder: RunFolder) -> Run:
         jumps=_later(folder, Jumps),
         similar=_later(folder, Similar),
         health=_later(folder, Health),
+        memory=_later(folder, Memory),
     )
 
 

@@ -29,6 +29,7 @@ from rnnreport.report.gather import Run, available, gather, model_line, reason, 
 from rnnreport.report.packing import describe_report
 from rnnreport.report.packing_decisions import decision_context
 from rnnreport.report.packing_jumps import jump_context
+from rnnreport.report.packing_memory import memory_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.trees import draw_trees
@@ -106,6 +107,7 @@ def render_report(folder: RunFolder) -> str:
         compared=compared_tables(gather_side_by_side(folder), flips["rows"]),
         **_health(run),
         **decision_context(run),
+        **memory_context(run),
         **jump_context(run),
     )
 

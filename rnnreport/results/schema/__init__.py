@@ -14,6 +14,7 @@ from rnnreport.results.schema.comparison import (
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
+from rnnreport.results.schema.memory import Memory
 from rnnreport.results.schema.probes import LeftOutSteps, Probes
 from rnnreport.results.schema.sequences import (
     ContinuationTrees,
@@ -48,6 +49,7 @@ __all__ = [
     "LeftOutSteps",
     "Likeness",
     "MatchedClusters",
+    "Memory",
     "Performance",
     "Pictures",
     "Probes",
