@@ -60,7 +60,7 @@ RR.views.push(function pattern() {
   function places(units, found, threshold) {
     const rows = found.slice(0, most).map(({ q, first, last, on, others }) => RR.placeRow(reading, first, {
       low: first - AROUND, high: Math.min(last, first + LONGEST) + AROUND, tint: (p) => RR.textTint(reading, p), marked: (p) => p >= first && p <= last,
-      head: [`, ${first === last ? `step ${first - reading.starts[q] + 1}` : `steps ${first - reading.starts[q] + 1} to ${last - reading.starts[q] + 1}`}: ${on === units.length ? "all" : `${on} of the ${units.length}`} units on${others ? `, and ${others} more throughout` : ""}`],
+      head: [`, ${first === last ? `step ${first - reading.starts[q] + 1}` : `steps ${first - reading.starts[q] + 1} to ${last - reading.starts[q] + 1}`}: ${units.length === 1 ? "on" : on === units.length ? "all units on" : `${on} of the ${units.length} units on`}${others ? `, and ${others} more throughout` : ""}`],
     }));
     const more = found.length - rows.length;
     return [RR.el("ol", { class: "places" }, ...rows), ...(more > 0 ? [RR.el("button", { type: "button", class: "quiet", onclick: () => { most += STEP; draw(); } }, `${plural(more, "place")} more …`)] : [])];
@@ -90,7 +90,7 @@ RR.views.push(function pattern() {
     const where = `${chosen[0] === chosen[1] ? `at step ${chosen[0] + 1}` : `from step ${chosen[0] + 1} to ${chosen[1] + 1}`} of ${reading.ids[q]}`, all = found.length > 0 && found[0].on === on.length;
     const chips = on.map((unit) => unitChip(unit, states, carried, threshold)).sort((a, b) => a.share - b.share || a.unit - b.unit), left = chips.length - UNITS;
     const told = !on.length ? "Lower the threshold, or choose fewer steps." : !found.length ? "None of these units is on anywhere else."
-      : all ? `All of them are on at ${plural(found.length, "other place")}.${beginnings(found)}` : `Nowhere else are all of them on at once; ${found[0].on} of them are, at ${plural(found.length, "place")}.${beginnings(found)}`;
+      : all ? `${on.length > 1 ? "All of them are" : "It is"} on at ${plural(found.length, "other place")}.${beginnings(found)}` : `Nowhere else are all of them on at once; ${found[0].on} of them are, at ${plural(found.length, "place")}.${beginnings(found)}`;
     say(`${on.length ? plural(on.length, "unit") : "No unit"} ${on.length > 1 ? "are" : "is"} on ${where}`,
       `${state}, last epoch · on: above ${RR.number(threshold)} · searched: ${plural(carried.length, "step")}${carried.length < starts.at(-1) ? `, those of ${starts.at(-1).toLocaleString("en")} displayed ones whose states this page carries` : ""}`,
       RR.el("p", { class: "on-units" }, ...chips.slice(0, UNITS).flatMap(({ chip }) => [chip, " "]), left > 0 ? `and ${left} more, which are on more often` : ""), RR.el("p", {}, told), ...(found.length ? places(on, found, threshold) : []));

@@ -46,15 +46,16 @@ RR.views.push(function stepFigures() {
   const reading = RR.reading, { current, frame, link, marks, follow } = RR.steps;
   if (!reading) return;
 
-  // Classes have a strip for the winner; labels have a dot where they are named, and ✓ where they are there.
+  // Classes have a strip for the winner, tags a frame on the true one where it was missed; labels have a dot where they are named, and ✓ where they are there.
   RR.plot("classes", (plot) => {
     const K = reading.classes, strip = Number(reading.kind === "classes"), rows = K + strip;
     const draw = () => {
-      const q = current(), data = { x: [], y: [], h: [], color: [] }, named = { x: [], y: [], color: [] };
+      const q = current(), data = { x: [], y: [], h: [], color: [] }, named = { x: [], y: [], color: [] }, missed = { x: [], y: [] };
       for (let t = 0; t < reading.lengths[q]; t++) {
         const p = reading.starts[q] + t, found = reading.outputs(p, RR.selection.epoch);
         const add = (y, h, color) => { data.x.push(t); data.y.push(y); data.h.push(h); data.color.push(color); };
         if (strip) add(0, 0.7, reading.shows.tint(reading, p, RR.selection.epoch) ?? RR.css("rule"));
+        if (reading.missed(p, RR.selection.epoch)) { missed.x.push(t); missed.y.push(reading.target(p) + strip); }
         for (let k = 0; k < K; k++) {
           const colour = found ? RR.mix(RR.css("faint"), RR.classColour(k), found[k]) : RR.css("rule");
           add(k + strip, 0.94, colour);
@@ -63,6 +64,8 @@ RR.views.push(function stepFigures() {
       }
       plot.fill("classes", data);
       plot.fill("classes.named", named);
+      plot.fill("classes.missed", missed);
+      RR.lineColour(plot, "classes.errors", RR.css("fail"));
       if (!strip) plot.find("classes.names").major_label_overrides = new Map(reading.classNames.map((name, k) => [k, `${name.length > 13 ? `${name.slice(0, 12)}…` : name}${reading.there(q, k) ? " ✓" : ""}`]));
       frame(plot, "classes");
       mark();

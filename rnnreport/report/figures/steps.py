@@ -25,7 +25,8 @@ def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
 
     Classes exclude each other, and the top strip is the winner; labels do not, and a dot says that one is named.
 
-    Sources: ``classes`` (x, y, h, color), ``classes.here`` (x, color), ``classes.named`` (x, y, color).
+    Sources: ``classes`` (x, y, h, color), ``classes.here`` (x, color), ``classes.named`` (x, y, color),
+    ``classes.missed`` (x, y), the true tag where another was predicted.
     """
     rows = len(names)
     strip = int(exclusive)
@@ -40,6 +41,8 @@ def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
     cells = plot.rect(
         "x", "y", width=1, height="h", source=source, fill_color="color", line_color=None, dilate=True,
     )  # fmt: skip
+    missed = empty_source("classes.missed", "x", "y")
+    plot.rect("x", "y", width=0.84, height=0.8, source=missed, fill_color=None, line_width=2, name="classes.errors")
     named = empty_source("classes.named", "x", "y", "color")
     plot.scatter("x", "y", source=named, size=5, fill_color="color", line_color=None)
     here = empty_source("classes.here", "x", "color")
