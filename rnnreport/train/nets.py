@@ -40,9 +40,8 @@ class Classifier(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Class scores, float32 (batch, K), of sequences of equal length, or of those ``lengths``, int64 (batch,)."""
         states, _ = self.rnn(self.embedding(inputs))
-        scores: Tensor = self.head(
-            states[:, -1] if lengths is None else states[torch.arange(len(lengths)), lengths - 1]
-        )
+        last = states[:, -1] if lengths is None else states[torch.arange(len(lengths)), lengths - 1]
+        scores: Tensor = self.head(last)
         return scores
 
 
