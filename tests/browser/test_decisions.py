@@ -156,6 +156,15 @@ def test_over_represented_tokens_are_named_and_chosen(open_page, tmp_path):
     assert page.evaluate("RR.description.words.names[RR.selection.words[0]]") == "goal"
 
 
+def test_more_classes_than_colours_stay_different(open_page, sampled):
+    """G6: the palette goes on beyond its ten colours, the same for a class in every view."""
+    page = open_page(sampled[1])
+    for theme in (False, True):
+        page.evaluate(f"RR.setTheme({str(theme).lower()})")
+        colours = page.evaluate("Array.from({ length: 30 }, (_, k) => RR.classColour(k))")
+        assert len(set(colours)) == 30
+
+
 @pytest.mark.parametrize(("task", "timeline"), [("multi-label", True), ("tagging", False), ("regression", False)])
 def test_other_tasks(open_page, tmp_path, task, timeline):
     run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=30, units=6, continuous=task == "regression")
