@@ -43,6 +43,11 @@ class Examples:
     inputs: Sequence[Tensor]
     targets: Sequence[Tensor]
 
+    def take(self, places: Sequence[int]) -> Examples:
+        """The sequences at these places."""
+        inputs, targets = ([values[place] for place in places] for values in (self.inputs, self.targets))
+        return Examples(self.task, inputs, targets)
+
     def batch(self, places: Sequence[int]) -> tuple[Tensor, Tensor | None, Tensor]:
         """Inputs (B, T) or (B, T, D), their lengths (B,) where they differ, and targets (B, ...), padded at the end."""
         inputs = [self.inputs[place] for place in places]

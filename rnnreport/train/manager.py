@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rnnreport.capture.probe import hash_order
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.run import record_corpus, record_once
 from rnnreport.errors import InputError, RnnReportError
@@ -32,6 +33,7 @@ from rnnreport.train.data import SPLITS, Splits, repeats
 from rnnreport.train.settings import Settings, plain, settings_from
 
 UNFINISHED, FINISHED, WEIGHTS, VOCABULARY = "training.pt", "training.json", "weights.pt", "vocabulary.json"
+SCORED = 2000  # sequences of the training split that are scored after every epoch, if no other split is larger
 _MAY_DIFFER = ("settings.name", "settings.training.seeds")
 
 
@@ -57,6 +59,10 @@ class Training:
         self.settings = settings
         self.examples = {name: fitting.examples(getattr(splits, name)) for name in SPLITS}
         fitting.refuse_imbalance(fit, splits.train.task)
+        most = max(SCORED, len(splits.valid.inputs), len(splits.test.inputs))
+        # a pass over all of a large training split would take a third of an epoch
+        sample = self.examples["train"].take(sorted(hash_order(splits.train.sequence_ids)[:most]))
+        self._scored = {**self.examples, "train": sample}
         torch.manual_seed(seed)
         self.net = fitting.build(settings.model, splits.train)
         self.optimiser = fitting.make_optimiser(self.net, fit)
@@ -109,7 +115,7 @@ class Training:
         scores = {
             f"{name}_{metric}": value
             for name in SPLITS
-            for metric, value in fitting.evaluate(self.net, self.examples[name], size).items()
+            for metric, value in fitting.evaluate(self.net, self._scored[name], size).items()
         }
         if not all(map(math.isfinite, scores.values())):
             raise RnnReportError(

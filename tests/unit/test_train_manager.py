@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from rnnreport.capture.probe import hash_order
 from rnnreport.capture.recorder import Recorder
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.corpus import load_corpus
 from rnnreport.load.model import load_model
 from rnnreport.results.folder import RunFolder
 from rnnreport.train import fitting, manager
-from rnnreport.train.data import load_splits
+from rnnreport.train.data import load_splits, take
 from rnnreport.train.nets import Net
 from rnnreport.train.settings import Fit, Model, Record, Schedule, Settings, Stopping
 from tests.trainings import CELLS, TASKS, WORDS, contents, corpus_of, log_of, metrics, run, settings
@@ -180,6 +181,22 @@ class TestStopping:
         assert np.allclose(states[1], (1 - z) * n + z * states[0], atol=1e-6)
         assert {gates.epoch, folder.continuations().epoch, folder.salience().epoch} == {kept}
         assert folder.salience().reason == "" and folder.salience().norms.size
+
+
+def test_of_a_large_training_split_a_sample_is_scored(tmp_path, monkeypatch):
+    wanted = settings(corpus_of("classification", tmp_path, 60), training=Fit(epochs=1, batch_size=8))
+    splits = load_splits(wanted.data, tmp_path)
+    most = max(len(splits.valid.inputs), len(splits.test.inputs))
+    whole = metrics(run(wanted, tmp_path, "whole"))
+    monkeypatch.setattr(manager, "SCORED", 5)
+    part = metrics(run(wanted, tmp_path, "part"))
+    assert [line["test_loss"] for line in part] == [line["test_loss"] for line in whole]
+    chosen = hash_order(splits.train.sequence_ids)[:most]
+    assert 5 < most < len(splits.train.inputs)
+    net = manager.trained(str(tmp_path / "part"))
+    found = fitting.evaluate(net, fitting.examples(take(splits.train, chosen)), 8)
+    assert part[-1]["train_loss"] == pytest.approx(found["loss"], rel=1e-5)
+    assert part[-1]["train_loss"] != pytest.approx(whole[-1]["train_loss"], rel=1e-5)
 
 
 def test_a_test_split_larger_than_the_probe_set_is_streamed(tmp_path):
