@@ -47,6 +47,7 @@ from rnnreport.results.recorded import (
 from rnnreport.results.schema import Summary, Unavailable
 
 Record = TypeVar("Record")
+AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation)
 
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,})\.json")
 
@@ -149,12 +150,16 @@ class RunFolder:
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
 
+    def _of_last_epoch(self, path: Path, kind: type[AtOneEpoch]) -> AtOneEpoch | None:
+        """What is recorded of one epoch only; None where it was not, or at an earlier one."""
+        if not path.with_name(path.name + ".json").exists():
+            return None
+        found = store.load(path, kind)
+        return found if [found.epoch] == self.epochs()[-1:] else None
+
     def gates(self) -> Gates | None:
         """The gates on the probe set; None where there are none, or not of the last epoch."""
-        if not (self.path / "gates.json").exists():
-            return None
-        gates = store.load(self.path / "gates", Gates)
-        return gates if [gates.epoch] == self.epochs()[-1:] else None
+        return self._of_last_epoch(self.path / "gates", Gates)
 
     def write_gates(self, gates: Gates) -> None:
         """Store the gates on the probe set; they replace those of an earlier epoch."""
@@ -162,10 +167,7 @@ class RunFolder:
 
     def continuations(self) -> Continuations | None:
         """How a language model goes on; None where that was not recorded at the last epoch."""
-        if not (self.path / "continuations.json").exists():
-            return None
-        found = store.load(self.path / "continuations", Continuations)
-        return found if [found.epoch] == self.epochs()[-1:] else None
+        return self._of_last_epoch(self.path / "continuations", Continuations)
 
     def write_continuations(self, continuations: Continuations) -> None:
         """Store how a language model goes on."""
@@ -176,11 +178,7 @@ class RunFolder:
 
         ``given``: in the sentences given by hand.
         """
-        path = self._salience_path(state, given)
-        if not path.with_name(path.name + ".json").exists():
-            return None
-        found = store.load(path, Salience)
-        return found if [found.epoch] == self.epochs()[-1:] else None
+        return self._of_last_epoch(self._salience_path(state, given), Salience)
 
     def write_salience(self, salience: Salience, state: int = 0, *, given: bool = False) -> None:
         """Store what a state depends on."""
@@ -191,10 +189,7 @@ class RunFolder:
 
     def perturbation(self) -> Perturbation | None:
         """How long a change of the input is felt; None where that was not recorded at the last epoch."""
-        if not (self.path / "perturbation.json").exists():
-            return None
-        found = store.load(self.path / "perturbation", Perturbation)
-        return found if [found.epoch] == self.epochs()[-1:] else None
+        return self._of_last_epoch(self.path / "perturbation", Perturbation)
 
     def write_perturbation(self, perturbation: Perturbation) -> None:
         """Store how long a change of the input is felt."""
@@ -202,10 +197,7 @@ class RunFolder:
 
     def ablation(self) -> Ablation | None:
         """What a classifier says without parts of its input; None where that was not recorded at the last epoch."""
-        if not (self.path / "ablation.json").exists():
-            return None
-        found = store.load(self.path / "ablation", Ablation)
-        return found if [found.epoch] == self.epochs()[-1:] else None
+        return self._of_last_epoch(self.path / "ablation", Ablation)
 
     def write_ablation(self, ablation: Ablation) -> None:
         """Store what a classifier says without parts of its input."""
