@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rnnreport.capture.probe import make_probe
     from rnnreport.capture.recorder import Recorder
     from rnnreport.errors import InputError, RecordingWarning, RnnReportError
+    from rnnreport.integrations.notebook import show
     from rnnreport.load.corpus import load_corpus
     from rnnreport.report import render_comparison, render_report
     from rnnreport.results.folder import RunFolder
@@ -32,6 +33,7 @@ __all__ = [
     "make_probe",
     "render_comparison",
     "render_report",
+    "show",
 ]
 
 _HOMES = {
@@ -46,6 +48,7 @@ _HOMES = {
     "make_probe": "rnnreport.capture.probe",
     "render_comparison": "rnnreport.report",
     "render_report": "rnnreport.report",
+    "show": "rnnreport.integrations.notebook",
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,10 @@ def capture(out: Path, force: bool, **given: Any) -> None:
 @options.capture_command
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
 @options.max_size
-def run(out: Path, force: bool, baseline: Path | None, max_size: float | None, **given: Any) -> None:
+@click.option("--open", is_flag=True, help="Open the page in the browser; never where CI is set.")
+def run(
+    out: Path, force: bool, baseline: Path | None, max_size: float | None, open: bool, **given: Any
+) -> None:
     """Capture, analyse and render in one go."""
     from rnnreport.analyses import AnalysisParams, SummaryParams, analyse
     from rnnreport.report import render_report, render_summary_markdown
@@ -47,6 +52,8 @@ def run(out: Path, force: bool, baseline: Path | None, max_size: float | None, *
     if refusal:
         raise refusal
     click.echo(out / "report.html")
+    if open and not os.environ.get("CI"):
+        webbrowser.open((out / "report.html").absolute().as_uri())
 
 
 def _write(page: str, target: Path, max_size: float | None) -> outputs.PageTooLargeError | None:

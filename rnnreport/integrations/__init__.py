@@ -1,1 +1,4 @@
-"""Thin callbacks that record a training of another library. Each module imports the library it is for."""
+"""Thin callbacks and helpers for other libraries: training loops, experiment trackers, notebooks.
+
+Each module or function imports the library it is for, and nothing else in rnnreport knows of it.
+"""
