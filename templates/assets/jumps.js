@@ -54,7 +54,7 @@ RR.views.push(function jumps() {
     const head = RR.el("thead", {}, RR.el("tr", {}, ...["", "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
     RR.byId("jump-types").replaceChildren(...(rows.length ? [head, RR.el("tbody", {}, ...cells)] : []));
     const names = rows.slice(0, 3).map((at) => RR.quoted(found.names[array("types")[at]]));
-    RR.title("jumps", names.length ? `The state jumps furthest at ${names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0]}` : `No ${reading.features ? "prototype" : "token"} stands out among the largest jumps of the state`);
+    RR.title("jumps", names.length ? `${names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} stand` : `${names[0]} stands`} out among the largest jumps of the state` : `No ${reading.features ? "prototype" : "token"} stands out among the largest jumps of the state`);
   }
   function draw() {
     const measure = m(), all = listed(measure), kept = changes.checked ? all.filter(changed) : all, most = all[0].values[measure];

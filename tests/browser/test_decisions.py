@@ -146,7 +146,7 @@ def test_over_represented_tokens_are_named_and_chosen(open_page, tmp_path):
     assert isinstance(jumps, Jumps)
     named = [jumps.names[k] for k in jumps.types[0] if k >= 0]
     assert named[0] == "goal"
-    assert page.locator("#title-jumps").inner_text().startswith("The state jumps furthest at “goal”")
+    assert page.locator("#title-jumps").inner_text().startswith("“goal”")
     rows = page.locator("#jump-types tbody tr")
     assert [row.split("\t")[0] for row in rows.all_inner_texts()] == named
     among, sequences, everywhere = jumps.type_counts[0, 0]

@@ -21,8 +21,10 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Gates, Task
 from rnnreport.results.schema import (
     Comparison,
+    Decisions,
     Dynamics,
     Formation,
+    Jumps,
     Performance,
     Pictures,
     Projection,
@@ -35,7 +37,7 @@ from rnnreport.results.schema import (
 from tests.fabricate import fabricate_run
 
 SMALL = AnalysisParams(training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)))
-PER_RUN = (Performance, Words, Sequences, Projection, Dynamics, Formation, Pictures)
+PER_RUN = (Performance, Words, Sequences, Jumps, Projection, Dynamics, Formation, Pictures)
 
 
 def rewrite(folder: RunFolder, change: Callable[[Checkpoint], Checkpoint]) -> RunFolder:
@@ -239,7 +241,8 @@ def assert_finite_or_unavailable(folder: RunFolder) -> None:
         "history",
     }
     may_be_nan |= {"truths", "within_step", "within_unit", "alignment", "change", "purity"}
-    results = [folder.result(kind) for kind in PER_RUN]
+    may_be_nan |= {"halfway", "early", "margin", "reliability", "values"}
+    results = [folder.result(kind) for kind in (*PER_RUN, Decisions)]
     results += [folder.result(kind, scope=scope) for kind in (Units, UnitMap) for scope in range(2)]
     for result in results:
         if isinstance(result, Unavailable):

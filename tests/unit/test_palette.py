@@ -1,7 +1,7 @@
 """The class colours: the same in every view, apart for colour-blind readers, and beyond 11 classes (G6).
 
-Simulation of the three kinds of colour-blindness: Machado, Oliveira and Fernandes, IEEE TVCG 2009, severity 1, on linear
-RGB. Differences are Euclidean in CIELAB (about 2.3 is just noticeable).
+Simulation of the three kinds of colour-blindness: Machado, Oliveira and Fernandes, IEEE TVCG 2009, severity 1, on
+linear RGB. Differences are Euclidean in CIELAB (about 2.3 is just noticeable).
 """
 
 from __future__ import annotations
