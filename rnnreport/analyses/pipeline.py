@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
@@ -55,9 +55,10 @@ class AnalysisParams:
     summary: SummaryParams = field(default_factory=SummaryParams)
 
     @classmethod
-    def of_engine(cls, engine: Engine) -> AnalysisParams:
-        """The defaults, with MM-PHATE laid out by this engine."""
-        return cls(training=TrainingParams(DynamicsParams(embed=EmbedParams(engine=engine))))
+    def of_mmphate(cls, engine: Engine = "rnnreport", nodes: int | None = None) -> AnalysisParams:
+        """The defaults, with MM-PHATE laid out by this engine, of at most so many nodes where a number is given."""
+        dynamics = DynamicsParams.of_nodes(nodes) if nodes else DynamicsParams()
+        return cls(training=TrainingParams(replace(dynamics, embed=EmbedParams(engine=engine))))
 
 
 def analyse(

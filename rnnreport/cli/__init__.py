@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rnnreport import __version__
-from rnnreport.cli import capture, check, compare, demo, index, stages, train
+from rnnreport.cli import capture, check, compare, demo, index, stages, train, watch
 from rnnreport.config import read_settings
 from rnnreport.errors import RnnReportError
 from rnnreport.progress import silence
@@ -59,6 +59,7 @@ for _command in (
     stages.analyse,
     stages.render,
     compare.compare,
+    watch.watch,
     check.check,
     index.index,
 ):

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,17 @@ def capture(out: Path, force: bool, **given: Any) -> None:
 
 @options.capture_command
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
+@options.mmphate_nodes
 @options.max_size
 @click.option("--open", is_flag=True, help="Open the page in the browser; never where CI is set.")
 def run(
-    out: Path, force: bool, baseline: Path | None, max_size: float | None, open: bool, **given: Any
+    out: Path,
+    force: bool,
+    baseline: Path | None,
+    mmphate_nodes: int | None,
+    max_size: float | None,
+    open: bool,
+    **given: Any,
 ) -> None:
     """Capture, analyse and render in one go."""
     from rnnreport.analyses import AnalysisParams, SummaryParams, analyse
@@ -41,7 +49,8 @@ def run(
     from rnnreport.results.folder import RunFolder
 
     compared = RunFolder.open(baseline) if baseline else None
-    params = AnalysisParams(summary=SummaryParams(policy=settings.policy()))
+    params = AnalysisParams.of_mmphate(nodes=mmphate_nodes)
+    params = replace(params, summary=SummaryParams(policy=settings.policy()))
     with outputs.new_folder(out, force, marker="run.json") as building:
         folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
         analyse(folder, compared, params)

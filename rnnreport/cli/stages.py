@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @options.run_argument
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
 @options.mmphate_engine
+@options.mmphate_nodes
 @options.force
-def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, force: bool) -> None:
+def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, mmphate_nodes: int | None, force: bool) -> None:
     """Analyse the recorded states of RUN."""
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.analyses import analyse as analyse_run
@@ -28,7 +29,8 @@ def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, force: boo
 
     folder = RunFolder.open(run)
     compared = RunFolder.open(baseline) if baseline else None
-    params = replace(AnalysisParams.of_engine(mmphate_engine), summary=SummaryParams(policy=settings.policy()))
+    params = AnalysisParams.of_mmphate(mmphate_engine, mmphate_nodes)
+    params = replace(params, summary=SummaryParams(policy=settings.policy()))
     results, summary = run / "results", run / "summary.json"
     outputs.refuse_existing(results, summary, force=force)
     with ExitStack() as kept:

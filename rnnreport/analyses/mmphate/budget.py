@@ -41,7 +41,7 @@ def estimate(slices: int, units: int, features: int, landmarks: int) -> Estimate
 
 
 def refusal(shape: tuple[int, int, int], features: int, landmarks: int, most: float) -> str:
-    """Why there is too little memory and how many epochs it would hold; "" where it suffices.
+    """Why there is too little memory and the option that would make it suffice; "" where it suffices.
 
     Parameters
     ----------
@@ -54,6 +54,7 @@ def refusal(shape: tuple[int, int, int], features: int, landmarks: int, most: fl
     if needs.bytes <= most:
         return ""
     fits = [count for count in range(2, epochs) if estimate(count * steps, units, features, landmarks).bytes <= most]
-    way = f"{fits[-1]} epochs would fit" if fits else "take fewer steps or units"
+    fewer = (fits[-1] if fits else 1) * steps * units
+    way = f"give --mmphate-nodes {fewer if fits else fewer // 2}"
     asked = f"MM-PHATE of {epochs} epochs, {steps} steps and {units} units needs {needs}"
     return f"{asked}, more than the limit of {most / 1e9:.1f} GB; {way}"

@@ -28,6 +28,9 @@ _GUIDE = (
 )
 
 
+_AHEAD = 50  # epochs for which a training that goes on is given room
+
+
 @dataclass(frozen=True)
 class DynamicsParams:
     """How many epochs, steps, units, samples, nodes and bytes at most; and the parameters of the method."""
@@ -41,6 +44,11 @@ class DynamicsParams:
     most_bytes: float = MOST_BYTES
     kernel: KernelParams = field(default_factory=KernelParams)
     embed: EmbedParams = field(default_factory=EmbedParams)
+
+    @classmethod
+    def of_nodes(cls, most: int) -> DynamicsParams:
+        """At most so many nodes, whatever epochs, steps and units they are of."""
+        return cls(epochs=most, steps=most, units=most, nodes=most)
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams, *, gr
     """
     reach = int(np.sort(probe.lengths)[probe.lengths.size // 2])  # a step that at least half of the sequences reach
     wanted = [
-        params.epochs if grows else min(epochs, params.epochs),
+        min(_AHEAD if grows else epochs, params.epochs),
         min(reach, params.steps),
         min(units, params.units),
     ]

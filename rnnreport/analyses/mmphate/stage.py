@@ -58,10 +58,12 @@ def write_training(
     probe : Probe
     step_words : int32 (S,), the word of every recorded step; None where there are no words
     params : TrainingParams
+    growth : Growth, optional
+        Of a training that goes on; its landmarks are written beside the results.
     """
     folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
-    found = training_dynamics(folder, scope, probe, params.dynamics)
+    found = training_dynamics(folder, scope, probe, params.dynamics, growth)
     if isinstance(found, Unavailable):
         folder.write_result(found)
         for record in (Formation, Pictures, RawPictures, ActiveWords, Probes):
