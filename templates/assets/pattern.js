@@ -41,7 +41,15 @@ RR.views.push(function pattern() {
   const from = RR.byId("range-from"), to = RR.byId("range-to"), slider = RR.byId("pattern-threshold"), level = RR.byId("pattern-level");
   const before = RR.byId("pattern-before"), after = RR.byId("pattern-after");
   const AROUND = 4, LONGEST = 24, STEP = 8, UNITS = 40; // steps shown beside a stretch and of it; stretches and units listed at first
-  let most = STEP;
+  let most = STEP, cached = null;
+  // The states of the selected kind after every displayed step, undefined where the page has none, and those it has.
+  const kept = () => {
+    if (cached?.state !== RR.selection.state) {
+      const at = Array.from({ length: reading.starts.at(-1) }, (_, p) => RR.stateAt(p));
+      cached = { state: RR.selection.state, at, known: at.filter(Boolean) };
+    }
+    return cached;
+  };
   const here = () => RR.selection.sequence ?? reading.first;
   // First and last step: what was chosen, else the selected step.
   const range = () => {
@@ -81,16 +89,15 @@ RR.views.push(function pattern() {
     const title = "Units that are on through a range of steps, and where else they are", state = RR.description.states[RR.selection.state];
     if (units.gate) { say(title, state, RR.el("p", {}, "The page carries no values of gates at single steps: choose a state in the bar.")); return; }
     if (!chosen) { say(title, state, RR.el("p", {}, "Select a step, or drag over several in the running text.")); return; }
-    const at = (t) => RR.stateAt(starts[q] + t), states = [], carried = [];
+    const all = kept().at, carried = kept().known, at = (t) => all[starts[q] + t], states = [];
     for (let t = chosen[0]; t <= chosen[1]; t++) states.push(at(t));
     if (states.includes(undefined)) { say(title, state, RR.el("p", {}, `The page does not carry the states of ${reading.ids[q]}.`)); return; }
-    for (let p = 0; p < starts.at(-1); p++) { const found = RR.stateAt(p); if (found) carried.push(found); }
     const off = [before.checked && chosen[0] > 0 && at(chosen[0] - 1), after.checked && chosen[1] + 1 < reading.lengths[q] && at(chosen[1] + 1)].filter(Boolean);
-    const on = RR.unitsOn(states, threshold, off), found = RR.findStretches(on, threshold, { starts, stateAt: RR.stateAt, skip: (p) => p >= starts[q] + chosen[0] && p <= starts[q] + chosen[1] });
-    const where = `${chosen[0] === chosen[1] ? `at step ${chosen[0] + 1}` : `from step ${chosen[0] + 1} to ${chosen[1] + 1}`} of ${reading.ids[q]}`, all = found.length > 0 && found[0].on === on.length;
+    const on = RR.unitsOn(states, threshold, off), found = RR.findStretches(on, threshold, { starts, stateAt: (p) => all[p], skip: (p) => p >= starts[q] + chosen[0] && p <= starts[q] + chosen[1] });
+    const where = `${chosen[0] === chosen[1] ? `at step ${chosen[0] + 1}` : `from step ${chosen[0] + 1} to ${chosen[1] + 1}`} of ${reading.ids[q]}`, whole = found.length > 0 && found[0].on === on.length;
     const chips = on.map((unit) => unitChip(unit, states, carried, threshold)).sort((a, b) => a.share - b.share || a.unit - b.unit), left = chips.length - UNITS;
     const told = !on.length ? "Lower the threshold, or choose fewer steps." : !found.length ? "None of these units is on anywhere else."
-      : all ? `${on.length > 1 ? "All of them are" : "It is"} on at ${plural(found.length, "other place")}.${beginnings(found)}` : `Nowhere else are all of them on at once; ${found[0].on} of them are, at ${plural(found.length, "place")}.${beginnings(found)}`;
+      : whole ? `${on.length > 1 ? "All of them are" : "It is"} on at ${plural(found.length, "other place")}.${beginnings(found)}` : `Nowhere else are all of them on at once; ${found[0].on} of them are, at ${plural(found.length, "place")}.${beginnings(found)}`;
     say(`${on.length ? plural(on.length, "unit") : "No unit"} ${on.length > 1 ? "are" : "is"} on ${where}`,
       `${state}, last epoch · on: above ${RR.number(threshold)} · searched: ${plural(carried.length, "step")}${carried.length < starts.at(-1) ? `, those of ${starts.at(-1).toLocaleString("en")} displayed ones whose states this page carries` : ""}`,
       RR.el("p", { class: "on-units" }, ...chips.slice(0, UNITS).flatMap(({ chip }) => [chip, " "]), left > 0 ? `and ${left} more, which are on more often` : ""), RR.el("p", {}, told), ...(found.length ? places(on, found, threshold) : []));
@@ -98,7 +105,7 @@ RR.views.push(function pattern() {
   }
   const mark = () => { for (const token of node.querySelectorAll(".token")) token.classList.toggle("pointed", Number(token.dataset.p) === RR.pointed); };
   const press = () => { for (const chip of node.querySelectorAll(".on-unit")) chip.setAttribute("aria-pressed", RR.selection.units.includes(Number(chip.dataset.unit))); };
-  const restart = () => { most = STEP; draw(); };
+  const refresh = RR.whileSeen(node.closest("figure"), draw), restart = () => { most = STEP; refresh(); };
   const typed = () => {
     const length = reading.lengths[here()], place = (box, other) => Math.max(0, Math.min(length, Math.round(Number(box.value || other.value))) - 1);
     if (from.value || to.value) RR.set({ sequence: here(), range: [place(from, to), place(to, from)].sort((a, b) => a - b) });

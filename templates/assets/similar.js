@@ -20,6 +20,16 @@ RR.tellTokens = function (node) {
   node.addEventListener("pointerover", (event) => { const token = event.target.closest(".token"); if (token) RR.tip(RR.stepTip(Number(token.dataset.p))); });
   node.addEventListener("pointerout", () => RR.tip(null));
 };
+// Draws a figure while it is near the window, and once more when it comes there after a change: `refresh` says that.
+RR.whileSeen = function (node, draw) {
+  let seen = false, stale = true;
+  const refresh = () => { stale = !seen; if (seen) draw(); };
+  new IntersectionObserver((entries) => {
+    seen = entries.at(-1).isIntersecting;
+    if (seen && stale) refresh();
+  }, { rootMargin: "300px" }).observe(node);
+  return refresh;
+};
 
 RR.views.push(function similar() {
   const node = RR.byId("similar"), found = RR.description.similar, reading = RR.reading;
@@ -48,7 +58,6 @@ RR.views.push(function similar() {
   }
   const mark = () => { for (const token of node.querySelectorAll(".token")) token.classList.toggle("pointed", Number(token.dataset.p) === RR.pointed); };
   RR.tellTokens(node);
-  RR.on(["sequence", "step", "output", "theme"], draw);
+  RR.on(["sequence", "step", "output", "theme"], RR.whileSeen(node.closest("figure"), draw));
   RR.onPoint(mark);
-  draw();
 });

@@ -81,6 +81,14 @@ def report(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def show_figure(page: Page, name: str) -> None:
+    """Scroll a figure that draws only while it is seen into view, and wait until it is as it shall be."""
+    page.locator(f"#figure-{name}").scroll_into_view_if_needed()
+    page.locator(f"#{name} > *").first.wait_for(state="attached")
+    for _ in range(2):  # the observer calls in one frame, what it draws is there in the next
+        settle(page)
+
+
 def settle(page: Page) -> None:
     """Two frames: the selection is announced in the first, drawn in the second."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

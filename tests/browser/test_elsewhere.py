@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnreport.results.schema import Sequences, Similar
-from tests.browser.conftest import settle, show_plot
+from tests.browser.conftest import settle, show_figure, show_plot
 from tests.browser.test_report import picks
 from tests.browser.test_tasks import column, starts_of
 
@@ -15,6 +15,7 @@ STEPS = "nodes => nodes.map((node) => Number(node.dataset.p))"
 
 def meant(page, place):
     """The displayed steps that a list points out."""
+    show_figure(page, place.removeprefix("#"))
     return page.eval_on_selector_all(f"{place} .token.meant", STEPS)
 
 
@@ -58,6 +59,7 @@ def test_a_place_leads_to_its_step_and_points_in_every_view(open_page, report, s
     show_plot(page, "map")
     other = int(near.neighbours[p, 1])
     owner = int(np.searchsorted(starts_of(shown), other, side="right")) - 1
+    show_figure(page, "similar")
     token = page.locator("#similar ol li").nth(1).locator(".token.meant")
     token.scroll_into_view_if_needed()
     token.hover()
@@ -87,4 +89,6 @@ def test_without_a_step_the_last_one_is_meant(open_page, report, shown):
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
 def test_lists_fit_the_page(open_page, report, width, scheme):
     page = open_page(report, "#sequence=4&step=2", width=width, scheme=scheme)
+    for name in ("similar", "pattern"):
+        show_figure(page, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -52,9 +52,10 @@ def spot(page, name, step):
         """([name, source, step]) => {
           const plot = RR.plots[name], data = plot.source(source).data;
           const view = Bokeh.index.roots.find((root) => root.model === plot.figure);
-          const at = Array.from(data.x).indexOf(step), box = plot.place.getBoundingClientRect(), { x_scale, y_scale, bbox } = view.frame;
-          const y = data.y ? data.y[at] : (data.top[at] + (data.bottom ? data.bottom[at] : 0)) / 2;
-          return [box.left + x_scale.compute(step), box.top + Math.min(bbox.bottom - 3, Math.max(bbox.top + 3, y_scale.compute(y)))];
+          const at = Array.from(data.x).indexOf(step), box = plot.place.getBoundingClientRect();
+          const { x_scale, y_scale, bbox } = view.frame;
+          const y = y_scale.compute(data.y ? data.y[at] : (data.top[at] + (data.bottom?.[at] ?? 0)) / 2);
+          return [box.left + x_scale.compute(step), box.top + Math.min(bbox.bottom - 3, Math.max(bbox.top + 3, y))];
         }""",
         [name, MARKS[name], step],
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnreport.results.schema import Sequences, Units
-from tests.browser.conftest import settle, show_plot
+from tests.browser.conftest import settle, show_figure, show_plot
 from tests.browser.test_report import picks
 from tests.browser.test_tasks import starts_of
 
@@ -27,6 +27,7 @@ def states_of(page):
 
 
 def set_threshold(page, share):
+    show_figure(page, "pattern")
     page.locator("#pattern-threshold").evaluate(
         "(node, value) => { node.value = value; node.dispatchEvent(new Event('input')); }", share
     )
@@ -79,7 +80,7 @@ def test_units_and_stretches_are_those_of_brute_force(open_page, report, run, sh
     assert listed(page) == expected
     text = page.locator("#pattern").inner_text()
     if units.size and most == units.size:
-        assert f"All of them are on at {len(expected)} other place" in text
+        assert f"{'All of them are' if most > 1 else 'It is'} on at {len(expected)} other place" in text
     elif most:
         assert f"{most} of them are, at {len(expected)} place" in text
     assert f"searched: {len(states)} steps" in page.locator("#note-pattern").inner_text()
@@ -117,6 +118,7 @@ def test_off_just_before_and_after(open_page, report, shown):
 def test_a_range_is_dragged_shift_clicked_and_typed(open_page, report, shown):
     q = int(np.flatnonzero(shown.lengths >= 6)[0])
     page = open_page(report, f"#sequence={q}")
+    show_figure(page, "pattern")
     assert "Select a step" in page.locator("#pattern").inner_text()
     token = page.locator("#text .token")
     token.nth(0).scroll_into_view_if_needed()
@@ -135,6 +137,7 @@ def test_a_range_is_dragged_shift_clicked_and_typed(open_page, report, shown):
     ranged = page.eval_on_selector_all("#text .token.ranged", STEPS)
     assert ranged == [starts_of(shown)[q] + t for t in (1, 2, 3)]
     assert picks(page) == [shown.sequence_ids[q], "steps 2 to 4"]
+    show_figure(page, "pattern")
     assert page.locator("#range-from").input_value() == "2" and page.locator("#range-to").input_value() == "4"
     page.keyboard.press("Escape")
     settle(page)
@@ -147,6 +150,7 @@ def test_a_range_is_dragged_shift_clicked_and_typed(open_page, report, shown):
     page.keyboard.press("Shift+Enter")
     settle(page)
     assert page.evaluate("RR.selection.range") == [4, 5]
+    show_figure(page, "pattern")
     page.locator("#range-from").fill("1")
     page.keyboard.press("Tab")
     settle(page)
@@ -163,6 +167,7 @@ def test_a_range_is_dragged_shift_clicked_and_typed(open_page, report, shown):
 def test_units_and_places_lead_to_the_other_views(open_page, report, shown):
     page = open_page(report, "#sequence=3&step=2&lens=step")
     show_plot(page, "map")
+    show_figure(page, "pattern")
     assert "at step 3 of" in page.locator("#title-pattern").inner_text()  # the selected step is a range of one
     chip = page.locator("#pattern .on-unit").first
     chip.click()
