@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from rnnreport.analyses import analyse, compare
+from rnnreport.analyses import analyse, side_by_side
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.run import record_once
 from rnnreport.load.corpus import NO_LABELS, Corpus
@@ -60,7 +60,8 @@ def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
             store.write_text(folder.path / "report.html", render_report(folder))
             store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
     with Stage("comparison"):
-        store.write_text(out / "compare.html", render_comparison(folders, compare(folders)))
+        found = side_by_side(folders)
+        store.write_text(out / "compare.html", render_comparison(folders, found.comparison, found))
     reports = [Path(folder.path.name) / "report.html" for folder in folders]
     entries = [IndexEntry(href.as_posix(), folder.summary()) for href, folder in zip(reports, folders, strict=True)]
     store.write_text(out / "index.html", render_index(entries, comparison="compare.html"))

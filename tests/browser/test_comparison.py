@@ -7,10 +7,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from rnnreport.analyses import compare
+from rnnreport.analyses import side_by_side
 from rnnreport.report import IndexEntry, render_comparison, render_index
 from rnnreport.results.folder import RunFolder
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import settle, show_plot
 
 pytestmark = pytest.mark.browser
 
@@ -21,14 +21,20 @@ def runs(analysed_runs):
 
 
 @pytest.fixture(scope="module")
-def comparison(runs):
-    return compare(runs)
+def details(runs):
+    return side_by_side([*runs, runs[0]])
 
 
 @pytest.fixture(scope="module")
-def pages(runs, comparison, tmp_path_factory):
+def comparison(details):
+    return details.comparison
+
+
+@pytest.fixture(scope="module")
+def pages(runs, details, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    (folder / "compare.html").write_text(render_comparison(runs, comparison), encoding="utf-8")
+    three = [*runs, runs[0]]
+    (folder / "compare.html").write_text(render_comparison(three, details.comparison, details), encoding="utf-8")
     entries = [IndexEntry(f"{run.path.name}/report.html", run.summary()) for run in runs]
     (folder / "index.html").write_text(render_index(entries, comparison="compare.html"), encoding="utf-8")
     return folder
@@ -44,7 +50,7 @@ def test_changed_predictions_lead_to_the_reading(open_page, pages, comparison):
     name = last.locator("th").inner_text()
     last.click()
     expect(page.locator("#title-reading")).to_contain_text(name)
-    assert page.locator("#readings .read").count() == 2
+    assert page.locator("#readings .read").count() == 3
     assert last.get_attribute("aria-selected") == "true"
     label = comparison.labels[changed[-1]]
     curve = page.evaluate("Array.from(RR.plots.reading.source('reading.line-1').data.y)")
@@ -54,7 +60,7 @@ def test_changed_predictions_lead_to_the_reading(open_page, pages, comparison):
 def test_pointing_marks_the_step_in_every_run(open_page, pages):
     page = open_page(pages / "compare.html")
     page.locator("#readings .token").nth(1).hover()
-    assert page.locator("#readings .token.pointed").count() == 2
+    assert page.locator("#readings .token.pointed").count() == 3
 
 
 def test_link_restores_the_sequence(open_page, pages):
@@ -66,12 +72,121 @@ def test_link_restores_the_sequence(open_page, pages):
     assert again.locator("#title-reading").inner_text() == title
 
 
+def test_the_page_opens_with_what_changed(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    first = page.locator("figure").first
+    assert first.get_attribute("id") == "figure-findings"
+    assert first.locator(".changes > li").count() == 2
+    for verdict, found in zip(details.changes.verdicts, first.locator(".changes > li").all(), strict=True):
+        assert verdict in found.inner_text()
+    link = first.locator("a[href='#figure-likeness']").first
+    link.click()
+    settle(page)
+    assert 0 <= page.locator("#figure-likeness").bounding_box()["y"] < 300
+
+
+def test_swapping_turns_every_difference(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    row = page.locator("#effects tbody tr[data-run='1']").first
+    cells = lambda kind: [row.locator(f".{kind}").nth(place).inner_text() for place in range(1)]  # noqa: E731
+    before = cells("first"), cells("second"), float(row.locator(".signed").inner_text())
+    ends = [float(end) for end in row.locator(".range").inner_text().split(" to ")]
+    page.locator("#swap").click()
+    settle(page)
+    assert (cells("first"), cells("second")) == before[:2]
+    order = row.locator("td").evaluate_all("cells => cells.map((cell) => cell.className)")
+    assert order.index("n second") < order.index("n first")
+    assert float(row.locator(".signed").inner_text()) == -before[2]
+    assert [float(end) for end in row.locator(".range").inner_text().split(" to ")] == [-ends[1], -ends[0]]
+    assert page.locator("#readings .who b").all_inner_texts()[:2] == ["second", "first"]
+    expect(page).to_have_url(re.compile("swap=1"))
+    page.locator("#swap").click()
+    settle(page)
+    assert float(row.locator(".signed").inner_text()) == before[2]
+
+
+def test_only_what_changed(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    rows = page.locator("#effects tbody tr[data-run='1']")
+    assert rows.locator("visible=true").count() > 0
+    page.locator("#changed").check()
+    settle(page)
+    certain = (details.effects.adjusted[0][:, :-1] < 0.05).any(axis=1).sum()
+    shown = page.locator("#effects tbody tr:visible")
+    assert shown.count() == min(30, certain) and page.locator("#effects tr[data-same]:visible").count() == 0
+    assert page.locator(".changes > li:visible").count() == sum(word == "changed" for word in details.changes.verdicts)
+    # the sequences on offer are those on which the runs differ
+    names = page.locator("#pick option:not([hidden])").all_inner_texts()
+    assert names and all("differ" in name for name in names)
+
+
+def test_another_run_beside_the_baseline(open_page, pages):
+    page = open_page(pages / "compare.html")
+    page.select_option("#other", "2")
+    settle(page)
+    assert set(page.locator("#slices tbody tr:visible").evaluate_all("rows => rows.map((row) => row.dataset.run)")) == {
+        "2"
+    }
+    assert {float(text) for text in page.locator("#slices tr:visible .signed").all_inner_texts()} == {0}
+    assert page.locator(".confusions .side:visible").count() == 2
+    again = open_page(pages / "compare.html", hash=page.url[page.url.index("#") :])
+    assert again.locator("#other").input_value() == "2"
+
+
+def test_a_group_lists_its_changed_predictions(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    changed = (details.comparison.predicted != details.comparison.predicted[0]).any(axis=0)
+    row = page.locator("#slices tbody tr:visible").first
+    place = int(row.get_attribute("data-group"))
+    row.click()
+    settle(page)
+    assert page.locator("#flips tbody tr:visible").count() == (changed & (details.slices.members[place] > 0)).sum()
+    page.locator("#flips-group button").click()
+    assert page.locator("#flips tbody tr:visible").count() == changed.sum()
+
+
+def test_a_word_is_followed_through_both_runs(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    show_plot(page, "overlay")
+    word = 3
+    page.select_option("#word", str(word))
+    settle(page)
+    for run in range(2):
+        drawn = page.evaluate(f"Array.from(RR.plots.overlay.source('overlay.run-{run}').data.y)")
+        expected = np.sort(details.clusters.response[str(run)][word])[::-1]
+        np.testing.assert_allclose(drawn, expected, atol=np.ptp(details.clusters.response[str(run)]) / 200)
+    assert page.locator("#beside .word[aria-pressed=true]").count() == 2
+    units = page.locator("#beside .matched").first.locator(".half").first.locator(".unit").count()
+    assert units == (details.clusters.unit_labels["0"] == 0).sum()
+
+
+def test_both_maps_show_the_same_steps_on_the_same_axes(open_page, pages, details):
+    page = open_page(pages / "compare.html")
+    for side in (0, 1):
+        show_plot(page, f"plane-{side}")
+    page.select_option("#pick", index=2)
+    settle(page)
+    steps = page.locator("#readings .read").first.locator(".token").count()
+    ranges = []
+    for side in (0, 1):
+        plot = f"RR.plots['plane-{side}']"
+        assert page.evaluate(f"{plot}.source('plane-{side}.path').data.x.length") == steps
+        ranges.append(page.evaluate(f"[{plot}.figure.x_range.start, {plot}.figure.x_range.end]"))
+        drawn = np.array(page.evaluate(f"Array.from({plot}.source('plane-{side}.points').data.x)"))
+        expected = details.likeness.plane[side, :, 0]
+        assert np.corrcoef(drawn, expected)[0, 1] > 0.9999
+    assert ranges[0] == ranges[1]
+    page.locator("#readings .token").nth(1).hover()
+    for side in (0, 1):
+        assert page.evaluate(f"RR.plots['plane-{side}'].source('plane-{side}.here').data.x.length") == 1
+
+
 @pytest.mark.parametrize("name", ["compare.html", "index.html"])
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_accessible_and_as_wide_as_the_window(open_page, pages, name, width, scheme):
     page = open_page(pages / name, width=width, scheme=scheme)
     if name == "compare.html":
-        for plot in ("reading", "curve-loss", "similarity"):
+        for plot in ("reading", "curve-loss", "similarity", "plane-0", "plane-1", "overlay"):
             show_plot(page, plot)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})

@@ -14,10 +14,12 @@ from pathlib import Path
 from rnnreport.report import render_comparison, render_report, render_summary_markdown
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Comparison
+from rnnreport.results.schema import Changes, Comparison, Effects, Likeness, MatchedClusters, SideBySide, Slices
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_reports"
 CELLS = ("rnn", "gru", "lstm")
+COMPARED = "compared"  # the folder of what compare.html is rendered from
+_PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes)
 SHOWN = "lstm"  # the run whose whole report is kept; of the others only what the comparison reads
 
 
@@ -25,15 +27,20 @@ def sample_pages(samples: Path = SAMPLES) -> dict[str, str]:
     """Render every sample page from the results beside it, by path relative to ``sample_reports``."""
     folders = [RunFolder(samples / cell) for cell in CELLS]
     shown = RunFolder(samples / SHOWN)
+    compared = _compared(RunFolder(samples / COMPARED))
     return {
         f"{SHOWN}/report.html": render_report(shown),
         f"{SHOWN}/summary.md": render_summary_markdown(shown),
-        "compare.html": render_comparison(folders, store.load(samples / "comparison", Comparison)),
+        "compare.html": render_comparison(folders, compared.comparison, compared),
     }
 
 
+def _compared(folder: RunFolder) -> SideBySide:
+    return SideBySide(*(folder.result(kind) for kind in _PARTS))
+
+
 def _keep_results(demo: Path) -> None:
-    from rnnreport.analyses import compare
+    from rnnreport.analyses import side_by_side
 
     for cell in CELLS:
         target = SAMPLES / cell
@@ -44,7 +51,10 @@ def _keep_results(demo: Path) -> None:
         kept += sorted((demo / cell / "results").glob(pattern))
         for path in kept:
             shutil.copy(path, target / path.relative_to(demo / cell))
-    store.save(SAMPLES / "comparison", compare([RunFolder(demo / cell) for cell in CELLS]))
+    shutil.rmtree(SAMPLES / COMPARED, ignore_errors=True)
+    (SAMPLES / COMPARED / "results").mkdir(parents=True)
+    for record in side_by_side([RunFolder(demo / cell) for cell in CELLS]).records:
+        RunFolder(SAMPLES / COMPARED).write_result(record)
 
 
 def _screenshot(page: Path, picture: Path) -> None:
