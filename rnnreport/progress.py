@@ -10,6 +10,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 _QUIET = False
+_SECONDS: dict[str, float] = {}  # of the stages that ended since they were last asked for
 _PLAIN_INTERVAL_S = 10.0
 _TERMINAL_INTERVAL_S = 0.1
 _SHOW_AFTER_S = 0.5
@@ -59,6 +60,13 @@ def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
+def stage_seconds() -> dict[str, float]:
+    """Seconds of every named step since the last call, in order."""
+    found = dict(_SECONDS)
+    _SECONDS.clear()
+    return found
+
+
 class Stage:
     """A named step of unknown length: ``with Stage("t-SNE of 4,000 states"):`` prints its name and its seconds."""
 
@@ -73,6 +81,8 @@ class Stage:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            _SECONDS[self.label] = _SECONDS.get(self.label, 0.0) + self._clock() - self._start
         if not _QUIET:
             outcome = f"{self._clock() - self._start:.1f} s" if kind is None else "stopped"
             print(f" {outcome}", file=sys.stderr, flush=True)

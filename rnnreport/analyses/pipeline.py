@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from rnnreport.analyses.cards import card_differences
 from rnnreport.analyses.comparison import CompareParams, refuse_incomparable, side_by_side
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
@@ -92,13 +93,14 @@ def analyse(
     with threadpool_limits(1):
         if baseline is not None:
             refuse_incomparable(baseline, folder)
+            folder.write_result(card_differences(baseline, folder))
         last = folder.checkpoint(recorded[-1])
         _analyse_run(folder, folder.manifest(), folder.probe(), last, params, baseline, growth)
         if baseline is not None:
             with Stage("comparison"):
                 for result in side_by_side([baseline, folder], params.compare).records:
                     folder.write_result(result)
-        folder.write_summary(summarise(folder, params.summary))
+        folder.write_summary(summarise(folder, params.summary, baseline))
 
 
 def _analyse_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import time
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnreport.cli import options, outputs, settings
+from rnnreport.cli import options, outputs, provenance, settings
 from rnnreport.errors import InputError
-from rnnreport.progress import Stage
+from rnnreport.progress import Stage, stage_seconds
 
 if TYPE_CHECKING:
     from rnnreport.results.folder import RunFolder
@@ -47,6 +48,7 @@ def run(
     from rnnreport.report import render_report, render_summary_markdown
     from rnnreport.results import store
     from rnnreport.results.folder import RunFolder
+    from rnnreport.results.provenance import write_provenance
 
     compared = RunFolder.open(baseline) if baseline else None
     params = AnalysisParams.of_mmphate(nodes=mmphate_nodes)
@@ -54,6 +56,7 @@ def run(
     with outputs.new_folder(out, force, marker="run.json") as building:
         folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
         analyse(folder, compared, params)
+        write_provenance(folder, "analyse", provenance.card(threads=1))
         with Stage("page"):
             page = render_report(folder)
             store.write_text(building / "summary.md", render_summary_markdown(folder))
@@ -97,6 +100,8 @@ def _capture(
     max_steps: int,
     seed: int,
 ) -> RunFolder:
+    import torch
+
     from rnnreport.capture.run import capture_run
     from rnnreport.load.arguments import parse_arguments, read_arguments
     from rnnreport.load.checkpoints import allowing, weights_file
@@ -105,6 +110,7 @@ def _capture(
     from rnnreport.load.model import load_model
     from rnnreport.load.sentences import read_sentences
     from rnnreport.results.folder import RunFolder
+    from rnnreport.results.provenance import write_provenance
 
     arguments = (read_arguments(model_args) if model_args else {}) | parse_arguments(model_arg)
     weights = weights_file(weights) if weights else None
@@ -113,9 +119,12 @@ def _capture(
         corpus, tokenizer=tokenizer, vocabulary=vocabulary, sequence_length=sequence_length, classes=classes
     )
     folder = RunFolder(path)
+    stage_seconds()  # those of an earlier command in this process are not ours
+    start = time.monotonic()
     with allowing(safe_global):
+        loaded = load_model(model, arguments, weights)
         capture_run(
-            load_model(model, arguments, weights),
+            loaded,
             data,
             folder,
             name=name,
@@ -131,6 +140,9 @@ def _capture(
             seed=seed,
             command=options.command_line(),
         )
+    device = str(next((each.device for each in loaded.parameters()), "cpu"))
+    card = provenance.card(threads=torch.get_num_threads(), device=device, capture=time.monotonic() - start)
+    write_provenance(folder, "capture", card)
     return folder
 
 

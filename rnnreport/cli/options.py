@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,8 @@ import click
 
 # every option of every command can be set as RNNREPORT_<OPTION>
 ENVIRONMENT = {"auto_envvar_prefix": "RNNREPORT"}
+
+_SECRET = re.compile(r"secret|passw|credential|api[_-]?key|(access|auth)[_-]?token", re.IGNORECASE)
 
 force = click.option("--force", is_flag=True, help="Replace an existing output.")
 max_size = click.option(
@@ -179,5 +182,11 @@ def capture_command(function: Callable[..., Any]) -> click.Command:
 def command_line() -> str:
     """The command as typed, with absolute paths cut to their names, for the run's manifest."""
     typed: list[str] = click.get_current_context().find_root().obj
-    words = (Path(word).name if Path(word).is_absolute() else word for word in typed)
+    words = (Path(word).name if Path(word).is_absolute() else without_secret(word) for word in typed)
     return shlex.join(["rnnreport", *words])
+
+
+def without_secret(word: str) -> str:
+    """The text, without the value where it is KEY=VALUE and the key speaks of a secret."""
+    key, given, _ = word.partition("=")
+    return f"{key}=..." if given and _SECRET.search(key) else word

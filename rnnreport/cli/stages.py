@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnreport.cli import options, outputs, settings
+from rnnreport.cli import options, outputs, provenance, settings
+from rnnreport.progress import stage_seconds
 
 if TYPE_CHECKING:
     from rnnreport.analyses.mmphate.embed import Engine
@@ -26,6 +27,7 @@ def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, mmphate_no
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.analyses import analyse as analyse_run
     from rnnreport.results.folder import RunFolder
+    from rnnreport.results.provenance import write_provenance
 
     folder = RunFolder.open(run)
     compared = RunFolder.open(baseline) if baseline else None
@@ -33,10 +35,12 @@ def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, mmphate_no
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
     results, summary = run / "results", run / "summary.json"
     outputs.refuse_existing(results, summary, force=force)
+    stage_seconds()  # those of an earlier command in this process are not ours
     with ExitStack() as kept:
         for path in (results, summary):
             kept.enter_context(outputs.set_aside(path))
         analyse_run(folder, compared, params)
+        write_provenance(folder, "analyse", provenance.card(threads=1))
     click.echo(results)
 
 

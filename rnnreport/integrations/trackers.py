@@ -46,9 +46,9 @@ def log_tensorboard(writer: SummaryWriter, run: str | os.PathLike[str], step: in
     step : int, optional
     """
     for name, value in numbers(run).items():
-        writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]  # torch's own gap
+        writer.add_scalar(name, value, step)
     text = _rendered(run, "summary.md").read_text(encoding="utf-8")
-    writer.add_text(f"{_PREFIX}summary", text.partition("\n")[2], step)  # type: ignore[no-untyped-call]
+    writer.add_text(f"{_PREFIX}summary", text.partition("\n")[2], step)
 
 
 def log_mlflow(run: str | os.PathLike[str], step: int | None = None) -> None:

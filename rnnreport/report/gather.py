@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.provenance import StageCard, read_provenance
 from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
     ActiveWords,
+    CardDifferences,
     Comparison,
     ContinuationTrees,
     Decisions,
@@ -74,6 +76,8 @@ class Run:
     jumps: Jumps | Unavailable
     similar: Similar | Unavailable
     health: Health | Unavailable
+    cards: CardDifferences | Unavailable
+    provenance: dict[str, StageCard]
     memory: Memory | Unavailable
 
 
@@ -121,6 +125,8 @@ def gather(folder: RunFolder) -> Run:
         jumps=_later(folder, Jumps),
         similar=_later(folder, Similar),
         health=_later(folder, Health),
+        cards=_later(folder, CardDifferences),
+        provenance=read_provenance(folder),
         memory=_later(folder, Memory),
     )
 

@@ -21,7 +21,18 @@ def names(folder: Path) -> set[str]:
 def test_every_command_and_option_has_help(rnnreport):
     general = rnnreport("--help")
     assert general.code == 0
-    assert set(cli.commands) == {"demo", "train", "run", "capture", "analyse", "render", "compare", "check", "index"}
+    assert set(cli.commands) == {
+        "demo",
+        "train",
+        "run",
+        "capture",
+        "analyse",
+        "render",
+        "compare",
+        "check",
+        "index",
+        "watch",
+    }
     for name, command in cli.commands.items():
         assert name in general.out
         shown = rnnreport(name, "--help")

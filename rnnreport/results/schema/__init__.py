@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rnnreport.results.schema.cards import CardDifferences
 from rnnreport.results.schema.comparison import (
     Changes,
     Comparison,
@@ -33,6 +34,7 @@ __all__ = [
     "FAULTS",
     "WEIGHTINGS",
     "ActiveWords",
+    "CardDifferences",
     "Changes",
     "Check",
     "Comparison",

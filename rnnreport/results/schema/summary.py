@@ -56,8 +56,8 @@ class Performance:
 class Check:
     """One declared rule and its outcome.
 
-    ``verdict`` is "pass", "warn", "fail" or "no data". ``rule`` is the verdict of the rule itself where the settings may
-    have changed it, "set" where the check is a limit of a metric that the settings ask for, and otherwise "".
+    ``verdict`` is "pass", "warn", "fail" or "no data". ``rule`` is the verdict of the rule itself where the settings
+    may have changed it, "set" where the check is a limit of a metric that the settings ask for, and otherwise "".
     """
 
     id: str
