@@ -97,7 +97,7 @@ def render_report(folder: RunFolder) -> str:
         pictures=available(run.pictures),
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
-        panels=formation_panels(formed, curves["loss"], available(run.probes)) if formed else [],
+        panels=formation_panels(formed, curves["loss"], curves["score"], available(run.probes)) if formed else [],
         probes=available(run.probes),
         left_out=(left_out := available(run.left_out)),
         left_out_bars=left_out_bars(left_out) if left_out else [],

@@ -35,7 +35,7 @@ FORMED = Formation(
 
 def panels(formed: Formation = FORMED, losses: tuple[str, ...] = ("<b>test</b> loss",)) -> dict[str, Panel]:
     curves = {name: (np.array([0, 5, 10], np.int32), np.array([2.0, 1.0, 0.5])) for name in losses}
-    return {panel.id: panel for panel in formation_panels(formed, curves)}
+    return {panel.id: panel for panel in formation_panels(formed, curves, {})}
 
 
 def test_curves_lie_on_the_axis_of_epochs() -> None:
@@ -94,7 +94,7 @@ def test_probes_are_drawn_with_interval_and_control() -> None:
         params={},
         guide="",
     )
-    found = {panel.id: panel for panel in formation_panels(FORMED, {}, probes)}
+    found = {panel.id: panel for panel in formation_panels(FORMED, {}, {}, probes)}
     read = found["read"]
     assert (read.low, read.high) == (np.float32(0.1), float(mean[3] + 0.1))  # the control, and the end of the interval
     assert read.svg.count("<polyline") == 2 and dict(read.names)["third"] == "with shuffled classes"
@@ -104,3 +104,14 @@ def test_probes_are_drawn_with_interval_and_control() -> None:
     assert [x for x, _ in corners] == [0, 200, 400, 1000, 1000, 400, 200, 0]
     assert all(low > high for (_, low), (_, high) in zip(corners[:4], corners[:3:-1], strict=True))
     assert 'class="level"' in read.svg and "information" in found
+
+
+def test_losses_and_shares_have_a_panel_each_on_the_axis_of_all() -> None:
+    losses = {"train loss": (np.array([0, 12], np.int32), np.array([2.0, 1.0]))}
+    scores = {name: (np.array([0, 20], np.int32), np.array([0.1, 0.9])) for name in ("test accuracy", "train accuracy")}
+    found = {panel.id: panel for panel in formation_panels(FORMED, losses, scores)}
+    assert list(found)[:2] == ["loss", "score"]
+    assert {(panel.first, panel.last) for panel in found.values()} == {(0, 20)}
+    assert [name for _, name in found["score"].names] == ["test accuracy", "train accuracy"]
+    assert (found["score"].low, found["score"].high) == (0.1, 0.9)
+    assert "score" not in {panel.id for panel in formation_panels(FORMED, losses, {})}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnreport.results.schema import Formation, Probes
 
 _WIDTH, _HEIGHT, _MARGIN = 1000, 100, 6
-_LOSS_STYLES = ("activity", "picture", "third", "fourth")
+_METRIC_STYLES = ("activity", "picture", "third", "fourth")
 Curve = tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]
 
 
@@ -45,16 +45,18 @@ class Panel:
     svg: Markup
 
 
-def formation_panels(formed: Formation, losses: Mapping[str, Curve], probes: Probes | None = None) -> list[Panel]:
+def formation_panels(
+    formed: Formation, losses: Mapping[str, Curve], scores: Mapping[str, Curve], probes: Probes | None = None
+) -> list[Panel]:
     """The panels of a run, those without any line left out.
 
     Parameters
     ----------
     formed : Formation
-    losses : label to epochs and values
+    losses, scores : label to epochs and values; scores are shares
     probes : Probes, optional
     """
-    axis = _axis(formed, losses)
+    axis = _axis(formed, {**losses, **scores})
 
     def both(name: str, title: str, note: str, values: NDArray[np.floating[Any]], **marks: Any) -> Panel | None:
         curves = {"picture": (formed.epochs, values[0]), "activity": (formed.epochs, values[1])}
@@ -63,12 +65,15 @@ def formation_panels(formed: Formation, losses: Mapping[str, Curve], probes: Pro
     def one(name: str, title: str, note: str, values: NDArray[np.floating[Any]], **marks: Any) -> Panel | None:
         return _panel(name, title, note, {"activity": (formed.epochs, values)}, (), axis, formed, **marks)
 
-    styles = dict(zip(losses, _LOSS_STYLES, strict=False))
-    shown = {style: losses[label] for label, style in styles.items()}
-    names = tuple((style, label) for label, style in styles.items())
+    def metrics(name: str, title: str, curves: Mapping[str, Curve]) -> Panel | None:
+        styled = list(zip(_METRIC_STYLES, curves, strict=False))
+        shown = {style: curves[label] for style, label in styled}
+        return _panel(name, title, "", shown, styled, axis, formed)
+
     settled = formed.settled
     found = [
-        _panel("loss", "Loss", "", shown, names, axis, formed),
+        metrics("loss", "Loss", losses),
+        metrics("score", "Shares of the recorded metrics", scores),
         one("similarity", "Similarity with the last epoch", "linear CKA", formed.similarity,
             level=settled["similarity"], band=(settled["low"], settled["high"])),
         both("change", "Change per epoch", "mean distance, for each epoch since the one before", formed.change),
@@ -81,7 +86,7 @@ def formation_panels(formed: Formation, losses: Mapping[str, Curve], probes: Pro
         both("within-unit", "Spread of the steps of a unit", "entropy, nats", _mean(formed.within_unit)),
     ]  # fmt: skip
     if probes is not None:
-        found[1:1] = _probe_panels(probes, axis, formed)
+        found[2:2] = _probe_panels(probes, axis, formed)
     return [panel for panel in found if panel is not None]
 
 
