@@ -101,6 +101,7 @@ def decision_timeline(probe: Probe, last: Checkpoint, params: DecisionParams) ->
         by=by,
         sizes=np.array([one.sum() for one in members], np.int32),
         halfway=np.array([_median(share[one], params.bootstrap) for one in members]),
+        halfway_step=np.array([_median(settled.decided[one].astype(np.float64), params.bootstrap) for one in members]),
         early=np.array([_early(settled.decided[one] * 4 <= lengths[one], params.bootstrap) for one in members]),
         decided_counts=np.array([tenths(settled.decided[one], lengths[one]) for one in members], np.int32),
         flip_counts=np.array([_capped(settled.flips[one], params.most_flips) for one in members], np.int32),
@@ -206,14 +207,15 @@ def _calibration(output: Floats, probe: Probe, settled: Settled) -> tuple[Double
     return np.array([[one.error, one.by_chance] for one in found]), np.array([one.bins for one in found])
 
 
-def _median(share: Doubles, params: BootstrapParams) -> tuple[float, float, float]:
-    """The lower median, which is a share that occurs, and its bootstrap interval."""
-    ordered, middle = np.sort(share), (share.size - 1) // 2
-    if share.size < 2:
+def _median(values: Doubles, params: BootstrapParams) -> tuple[float, float, float]:
+    """The lower median, which is a value that occurs, and its bootstrap interval."""
+    ordered, middle = np.sort(values), (values.size - 1) // 2
+    if values.size < 2:
         return float(ordered[middle]), float("nan"), float("nan")
     generator = np.random.default_rng(params.seed)
-    # A resample's median is the value at the middle of its sorted places, of values sorted before.
-    places = (np.sort(generator.integers(0, share.size, share.size, np.int32))[middle] for _ in range(params.resamples))
+    # A resample's median is the value at the middle one of its places, counted in sorted values.
+    drawn = (generator.integers(0, values.size, values.size, np.int32) for _ in range(params.resamples))
+    places = (np.partition(one, middle)[middle] for one in drawn)
     return float(ordered[middle]), *percentile_interval(ordered[np.fromiter(places, np.int64)], params)
 
 

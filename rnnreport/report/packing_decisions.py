@@ -76,6 +76,7 @@ def _group_rows(found: Decisions) -> list[dict[str, Any]]:
                 "name": f"{found.by} class {name}" if k >= 0 else name,
                 "size": size,
                 "halfway": _with_interval(found.halfway[place].tolist()),
+                "step": _steps(found.halfway_step[place].tolist()),
                 "early": _with_interval(found.early[place].tolist()),
                 "never": f"{found.flip_counts[place, 0] / size:.0%}",
             }
@@ -96,6 +97,11 @@ def _error_rows(found: Decisions) -> list[dict[str, str]]:
         }
         for place in places
     ]
+
+
+def _steps(values: list[float]) -> str:
+    value, low, high = values
+    return f"{value:.0f} ({low:.0f} to {high:.0f})" if math.isfinite(low) else f"{value:.0f}"
 
 
 def _with_interval(values: list[float]) -> str:

@@ -113,10 +113,11 @@ RR.views.push(function decisions() {
     drawMargin();
     drawReliability();
   }
+  const itself = (q) => `${reading.ids[q]}: decided at step ${decided[q]} of ${reading.lengths[q]}, ${flips[q]} change${flips[q] === 1 ? "" : "s"} of the prediction`;
   function draw() {
     const keys = groups().map((g) => ({ colour: colour(g), label: `${name(g)} (n = ${found.sizes[g].toLocaleString("en")})` }));
     if (by.value === "class" && keys.length < reading.classes) keys.push({ colour: "transparent", label: `the ${keys.length} most frequent of ${reading.classes} classes` });
-    if (RR.selection.sequence !== null && counted(RR.selection.sequence)) keys.push({ line: "dashed", colour: RR.css("ink"), label: reading.ids[RR.selection.sequence] });
+    if (RR.selection.sequence !== null && counted(RR.selection.sequence)) keys.push({ line: "dashed", colour: RR.css("ink"), label: itself(RR.selection.sequence) });
     RR.legend("decision-legend", keys);
     drawBars();
     drawTime();

@@ -79,12 +79,14 @@ def test_bars_of_the_timeline_list_their_sequences(open_page, sampled):
 
 def test_the_timeline_follows_the_selected_sequence_and_the_chosen_time(open_page, sampled):
     run, path = sampled
-    found, shown, _ = displayed(run)
+    found, shown, places = displayed(run)
     page = open_page(path)
     assert page.locator("#figure-decisions .here").count() == 0
     page.evaluate("RR.chooseSequence(3)")
     settle(page)
     assert page.locator("#figure-decisions .here").count() == 2 and page.locator("#margin-lines .mine").count() == 1
+    told = f"decided at step {found.decided[places[3]]} of {shown.lengths[3]}, {found.flips[places[3]]} change"
+    assert told in page.locator("#decision-legend").inner_text()
     own = page.locator("#margin-lines .mine").get_attribute("d").count("L") + 1
     assert own == shown.lengths[3]
     lines = page.locator("#margin-lines svg")

@@ -101,6 +101,7 @@ def test_every_sequence_as_a_loop_reads_it(tmp_path: Path, task: Task) -> None:
         chosen = [row for row, kept in zip(rows, inside, strict=True) if kept]
         assert found.sizes[place] == len(chosen)
         assert found.halfway[place, 0] == sorted(share[inside])[(len(chosen) - 1) // 2]
+        assert found.halfway_step[place, 0] == sorted(row[1] for row in chosen)[(len(chosen) - 1) // 2]
         assert found.early[place, 0] == pytest.approx(np.mean(share[inside] <= 0.25), abs=1e-12)
         np.testing.assert_allclose(found.margin[place, :, 0], np.mean([row[4] for row in chosen], axis=0), atol=1e-6)
         counts = [sum(Fraction(t, 10) < Fraction(row[1], int(probe.lengths[row[0]])) <= Fraction(t + 1, 10)

@@ -26,6 +26,7 @@ class Decisions:
     by : str, which class is meant: "true" or "predicted"; "" where there are no classes (several labels)
     sizes : int32 (G,), sequences
     halfway : float64 (G, 3), share of the steps read when half of the sequences are decided, and its interval
+    halfway_step : float64 (G, 3), the step, counted from 1, at which half of the sequences are decided, likewise
     early : float64 (G, 3), share of the sequences decided within the first quarter of their steps, and its interval
     decided_counts : int32 (G, 10), sequences decided in each tenth of their steps, upper ends included
     flip_counts : int32 (G, F), sequences with 0, 1, ... flips; the last column holds F - 1 or more
@@ -51,6 +52,7 @@ class Decisions:
     by: str
     sizes: Ints
     halfway: Doubles
+    halfway_step: Doubles
     early: Doubles
     decided_counts: Ints
     flip_counts: Ints
