@@ -2,6 +2,21 @@
 // Detail of words over all units, and of units over words.
 RR.Z = 1.96; // standard errors in a 95% interval
 
+// A figure is some 600 pixels wide: of more units than columns, neighbours in the order share one, as wide as they reach.
+RR.columns = function (order, most = 400) {
+  const size = Math.ceil(order.length / most), groups = [];
+  for (let first = 0; first < order.length; first += size) groups.push([...order.slice(first, first + size)]);
+  const centre = groups.map((group, place) => place * size + (group.length - 1) / 2);
+  const edge = (value, upper) => groups.map((group) => group.map(value).reduce((far, own) => (Number.isNaN(far) ? own : Number.isNaN(own) ? far : upper ? Math.max(far, own) : Math.min(far, own))));
+  const curve = (value) => {
+    if (size === 1) return { x: centre, y: order.map(value) };
+    const low = edge(value, false), high = edge(value, true), x = [], y = [];
+    groups.forEach((_, place) => { x.push(centre[place], centre[place]); y.push(low[place], high[place]); });
+    return { x, y };
+  };
+  return { centre, edge, curve };
+};
+
 RR.views.push(function wordDetail() {
   const { words } = RR.description;
   if (!RR.description.units.length) return;
@@ -21,28 +36,29 @@ RR.views.push(function wordDetail() {
   const draw = (plot) => {
     const units = RR.unitsOf(), bands = units.array("bands"), errors = units.array("standardError"), response = RR.response();
     const here = once(), chosen = chosenWords(here), first = RR.row(response, chosen[0]), order = ordered(chosen[0]);
-    const xs = order.map((_, rank) => rank), known = errors.length > 0;
+    const known = errors.length > 0, { centre, edge, curve } = RR.columns(order);
     for (let place = 0; place < 3; place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
       const banded = word !== undefined && response.late && bands.length > 0; // the spread is kept for the last epoch alone
       const mean = word === undefined ? [] : RR.row(response, word), error = known && banded ? RR.row(errors, word) : [];
-      const pickBand = (band) => { const away = banded ? RR.row(bands, band, word) : []; return banded ? order.map((unit) => mean[unit] + away[unit]) : []; };
-      const sure = (way) => (banded ? order.map((unit) => mean[unit] + way * RR.Z * (error[unit] ?? NaN)) : []);
-      plot.fill(`response.band-${place}`, { x: banded ? xs : [], outer_low: pickBand(0), low: pickBand(1), high: pickBand(2), outer_high: pickBand(3), sure_low: sure(-1), sure_high: sure(1) });
-      plot.fill(`response.line-${place}`, { x: word === undefined ? [] : xs, y: word === undefined ? [] : order.map((unit) => mean[unit]) });
+      const pickBand = (band, most) => { const away = banded ? RR.row(bands, band, word) : []; return banded ? edge((unit) => mean[unit] + away[unit], most) : []; };
+      const sure = (way) => (banded ? edge((unit) => mean[unit] + way * RR.Z * (error[unit] ?? NaN), way > 0) : []);
+      plot.fill(`response.band-${place}`, { x: banded ? centre : [], outer_low: pickBand(0, false), low: pickBand(1, false), high: pickBand(2, true), outer_high: pickBand(3, true), sure_low: sure(-1), sure_high: sure(1) });
+      plot.fill(`response.line-${place}`, word === undefined ? { x: [], y: [] } : curve((unit) => mean[unit]));
       for (const part of ["curve", "area-low", "area-outer_low", "area-sure_low"]) RR.lineColour(plot, `response.${part}-${place}`, colour);
     }
-    plot.fill("response.once", { x: here ? xs : [], y: here ? order.map((unit) => here.change[unit]) : [] });
+    plot.fill("response.once", here ? curve((unit) => here.change[unit]) : { x: [], y: [] });
     RR.lineColour(plot, "response.occurrence", RR.css("ink"));
     const marked = RR.selection.units;
     plot.fill("response.unit", { x: marked.map((unit) => order.indexOf(unit)), y: marked.map((unit) => first[unit]) });
     RR.lineColour(plot, "response.mark", RR.css("ink"));
     plot.figure.x_range.setv({ start: -0.5, end: order.length - 0.5 });
+    plot.figure.left[0].axis_label = units.gate ? "value of the gate" : "change of the state";
     const counts = RR.arrays["words.counts"], few = (word) => (counts[word] < RR.ENOUGH ? `, fewer than ${RR.ENOUGH}: read with care` : "");
     RR.title("response", `How the units answer to ${chosen.map((word) => RR.quoted(words.names[word])).join(", ")}${RR.atEpoch()}`);
     const gate = units.gate ? " · of a gate: its value" : "";
     const spread = !bands.length ? `${gate}; its spread would make this page too large` : response.late ? `${gate}; bands: 25–75 and 9–91% of the occurrences, darkest the 95% interval of the mean ${known ? `(${units.resamples ? `bootstrap over sequences, ${units.resamples} draws` : "over whole sequences, cluster-robust"})` : "is not known"}` : "";
-    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
+    RR.note("response", `Mean over the occurrences (${chosen.map((word) => `n = ${counts[word].toLocaleString("en")}${few(word)}`).join("; ")})${spread}${order.length > centre.length ? ` · ${Math.ceil(order.length / centre.length)} neighbouring units share a column, from the lowest to the highest` : ""}${here ? ` · dashed: this occurrence of ${RR.quoted(words.names[here.word])}, at the marked step` : RR.selection.words.length ? "" : ` · shown: the ${RR.noun()} that moves the state most`}`);
   };
   RR.plot("response", (plot) => {
     draw(plot);
@@ -88,6 +104,7 @@ RR.views.push(function unitDetail() {
     plot.fill("boxes", { y: drawn.map(({ y }) => y), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: drawn.map(({ mean }) => mean), color: drawn.map(({ mean }) => RR.css(mean < 0 ? "down" : "up")) });
     const axis = plot.find("boxes.words");
     axis.major_label_overrides = new Map(drawn.map(({ word, unit, first, y }) => [y, `${first ? `unit ${unit}: ` : ""}${RR.visible(words.names[word]).slice(0, 16)} (${counts[word]})`]));
+    plot.figure.below[0].axis_label = units.gate ? "value of the gate" : "change of the unit's state";
     axis.ticker.ticks = drawn.map(({ y }) => y);
     plot.figure.y_range.setv({ start: -0.6, end: rows.length - 0.4 });
     plot.figure.height = rows.length > 9 ? 440 : 250;

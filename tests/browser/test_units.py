@@ -7,7 +7,7 @@ from rnnreport.analyses import analyse
 from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.recorded import Gates
-from rnnreport.results.schema import WEIGHTINGS, Sequences, Units, Words
+from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Words
 from tests.browser.conftest import settle, show_plot
 from tests.fabricate import fabricate_run
 
@@ -249,6 +249,47 @@ def test_a_dot_of_the_map_of_units_selects_its_unit_and_back(open_page, report, 
     assert "trustworthiness" in page.locator("#note-unitmap").inner_text()
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_map_of_units_keeps_its_proportions_and_names_them(open_page, report, run, width):
+    page = open_page(report, width=width)
+    show_plot(page, "unitmap")
+    settle(page)
+    drawn = page.evaluate(
+        """() => {
+          const { figure, place, source } = RR.plots.unitmap, { x, y } = source("unitmap.points").data;
+          const { start, end } = figure.x_range, { start: low, end: high } = figure.y_range;
+          const inside = x.every((a) => a > start && a < end) && y.every((b) => b > low && b < high);
+          return { x: [...x], y: [...y], across: (end - start) / place.clientWidth, tall: (high - low) / 350, inside,
+                   names: [...source("unitmap.names").data.text] };
+        }"""
+    )
+    assert drawn["across"] == pytest.approx(drawn["tall"]) and drawn["inside"]
+    places, found = run.result(UnitMap, 0).coordinates, np.stack([drawn["x"], drawn["y"]], axis=1)
+
+    def distances(points):
+        return np.linalg.norm(points[:, None] - points, axis=2) / np.linalg.norm(points[0] - points[1])
+
+    np.testing.assert_allclose(distances(found), distances(places), atol=0.02)  # at most turned, as 12-bit codes
+    assert drawn["names"] == [str(unit) for unit in range(len(places))]
+
+
+def test_clusters_whose_hues_repeat_have_marks_of_another_form(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "unitmap")
+    mode, k = np.argwhere(run.result(Units, 0).unit_labels.max(axis=2) >= 10)[0].tolist()
+    page.evaluate("([mode, k]) => RR.set({ mode, k })", [mode, k])
+    settle(page)
+    colours, marks = (
+        page.evaluate(f"[...RR.plots.unitmap.source('unitmap.points').data.{name}]") for name in ("color", "marker")
+    )
+    labels = page.evaluate("[...RR.row(RR.unitsOf().array('unitLabels'), RR.kPlace())]")
+    assert max(labels) >= 10
+    looks = {(mark, colour) for mark, colour, label in zip(marks, colours, labels, strict=True) if label >= 0}
+    assert len(looks) == len(set(labels) - {-1})
+    assert {mark for mark, label in zip(marks, labels, strict=True) if label >= 10} == {"square"}
+    assert "■" in page.locator("#unitmap-legend").inner_text()
+
+
 def test_two_units_side_by_side_with_their_strongest_words_as_text(open_page, report, run):
     page = open_page(report)
     show_plot(page, "boxes")
@@ -319,6 +360,7 @@ def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(op
         show_plot(page, name)
     assert "gate f" in page.locator("#note-units").inner_text()
     assert "of a gate: its value; bands" in page.locator("#note-response").inner_text()
+    assert page.evaluate("RR.plots.response.figure.left[0].axis_label") == "value of the gate"
     word = int(page.locator("#clusters .word").first.get_attribute("data-word"))
     page.locator("#clusters .word").first.click()
     settle(page)
