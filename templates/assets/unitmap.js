@@ -8,7 +8,7 @@ RR.fitMap = function (xy, wide, tall) {
   const column = (side) => Array.from({ length: xy.length / 2 }, (_, i) => xy[2 * i + side]), span = (values) => RR.extent(values);
   let [x, y] = [column(0), column(1)], [[left, right], [low, high]] = [span(x), span(y)];
   if (high - low > right - left) { [x, y] = [y, x]; [left, right, low, high] = [low, high, left, right]; }
-  const half = 0.56 * Math.max((right - left) / wide, (high - low) / tall) || 1, around = (a, b, size) => ({ start: (a + b) / 2 - half * size, end: (a + b) / 2 + half * size });
+  const half = 0.6 * Math.max((right - left) / wide, (high - low) / tall) || 1, around = (a, b, size) => ({ start: (a + b) / 2 - half * size, end: (a + b) / 2 + half * size });
   return { x, y, across: around(left, right, wide), up: around(low, high, tall) };
 };
 RR.views.push(function unitMap() {
