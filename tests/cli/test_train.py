@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Performance, Sequences, Units
 
 CONFIG = """
 [data]
@@ -72,6 +73,21 @@ def test_a_training_can_be_analysed_and_rendered(rnnreport, config):
     assert rnnreport("analyse", "small").code == 0
     assert rnnreport("render", "small").code == 0
     assert Path("small/report.html").stat().st_size > 1_000_000
+
+
+def test_the_page_ends_at_the_epoch_whose_weights_were_kept_and_its_curves_go_on(rnnreport, config):
+    changes = ("training.learning-rate=0.3", "training.epochs=30", "stopping.patience=2", "model.units=[6, 5]")
+    options = [part for change in changes for part in ("--override", change)]
+    outcome = rnnreport("train", config, "--report", *options)
+    assert (outcome.code, outcome.out) == (0, "small/report.html\n")
+    run = RunFolder.open(Path("small"))
+    kept, last = run.epochs()[-1], run.recorded_epochs()[-1]
+    assert kept + 2 == last < 30
+    assert run.result(Sequences).epochs[-1] == run.result(Units, 0).epochs[-1] == kept
+    assert run.result(Performance).history_epochs.tolist() == list(range(last + 1))
+    page = Path("small/report.html").read_text()
+    assert f"The training went on to epoch {last}." in page and f"those of epoch {kept}, where" in page
+    assert "GRU, 2 layers of 6, 5 units" in page
 
 
 def test_several_seeds_are_several_runs_with_reports(rnnreport, config):
