@@ -13,9 +13,10 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import NearestNeighbors
 from torch.nn import functional
 
-from rnnreport.results.schema import Dynamics, Performance, Projection, Sequences, Units, Words
+from rnnreport.results.schema import Dynamics, Performance, Projection, Sequences, Similar, Units, Words
 from tests import nets
 from tests.browser.conftest import show_plot
 from tests.reported import CLASSES, EPOCHS, encode, report_language, report_sentiment, sentence_alone
@@ -123,6 +124,23 @@ def test_an_earlier_expected_prediction_is_that_of_the_sentence_cut_there(sentim
                 expected = sentence_alone(model, tokens[:end]).scores.softmax(0)
                 np.testing.assert_allclose(recorded[start + end - 1], expected, atol=1e-5)
             start += len(tokens)
+
+
+def test_similar_states_are_the_nearest_of_the_net_in_other_sequences(case):
+    shown, found = case.folder.result(Sequences), case.folder.result(Similar)
+    own = np.concatenate([case.alone[index].states[found.scope] for index in shown.probe_index]).astype(np.float64)
+    owners = np.repeat(np.arange(len(shown.lengths)), shown.lengths)
+    search = NearestNeighbors(n_neighbors=found.neighbours.shape[1])
+    for q in (0, 7, len(shown.lengths) - 1):
+        steps, others = np.flatnonzero(owners == q), np.flatnonzero(owners != q)
+        distances, places = search.fit(own[others]).kneighbors(own[steps])
+        np.testing.assert_allclose(found.distances[steps], distances, atol=2e-4)
+        apart = np.diff(distances, axis=1).min(axis=1, initial=1) > 1e-3  # else their order is that of rounding
+        np.testing.assert_array_equal(found.neighbours[steps][apart, :-1], others[places][apart, :-1])
+    gaps = np.linalg.norm(own[found.neighbours] - own[:, None], axis=2)
+    np.testing.assert_allclose(found.distances, gaps, atol=2e-4)
+    LOG.info("similar states of %d: nearest at %.3f of the typical distance (median), %.0f%% also by angle",
+             len(own), np.median(found.distances[:, 0]) / found.typical, 100 * found.cosine_share)  # fmt: skip
 
 
 def test_every_epoch_is_embedded(sentiment):
@@ -336,3 +354,29 @@ def test_language_pointing_at_a_token_tells_its_surprisal(open_page, language):
     assert picks(page) == [sequences.sequence_ids[row], f"step {step + 1}"]
     heights = page.evaluate("Array.from(RR.plots.surprisal.source('surprisal').data.top)")
     np.testing.assert_allclose(heights, surprisal, atol=0.01)
+
+
+def test_language_frames_the_word_that_came_among_those_the_net_expects(open_page, language):
+    page = open_page(language.page)
+    show_plot(page, "tops")
+    shown, names = language.folder.result(Sequences), list(language.ids)
+    everything = [word for tokens in language.tokens for word in tokens]
+    for row in (2, 9):
+        page.locator(f"#table tr[data-q='{row}']").click()
+        settle(page)
+        index = shown.probe_index[row]
+        best = language.alone[index].scores.topk(5, dim=1).indices
+        start = sum(
+            map(len, language.tokens[:index])
+        )  # the next chunk follows the last word
+        following = everything[start + 1 : start + 1 + shown.lengths[row]]
+        expected = {
+            (t, rank)
+            for t, (ranks, word) in enumerate(zip(best.tolist(), following, strict=True))
+            for rank, number in enumerate(ranks)
+            if names[number] == language.known(word)
+        }
+        framed = page.evaluate(
+            "(({ x, y }) => Array.from(x, (t, i) => [t, y[i]]))(RR.plots.tops.source('tops.came').data)"
+        )
+        assert expected and {tuple(mark) for mark in framed} == expected
