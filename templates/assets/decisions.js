@@ -118,6 +118,7 @@ RR.views.push(function decisions() {
     const keys = groups().map((g) => ({ colour: colour(g), label: `${name(g)} (n = ${found.sizes[g].toLocaleString("en")})` }));
     if (by.value === "class" && keys.length < reading.classes) keys.push({ colour: "transparent", label: `the ${keys.length} most frequent of ${reading.classes} classes` });
     if (RR.selection.sequence !== null && counted(RR.selection.sequence)) keys.push({ line: "dashed", colour: RR.css("ink"), label: itself(RR.selection.sequence) });
+    if (!reading.all) keys.push({ colour: RR.css("rule"), label: "paler: none of these is displayed" });
     RR.legend("decision-legend", keys);
     drawBars();
     drawTime();
