@@ -17,8 +17,13 @@ def plot_item(plot: figure, prefix: str) -> dict[str, Any]:
     Parameters
     ----------
     plot : figure
+        Marks of the pointed step, of sources called ``*.here``, are moved to the layer that is painted by itself: while
+        the pointer moves, nothing else is painted again.
     prefix : str, unique on the page
     """
+    for renderer in plot.renderers:
+        if (renderer.data_source.name or "").endswith(".here"):
+            renderer.level = "overlay"
     item = json_item(plot)
     names: dict[str, str] = {}
     _collect_ids(item, names, prefix)

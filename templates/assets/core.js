@@ -65,7 +65,7 @@ RR.announce = function () {
   const now = changed;
   changed = new Set();
   for (const { keys, follow } of RR.listeners) if ([...keys].some((key) => now.has(key))) follow(RR.selection, now);
-  RR.writeHash();
+  setTimeout(RR.writeHash); // after the frame: the browser takes its time for a new address
 };
 
 // The pointed step (index among all displayed steps, or -1): transient, never in the link.

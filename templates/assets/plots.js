@@ -1,5 +1,5 @@
 "use strict";
-// Bokeh figures: embedded when they come into view, found by name, coloured like the page.
+// Bokeh figures: embedded when they come into view, painted only while they are, found by name, coloured like the page.
 RR.plots = {};
 Bokeh.set_log_level("error"); // sources are empty until the first selection, which Bokeh would warn about
 
@@ -17,14 +17,16 @@ RR.plot = function (name, ready) {
     RR.plots[name] = plot;
     RR.dress(plot);
     ready(plot);
+    figure.hold_render = held; // it may have been scrolled past meanwhile
     place.dataset.ready = "yes";
   };
-  const watch = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    watch.disconnect();
-    build();
-  }, { rootMargin: "300px" });
-  watch.observe(place);
+  // A figure out of sight has its data at once and is painted when it comes back: most of a click was painting.
+  let building = false, held = false;
+  new IntersectionObserver((entries) => {
+    held = !entries.at(-1).isIntersecting;
+    if (RR.plots[name]) RR.plots[name].figure.hold_render = held;
+    else if (!held && !building) { building = true; build(); }
+  }, { rootMargin: "300px" }).observe(place);
 };
 
 // Text, axes and grid in the colours of the theme.
