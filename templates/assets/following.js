@@ -11,9 +11,9 @@
   const button = document.createElement("button");
   Object.assign(button, { type: "button", id: "following", className: "quiet" });
   const say = () => {
-    button.textContent = !paused ? "Following the training" : newer ? "Paused, a newer page is there" : "Paused";
+    button.textContent = !paused ? "Following" : newer ? "Paused: newer page" : "Paused";
     button.setAttribute("aria-pressed", String(!paused));
-    button.title = "While pressed, the page is loaded again when an epoch has landed and nothing is being done here.";
+    button.title = "Whether the page is loaded again when an epoch of the training has landed and nothing is being done here.";
   };
   button.addEventListener("click", () => { paused = !paused; acted = paused ? acted : -REST; say(); });
   say();
@@ -37,8 +37,10 @@
   function restore() {
     for (const [id, value] of kept.chosen ?? []) {
       const one = byId(id);
-      if (!one || (one.options && ![...one.options].some((option) => option.value === value))) continue;
-      one[one.options ? "value" : "checked"] = value;
+      const now = one?.options ? "value" : "checked";
+      // what the address tells is there already
+      if (!one || id in RR.selection || one[now] === value || (one.options && ![...one.options].some((option) => option.value === value))) continue;
+      one[now] = value;
       for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
     }
     const found = details();
