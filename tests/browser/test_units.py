@@ -264,7 +264,7 @@ def test_the_map_of_units_keeps_its_proportions_and_names_them(open_page, report
         }"""
     )
     assert drawn["across"] == pytest.approx(drawn["tall"]) and drawn["inside"]
-    places, found = run.result(UnitMap, 0).coordinates, np.stack([drawn["x"], drawn["y"]], axis=1)
+    places, found = run.result(UnitMap, 0).coordinates.astype(np.float64), np.stack([drawn["x"], drawn["y"]], axis=1)
 
     def distances(points):
         return np.linalg.norm(points[:, None] - points, axis=2) / np.linalg.norm(points[0] - points[1])
