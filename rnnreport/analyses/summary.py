@@ -91,12 +91,17 @@ def _worst(checks: Sequence[Check]) -> str:
 
 
 def _findings(summary: Summary, facts: list[tuple[str, str]]) -> tuple[dict[str, str], ...]:
-    """What failed, the first fact, at most two doubts, and the other facts."""
+    """What failed, the first fact, the change against a baseline, at most two doubts, and the other facts."""
 
     def unmet(verdict: str) -> list[tuple[str, str]]:
         return [(_sentence(check), check.anchor) for check in summary.checks if check.verdict == verdict]
 
-    ordered = [*unmet("fail"), *facts[:1], *unmet("warn")[:_MOST_DOUBTS], *facts[1:]]
+    change = [
+        (f"{check.text[0].upper()}{check.text[1:]}.", check.anchor)
+        for check in summary.checks
+        if check.id == "worse-than-baseline" and check.verdict == "pass"
+    ]
+    ordered = [*unmet("fail"), *facts[:1], *change, *unmet("warn")[:_MOST_DOUBTS], *facts[1:]]
     return tuple({"text": text, "anchor": anchor} for text, anchor in ordered[:MOST_FINDINGS])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rnnreport.analyses import rules
 from rnnreport.analyses.rules import CHECK_IDS
-from rnnreport.analyses.summary import _worst
+from rnnreport.analyses.summary import _findings, _worst
 from rnnreport.analyses.thresholds import METRICS, Outcome, Policy, judge, parse_policy, spent, with_policy
 from rnnreport.errors import InputError
 from rnnreport.results.recorded import Task
@@ -188,3 +188,22 @@ def test_a_significant_change_for_the_worse(metric: str, difference: float, sign
     assert (check.verdict, check.value, check.n) == (verdict, difference, 40)
     assert "against “main” (95% interval -0.2 to +0.2, n = 40)" in check.text
     assert rules.not_worse_than_baseline(None).verdict == "no data"
+
+
+def test_findings_begin_with_what_failed_and_name_the_baseline() -> None:
+    facts = [(f"Fact {number}.", "overview") for number in range(6)]
+    paired = {"metric": "accuracy", "baseline": "main", "difference": 0.1, "low": 0.05, "high": 0.2, "n": 40}
+    check = rules.not_worse_than_baseline(paired | {"significant": True})
+    broken = Check(
+        "states-finite", "States are finite", "fail", 3, 0, 900, "health", "h is not finite at 3 of 900 steps"
+    )
+    summary = Summary("run", "classification", "fail", {}, {}, (check, made().checks[1], broken))
+    found = _findings(summary, facts)
+    assert [one["text"].split(" (")[0] for one in found] == [
+        "Failed: states are finite. H is not finite at 3 of 900 steps.",
+        "Fact 0.",
+        "Accuracy +0.1 against “main”",
+        "Doubtful: every unit moves. 2 never move.",
+        "Fact 1.",
+    ]
+    assert [one["anchor"] for one in found] == ["health", "overview", "comparison", "health", "overview"]
