@@ -17,17 +17,20 @@ from rnnreport.capture.batches import a_parameter, equal_length_groups, make_bat
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import attributes_kept, untouched
 from rnnreport.capture.probe import hash_order
+from rnnreport.capture.salience import weights_of_a_step
 from rnnreport.errors import InputError
 from rnnreport.results.recorded import Ablation, Floats, Probe
 
 
 @dataclass(frozen=True)
 class AblationParams:
-    """Stretches of steps, sequences at most, and steps at most that the model runs over in all (seconds)."""
+    """Stretches of steps, sequences at most and at least, steps and multiplications in all at most (seconds)."""
 
     stretches: int = 10
     sequences: int = 300
+    fewest: int = 20
     steps: int = 400_000
+    multiplications: float = 1e11
 
 
 def read_ablation(
@@ -53,12 +56,13 @@ def read_ablation(
     if probe.task != "classification" or reach < 2 or found.reader is None:
         return None
     edges = np.unique(np.linspace(0, reach, params.stretches + 1).round().astype(np.int64))
-    places = _sample(probe, reach, len(edges) - 1, params)
+    steps = min(params.steps, params.multiplications / weights_of_a_step(model, probe))
+    places = _sample(probe, reach, steps / (len(edges) - 1), params)
     output = np.full((len(edges) - 1, places.size, len(probe.class_names)), np.nan, np.float32)
-    reason = ""
+    reason = "" if places.size else "the model is so large that it would take too long"
     with untouched(model):
         try:
-            for stretch, (start, end) in enumerate(pairwise(edges.tolist())):
+            for stretch, (start, end) in enumerate(pairwise(edges.tolist() if places.size else [])):
                 output[stretch] = _outputs(model, found, without(probe, places, start, end))
         except InputError as error:
             reason = str(error)
@@ -71,12 +75,13 @@ def read_ablation(
     )
 
 
-def _sample(probe: Probe, reach: int, stretches: int, params: AblationParams) -> NDArray[np.int64]:
-    """Places of sequences with all these steps, the first by hash; at least one."""
+def _sample(probe: Probe, reach: int, steps: float, params: AblationParams) -> NDArray[np.int64]:
+    """Places of sequences that have all these steps, the first by hash as far as ``steps`` go; none if too few."""
     order = np.array(hash_order(probe.sequence_ids), np.int64)
     order = order[probe.lengths[order] >= reach][: params.sequences]
-    within = np.cumsum(probe.lengths[order], dtype=np.int64) * stretches <= params.steps
-    return np.sort(order[: max(1, int(within.sum()))])
+    within = np.cumsum(probe.lengths[order], dtype=np.int64) <= steps
+    count = int(within.sum())
+    return np.sort(order[: count if count >= min(params.fewest, order.size) else 0])
 
 
 def without(probe: Probe, places: NDArray[np.int64], start: int, end: int) -> Probe:

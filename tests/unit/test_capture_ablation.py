@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,9 +120,17 @@ def test_a_long_input_is_cut_in_stretches_and_few_sequences(tmp_path: Path) -> N
     draw = np.random.default_rng(3)
     values = [draw.normal(size=(53, 1)).astype(np.float32) for _ in range(40)]
     recorder = Recorder(Summing(), corpus_of(values, draw.integers(0, 2, 40)), tmp_path / "run")
-    found = read_ablation(recorder.model, recorder.probe, recorder.inspection, 0, AblationParams(steps=53 * 10 * 7))
+    found = read_ablation(
+        recorder.model, recorder.probe, recorder.inspection, 0, AblationParams(steps=53 * 10 * 7, fewest=5)
+    )
     assert found is not None
     assert found.edges.size == 11 and found.edges[-1] == 53 and found.sequences.size == 7
+    # 6 numbers that a step is multiplied with: at most 5 sequences of 53 steps, ten times
+    few = AblationParams(multiplications=6 * 53 * 10 * 5, fewest=5)
+    bounded = read_ablation(recorder.model, recorder.probe, recorder.inspection, 0, few)
+    assert bounded is not None and bounded.sequences.size == 5 and bounded.reason == ""
+    large = read_ablation(recorder.model, recorder.probe, recorder.inspection, 0, replace(few, fewest=6))
+    assert large is not None and large.sequences.size == 0 and "so large" in large.reason
 
 
 def test_what_cannot_be_recorded_has_a_reason(tmp_path: Path) -> None:
