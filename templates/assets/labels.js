@@ -35,6 +35,19 @@ RR.labelled = function (reading, options, from, to) {
   return found;
 };
 
+// The bars of the state's moves show where the rule for them draws its line, while it is switched on.
+RR.thresholdLine = function (plot, reading) {
+  const host = RR.byId("map-labels"), line = plot.find("distance.threshold");
+  const draw = () => {
+    const slider = host.querySelector("[data-threshold=distance]"), on = host.querySelector("[data-rule=distance]:checked");
+    line.setv({ visible: on !== null, location: Number(slider?.value ?? 0) * reading.largestDistance });
+  };
+  if (!host) return;
+  host.addEventListener("input", draw);
+  host.addEventListener("change", draw);
+  draw();
+};
+
 RR.labelControls = function (host, reading, changed) {
   const rows = [["distance", "state moves by", 0.4], ...reading.shows.rules(reading)];
   const options = rows.flatMap(([rule, text, start]) => {

@@ -163,7 +163,7 @@ RR.views.push(function runningText() {
     if (reading.unknown(p)) lines.push("not in the vocabulary: the model read the unknown token");
     lines.push(...reading.shows.says(reading, p, RR.selection.epoch), ...RR.channelLines(reading, p));
     const distance = reading.array("distance")[p];
-    if (Number.isFinite(distance)) lines.push(`the state moves by ${RR.number(distance)} to the next step`);
+    if (Number.isFinite(distance)) lines.push(`the state moves by ${RR.number(distance)} to the next step, ${RR.percent(distance / reading.largestDistance)} of the largest move of all`);
     return lines;
   };
   // The values of a step, where they are few.

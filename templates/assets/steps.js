@@ -103,6 +103,7 @@ RR.views.push(function stepFigures() {
     };
     link(plot, name, (index) => index);
     follow(draw, mark);
+    if (name === "distance") RR.thresholdLine(plot, reading);
   });
   const colour = (p) => RR.textTint(reading, p, RR.selection.epoch) ?? RR.css("muted");
   bars("distance", reading.array("distance"), colour);

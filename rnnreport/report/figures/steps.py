@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bokeh.core.properties import value
-from bokeh.models import DataRange1d, FixedTicker, Range1d
+from bokeh.models import DataRange1d, FixedTicker, Range1d, Span
 from bokeh.plotting import figure
 
 from rnnreport.report.figures.base import EDGE, base_figure, empty_source, pointing
@@ -112,7 +112,7 @@ def top_steps(ranks: int, *, characters: bool) -> figure:
 def step_bars(name: str, y_label: str) -> figure:
     """One bar per step: how far the state moves to the next one (original space), or the surprisal of the next token.
 
-    Sources: ``NAME`` (x, top, color), ``NAME.here`` (x, top, color).
+    Sources: ``NAME`` (x, top, color), ``NAME.here`` (x, top, color); ``NAME.threshold``: a line across, hidden.
     """
     plot = base_figure(
         height=190,
@@ -131,5 +131,6 @@ def step_bars(name: str, y_label: str) -> figure:
     plot.xaxis.name = f"{name}.steps"
     plot.xaxis.ticker = FixedTicker(ticks=[])
     plot.xaxis.major_label_orientation = 0.9
+    plot.add_layout(Span(name=f"{name}.threshold", dimension="width", location=0, line_width=1.5, visible=False))
     pointing(plot, bars)
     return plot
