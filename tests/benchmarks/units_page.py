@@ -1,4 +1,4 @@
-"""Size of the page of a wide model, and how long a click on a word takes in it.
+"""Size of the page of a wide model, how long a click on a word takes in it, and how much of it is its own work.
 
 ``python -m tests.benchmarks.units_page [UNITS LAYERS EPOCHS [FOLDER]]`` (1500 2 1). A fabricated LSTM, h and c of every
 layer, 300 words; needs a Chromium (``RNNREPORT_CHROMIUM``, or on the path).
@@ -7,6 +7,7 @@ layer, 300 words; needs a Chromium (``RNNREPORT_CHROMIUM``, or on the path).
 from __future__ import annotations
 
 import dataclasses
+import os
 import statistics
 import sys
 import tempfile
@@ -14,13 +15,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Floats, Probe
-from tests.conftest import CHROMIUM_FLAGS, find_chromium
+from tests.benchmarks.browser import chromium, main_thread, ready_page
 from tests.fabricate import fabricate_run
 
 VOCABULARY, SEQUENCES, CLICKS = 400, 400, 15
@@ -62,23 +62,21 @@ def state(probe: Probe, tokens: np.ndarray, units: int, seed: list[int]) -> Floa
     return moved
 
 
-def clicks(page_file: Path) -> list[float]:
-    """Milliseconds of each click on a word, every linked view of the page drawn before."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_FLAGS))
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(page_file.absolute().as_uri())
-        page.wait_for_selector("html[data-ready=yes]", state="attached")
-        for plot in page.locator(".plot").all():
-            plot.scroll_into_view_if_needed()
-            page.wait_for_timeout(700)
+def clicks(page_file: Path) -> tuple[list[float], list[float]]:
+    """Milliseconds of each click on a word until the second frame; of them, processor time of the main thread."""
+    with chromium() as browser:
+        page = ready_page(browser, page_file.absolute().as_uri())
         page.locator("#sentence").scroll_into_view_if_needed()
         page.locator("#figure-units").scroll_into_view_if_needed()
         page.wait_for_timeout(700)
-        words = page.locator("#clusters .word").all()[:CLICKS]
-        found = [page.evaluate(CLICK, word.get_attribute("data-word")) for word in words]
-        browser.close()
-    return found
+        words = [word.get_attribute("data-word") for word in page.locator("#clusters .word").all()[: CLICKS + 1]]
+        clock = main_thread(page)
+        found, efforts = [], []
+        for word in words:
+            before = clock()
+            found.append(float(page.evaluate(CLICK, word)))
+            efforts.append(clock() - before)
+    return found[1:], efforts[1:]  # the first one warms up
 
 
 def main(units: int, layers: int, epochs: int, folder: Path) -> None:
@@ -90,9 +88,11 @@ def main(units: int, layers: int, epochs: int, folder: Path) -> None:
     page = folder / "report.html"
     page.write_text(render_report(run), encoding="utf-8")
     size = page.stat().st_size / 1e6
-    found = clicks(page)
-    times = f"{statistics.median(found):.0f} | {max(found):.0f}"
-    sys.stdout.write(f"| {units} | {layers} | {epochs} | {seconds:.0f} | {size:.1f} | {times} |\n")
+    found, efforts = clicks(page)
+    times = f"{statistics.median(found):.0f} | {min(found):.0f} | {max(found):.0f}"
+    effort = f"{statistics.median(efforts):.0f} ({min(efforts):.0f} to {max(efforts):.0f})"
+    load = f"{os.getloadavg()[0]:.1f}"
+    sys.stdout.write(f"| {units} | {layers} | {epochs} | {seconds:.0f} | {size:.1f} | {times} | {effort} | {load} |\n")
 
 
 if __name__ == "__main__":
