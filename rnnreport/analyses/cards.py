@@ -6,6 +6,8 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.provenance import read_provenance
 from rnnreport.results.schema import CardDifferences
 
+_NO_INFLUENCE = ("baseline", "force", "name", "open", "out")  # options that change no number
+
 
 def card_differences(baseline: RunFolder, run: RunFolder) -> CardDifferences:
     """What was different when the two runs were made; a difference of results may come from any of it.
@@ -50,7 +52,7 @@ def _card(folder: RunFolder) -> dict[str, str]:
             "device": capture.device,
             "threads": str(capture.threads),
             "platform": capture.platform,
-            **{f"--{name}": _text(value) for name, (value, _) in capture.settings.items() if name != "out"},
+            **{f"--{name}": _text(value) for name, (value, _) in capture.settings.items() if name not in _NO_INFLUENCE},
         }
     return card
 
