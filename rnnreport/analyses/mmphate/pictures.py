@@ -25,8 +25,8 @@ _GUIDE = (
     "nearest points of the same unit (or of the same step of the same epoch) in the standardised activity, the share "
     "that are still the nearest in the picture. Trustworthiness falls where the picture puts points together that are "
     "apart in what the method was given, continuity where it tears points apart that are together. Higher is better. "
-    "Work counts the multiplications of the largest steps from the sizes: it is the same on every machine, seconds are "
-    "not; those are printed while the report is made."
+    "Work counts the multiplications of the largest steps from the sizes and is the same on every machine. The seconds "
+    "that each method took stand at the end of the page, where it says how it was made, if a command made it."
 )
 _TSNE_ROUNDS = 500  # as in projection/maps.py, below the size from which it works on a grid
 
