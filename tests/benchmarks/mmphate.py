@@ -2,6 +2,7 @@
 
 ``python -m tests.benchmarks.mmphate sizes [n ...]``: time and memory, ours and phate's (which m-phate calls with 4000
 landmarks); ``... large``: 487,680 nodes, ours only; ``... suite``: the synthetic suite of the authors;
+``... growing [n ...]``: the last epoch of 50 added to those before;
 ``... fidelity [n ...]``: rank correlation of potential distances with those of the exact diffusion (minutes).
 Every case runs in a process of its own, with one thread, so that times and memory are its own.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial import procrustes
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
@@ -31,7 +33,8 @@ from rnnreport.analyses.mmphate.diffusion import (
     von_neumann_entropy,
 )
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
-from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
+from rnnreport.analyses.mmphate.growth import Course, Growth, updated
+from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, grown_kernel, multislice_kernel, standardise
 from rnnreport.analyses.mmphate.preservation import preservation
 from rnnreport.results.recorded import Doubles
 from tests.courses import SCENARIOS, bifurcations, planted
@@ -59,6 +62,16 @@ def main(arguments: Sequence[str]) -> None:
         for size in map(int, rest or map(str, SHAPES)):
             found = spawned("fidelity", *SHAPES[size])
             line(f"{size:,}", *(f"{value:.4g}" for value in found["found"]))
+    elif what == "growing":
+        line("nodes", "kernel anew, CPU-s", "updated", "share", "iterations anew", "updated", "disparity 2-D, 3-D")
+        line(*["---"] * 7)
+        for size in map(int, rest or map(str, SHAPES)):
+            found = spawned("growing", *SHAPES[size])
+            anew, updated = found["seconds"]
+            times = (f"{anew:.2f}", f"{updated:.3f}", f"{updated / anew:.3f}")
+            moved = ", ".join(f"{value:.5f}" for value in found["disparity"])
+            counts = (", ".join(map(str, counts)) for counts in found["iterations"])
+            line(f"{found['nodes']:,}", *times, *counts, moved)
     elif what == "large":
         row("ours", *LARGE)
     else:
@@ -140,6 +153,33 @@ def fidelity(epochs: int, steps: int) -> dict[str, Any]:
     return {"found": found}
 
 
+def growing(epochs: int, steps: int) -> dict[str, Any]:
+    """Kernel and layout with one epoch more, updated and anew; the disparity to the picture before."""
+    slices = training(epochs, steps)
+    units, samples = slices.shape[1:]
+    growth, before = Growth(), None
+    for many in (epochs - 1, epochs):
+        course = Course("h", np.arange(many, dtype=np.int32), np.arange(steps), np.arange(units), np.arange(samples))
+        start = time.process_time()
+        if growth.kernel is not None:
+            grown_kernel(growth.kernel, slices[: many * steps], KernelParams())
+        updated_s = time.process_time() - start
+        _, after = updated(growth, course, slices[: many * steps], KernelParams(), EmbedParams())
+        before, pictures = after, (before, after)
+    start = time.process_time()
+    multislice_kernel(slices, KernelParams())
+    seconds = (time.process_time() - start, updated_s)
+    first, last = pictures
+    return {
+        "nodes": len(last.plane),
+        "seconds": seconds,
+        "iterations": [[layout.iterations for layout in picture.laid_out or ()] for picture in pictures],
+        "disparity": [
+            procrustes(old, new[: len(old)])[2] for old, new in ((first.plane, last.plane), (first.space, last.space))
+        ],
+    }
+
+
 def suite(place: int) -> dict[str, Any]:
     """Neighbours of the same unit that the three-dimensional layout keeps."""
     activity = bifurcations(SCENARIOS[place]).astype(np.float64)
@@ -150,7 +190,13 @@ def suite(place: int) -> dict[str, Any]:
     return {"kept": [preservation(standardise(slices), space, k).within_unit for k in (10, 40)], "seconds": seconds}
 
 
-CASES: dict[str, Callable[..., dict[str, Any]]] = {"ours": ours, "phate": phate, "suite": suite, "fidelity": fidelity}
+CASES: dict[str, Callable[..., dict[str, Any]]] = {
+    "ours": ours,
+    "phate": phate,
+    "suite": suite,
+    "fidelity": fidelity,
+    "growing": growing,
+}
 
 
 def training(epochs: int, steps: int) -> Doubles:

@@ -25,7 +25,7 @@ MOST_FEATURES = 100  # more samples than this are reduced to so many principal c
 
 _REACH = -math.log(SMALLEST)  # squared distance, in squared bandwidths, at which an affinity between slices is dropped
 _FLOOR = float(np.finfo(np.float64).eps)  # of a bandwidth
-_GUESSED_FROM = 128  # slices whose neighbours tell the bandwidth roughly
+_GUESSED_FROM = 64  # slices whose neighbours tell the bandwidth roughly
 _MARGIN = 1.15  # kept beyond the guess, so that one pass over the distances is enough
 
 
