@@ -214,6 +214,7 @@ def test_two_sequences_below_each_other_on_one_scale(open_page, report):
     alone = page.locator("#sentence text.axis").first.text_content()
     page.locator("#sentence-pin").click()
     page.locator("#table tr[data-q='5']").click()
+    glyphs(page)  # back into view, where they are drawn
     settle(page)
     assert page.locator("#sentence .strip").count() == 2
     scales = {page.locator("#sentence .strip").nth(i).locator("text.axis").first.text_content() for i in range(2)}
