@@ -120,7 +120,7 @@ def _likeness_rows(alike: Likeness, changes: Changes | None) -> list[dict[str, A
             if not counterpart:
                 continue
             bound = float(changes.angle_bound[place]) if changes and judged else float("nan")
-            angle = float(alike.angle[0, run, place])
+            angle = round(float(alike.angle[0, run, place]), 6)
             rows.append(
                 {
                     "run": run,
@@ -133,6 +133,8 @@ def _likeness_rows(alike: Likeness, changes: Changes | None) -> list[dict[str, A
                     "judged": judged,
                     "neighbours": float(alike.neighbours[run, place]),
                     "matched": float(alike.matched[run, place]),
+                    "dynamics": float(alike.dynamics[run, place]),
+                    "halves": float(alike.dynamics_halves[place]),
                     "chance": float(alike.matched_chance[run, place]),
                 }
             )

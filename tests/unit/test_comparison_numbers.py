@@ -229,6 +229,8 @@ def test_likeness_of_runs(runs: list[RunFolder]) -> None:
     np.testing.assert_allclose(found.angle[0, 2], 0, atol=1e-6)
     np.testing.assert_allclose(found.matched[2], 1)
     np.testing.assert_allclose([found.neighbours[2], found.same_place[2]], 1)
+    np.testing.assert_allclose(found.dynamics[[0, 2]], 0, atol=1e-6)
+    assert (found.dynamics[1] > 1e-3).all() and (found.dynamics_halves > 0).all()
     assert (found.change[2] == 0).all() and np.isnan(found.change[1]).all()  # 16 units are not 24
     assert (found.matched[1] > found.matched_chance[1]).all()
     assert found.epochs.tolist() == [0, 1, 2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnreport.analyses.comparison.floor import Floor, configurations, noise_floor, seeds
+from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor, configurations, noise_floor, seeds
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
@@ -19,10 +19,9 @@ _GUIDE = (
     "states are shown against it. The states of a network trained separately are no reason by themselves: another "
     "seed changes them too, now and then a lot. No significant change does not mean equal."
 )
-_SAME_PLACE = 0.75  # share of units that match their like number: by chance one unit does
-_FEWEST_UNITS = 4
 _UNCHANGED = 1e-3  # relative change of states below which they are the same but for rounding
 _JUDGED = ("accuracy", "exact_match", "rmse", "cross_entropy")
+_SHARES = ("accuracy", "exact_match")
 _MOST_NAMED = 3
 
 
@@ -43,25 +42,10 @@ def describe_changes(
     """
     group, metrics = seeds(runs), _metrics(runs)
     floor = noise_floor(runs, group, metrics, likeness.angle)
-    verdicts, firsts, found = [], [], []
-    for place, run in enumerate(runs[1:], start=1):
-        others = [member for member in group if member not in (0, place)] if place in group and 0 in group else group
-        judge = noise_floor(runs, others, metrics, likeness.angle)
-        pair = paired[place - 1]
-        metric, metric_text = _metric_change(runs[0], run, pair, judge, metrics)
-        copied = _shares_weights(likeness, place)
-        first, state_text = _state_change(likeness, place, judge, copied=copied)
-        if not (copied or metric):  # some seeds lie far out: states alone do not make a change of another training
-            first = ""
-        sentences = [{"text": metric_text, "anchor": "metrics"}] if metric_text else []
-        sentences.append({"text": state_text, "anchor": "likeness"})
-        others = others if judge else ()
-        sentences += _flip_sentence(paired[place - 1])
-        sentences += _slice_sentence(slices, place - 1, others) + _word_sentence(effects, place - 1, others)
-        identical = bool((likeness.change[place] == 0).all())
-        verdicts.append("identical" if identical else "changed" if metric or first else "no significant change")
-        firsts.append(first)
-        found.append({"run": run.manifest.name, "sentences": sentences})
+    judged = [
+        _judge(runs, place, paired[place - 1], (likeness, slices, effects), group, metrics)
+        for place in range(1, len(runs))
+    ]
     empty = np.full(len(likeness.states), np.nan)
     return Changes(
         configurations=configurations(runs),
@@ -69,11 +53,41 @@ def describe_changes(
         metric_bounds=floor.metric_bounds if floor else {},
         angle_mean=floor.angle_mean if floor else empty,
         angle_bound=floor.angle_bound if floor else empty,
-        verdicts=tuple(verdicts),
-        first_states=tuple(firsts),
-        found=tuple(found),
+        verdicts=tuple(one[0] for one in judged),
+        first_states=tuple(one[1] for one in judged),
+        found=tuple({"run": run.manifest.name, "sentences": one[2]} for run, one in zip(runs[1:], judged, strict=True)),
         guide=_GUIDE,
     )
+
+
+def _judge(
+    runs: Sequence[Read],
+    place: int,
+    pair: dict[str, Any] | None,
+    parts: tuple[Likeness, Slices | Unavailable, Effects | Unavailable],
+    group: Sequence[int],
+    metrics: Sequence[str],
+) -> tuple[str, str, list[dict[str, str]]]:
+    """Verdict, first changed state and sentences of one run; a pair of seeds is judged by the others."""
+    likeness, slices, effects = parts
+    within = place in group and 0 in group
+    others = [member for member in group if member not in (0, place)] if within else group
+    floor = noise_floor(runs, others, metrics, likeness.angle)
+    changed, metric_text = _metric_change(runs[0], runs[place], pair, floor, metrics)
+    copied = _shares_weights(likeness, place)
+    first, state_text = _state_change(likeness, place, floor, copied=copied)
+    if not (copied or changed):  # some seeds lie far out: states alone do not make a change of another training
+        first = ""
+    if is_floor := floor is None and place in group:
+        state_text = f"one of the {len(group)} runs whose spread is the noise floor"
+    sentences = [{"text": metric_text, "anchor": "metrics"}] if metric_text else []
+    sentences += [{"text": state_text, "anchor": "likeness"}, *_flip_sentence(pair)]
+    if not is_floor:
+        beside = others if floor else ()
+        sentences += _slice_sentence(slices, place - 1, beside) + _word_sentence(effects, place - 1, beside)
+    if (likeness.change[place] == 0).all():
+        return "identical", first, sentences
+    return "changed" if changed or first else "no significant change", first, sentences
 
 
 def _metrics(runs: Sequence[Read]) -> list[str]:
@@ -87,7 +101,10 @@ def _value(run: Read, name: str) -> float:
 
 
 def _span(name: str, floor: Floor) -> str:
-    return f"another seed changes it by up to ±{floor.metric_bounds[name]:.3f} ({floor.runs} runs)"
+    bound = floor.metric_bounds[name]
+    if name in _SHARES and bound >= 1:
+        return f"{floor.runs} runs are too few to say how much another seed changes it"
+    return f"another seed changes it by up to ±{bound:.3f} ({floor.runs} runs)"
 
 
 def _metric_change(
@@ -146,8 +163,8 @@ def _state_change(likeness: Likeness, place: int, floor: Floor | None, *, copied
 
 def _shares_weights(likeness: Likeness, place: int) -> bool:
     """Whether some state has the units of the baseline in their places: a copy, a fine-tuned or a damaged one."""
-    enough = likeness.widths[0] >= _FEWEST_UNITS
-    same = (likeness.same_place[place] >= _SAME_PLACE) & enough
+    enough = likeness.widths[0] >= FEWEST_UNITS
+    same = (likeness.same_place[place] >= SAME_PLACE) & enough
     return bool((same | (likeness.change[place] == 0)).any())
 
 

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.analyses.comparison.runs import Read
+from rnnreport.analyses.comparison.similarity import match_units
+from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles, Manifest
 
 FEWEST = 3  # runs of one configuration that give a spread
+SAME_PLACE, FEWEST_UNITS = 0.75, 4  # share of units that match their like number: by chance one unit does
+_LOOKED_AT = 1000  # steps
 _OF_THE_RUN = ("--seed", "--out", "--name", "--weights", "--checkpoints")  # what may differ within a configuration
 
 
@@ -69,7 +73,7 @@ def configurations(runs: Sequence[Read]) -> NDArray[np.int32]:
 def seeds(runs: Sequence[Read]) -> tuple[int, ...]:
     """The runs of the configuration that has most, the baseline's where equal; () with fewer than three.
 
-    A run whose states equal those of an earlier one is no further seed.
+    A run that has the weights of an earlier one, at least in part, is no further seed.
     """
     numbers = configurations(runs)
     groups = [_distinct(runs, np.flatnonzero(numbers == number).tolist()) for number in range(int(numbers.max()) + 1)]
@@ -80,10 +84,24 @@ def seeds(runs: Sequence[Read]) -> tuple[int, ...]:
 def _distinct(runs: Sequence[Read], places: list[int]) -> list[int]:
     kept: list[int] = []
     for place in places:
-        mine = runs[place].last.states[runs[place].scope]
-        if not any(np.array_equal(mine, runs[other].last.states[runs[other].scope]) for other in kept):
+        if not any(_copied(runs[other], runs[place]) for other in kept):
             kept.append(place)
     return kept
+
+
+def _copied(one: Read, other: Read) -> bool:
+    """Whether some state has most units of the other in their places: they were not trained separately."""
+    for key, states in one.last.states.items():
+        moved = other.last.states.get(key)
+        if moved is None or moved.shape != states.shape:
+            continue
+        if np.array_equal(states, moved):
+            return True
+        rows = evenly(len(states), _LOOKED_AT)
+        partner = match_units(states[rows], moved[rows], shifts=0).partner
+        if partner.size >= FEWEST_UNITS and (partner == np.arange(partner.size)).mean() >= SAME_PLACE:
+            return True
+    return False
 
 
 def noise_floor(
@@ -93,7 +111,7 @@ def noise_floor(
 
     A metric is taken as normal over seeds: two runs differ by more than ``t sqrt(2) s`` with probability ``alpha``. So
     are the angles between pairs, with as many degrees of freedom as runs, not pairs, which share runs. ``alpha`` is
-    divided by the number of questions, metrics and states.
+    divided by the number of metrics, and for the angles by that of the states.
 
     Parameters
     ----------
@@ -108,8 +126,7 @@ def noise_floor(
     count, layers = len(group), angles.shape[2]
     if count < FEWEST:
         return None
-    share = alpha / (len(metrics) + layers)
-    reach = float(student.ppf(1 - share / 2, count - 1))
+    reach = float(student.ppf(1 - alpha / max(1, len(metrics)) / 2, count - 1))
     bounds = {}
     for name in metrics:
         values = np.array([runs[place].performance.metrics[name]["value"] for place in group])
@@ -118,5 +135,5 @@ def noise_floor(
     one, two = np.triu_indices(count, 1)
     pairs = angles[places[one], places[two]]  # (pairs, L)
     spread = pairs.std(axis=0, ddof=1) * np.sqrt(1 + 1 / count)
-    upper = float(student.ppf(1 - share, count - 1))
+    upper = float(student.ppf(1 - alpha / layers, count - 1))
     return Floor(count, bounds, pairs.mean(axis=0), pairs.mean(axis=0) + upper * spread)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.analyses.comparison.dynamics import DynamicsParams, dynamical_distance, linear_dynamics
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.analyses.comparison.similarity import (
     centred,
@@ -18,16 +19,18 @@ from rnnreport.analyses.comparison.similarity import (
     procrustes_distance,
     rotation,
 )
-from rnnreport.analyses.sample import SampleParams, display_sample, evenly
+from rnnreport.analyses.sample import SampleParams, display_sample, evenly, steps_of
 from rnnreport.progress import track
-from rnnreport.results.recorded import Doubles, Floats, StateKey
+from rnnreport.results.recorded import Doubles, Floats, Probe, StateKey
 from rnnreport.results.schema import Likeness
 
 _GUIDE = (
     "Linear CKA is 1 and the Procrustes angle 0 for the same geometry up to rotation and size of the whole; "
     "independent states have a CKA near 0. Kept neighbours: the share of the nearest states, in other sequences, that "
     "both runs have in common. Matched units: units paired one to one; the number is the mean size of their "
-    "correlations, beside what the same search finds where one run is shifted in time. Another seed of the same "
+    "correlations, beside what the same search finds where one run is shifted in time. Dynamics (DSA): the angle "
+    "between the linear maps that take a state to the next one best, after the best change of basis, beside that "
+    "between two halves of the baseline's sequences; it takes no account of the input. Another seed of the same "
     "network differs too: without such runs beside it no value says whether a difference means anything. A different "
     "geometry is not a worse one."
 )
@@ -44,6 +47,7 @@ class LikenessParams:
     neighbour_steps: int = 1500
     neighbours: int = 10
     shifts: int = 10
+    dynamics: DynamicsParams = field(default_factory=DynamicsParams)
 
 
 def likeness(runs: Sequence[Read], params: LikenessParams) -> Likeness:
@@ -69,6 +73,7 @@ def likeness(runs: Sequence[Read], params: LikenessParams) -> Likeness:
 
     pairs = _pairs(picked(rows))
     matched = _matched(picked(rows), params)
+    dynamics = _dynamics(last, probe, sample.sequences, params.dynamics)
     plane, explained, left = _plane([mine[keys.index(runs[0].scope)] for mine in last], rows)
     return Likeness(
         states=tuple(keys),
@@ -85,6 +90,8 @@ def likeness(runs: Sequence[Read], params: LikenessParams) -> Likeness:
         matched_chance=matched[1],
         same_place=matched[2],
         change=_changes(last),
+        dynamics=dynamics[0],
+        dynamics_halves=dynamics[1],
         epochs=np.array(epochs, np.int32),
         cka_by_epoch=_along(runs, found, epochs, rows),
         sequences=sample.sequences,
@@ -168,6 +175,26 @@ def _matched(states: States, params: LikenessParams) -> tuple[Doubles, Doubles, 
         same = float((pairs.partner == np.arange(pairs.partner.size))[there].mean()) if there.any() else np.nan
         tables[:, run, layer] = pairs.strength, pairs.chance, same
     return tables[0], tables[1], tables[2]
+
+
+def _dynamics(
+    states: States, probe: Probe, sequences: NDArray[np.integer], params: DynamicsParams
+) -> tuple[Doubles, Doubles]:
+    """Dynamical distance to the first run, float64 (R, L), and between two halves of its own sequences, (L,)."""
+    table, halves = np.full((len(states), len(states[0])), np.nan), np.full(len(states[0]), np.nan)
+
+    def fitted(found: Floats | None, chosen: NDArray[np.integer]) -> Doubles | None:
+        if found is None or not chosen.size:
+            return None
+        offsets = np.concatenate([[0], np.cumsum(probe.lengths[chosen], dtype=np.int64)])
+        return linear_dynamics(found[steps_of(probe, chosen)], offsets, params)
+
+    for layer in range(len(halves)):
+        maps = [fitted(mine[layer], sequences) for mine in states]
+        table[:, layer] = [dynamical_distance(maps[0], one, params) for one in maps]
+        parts = [fitted(states[0][layer], sequences[start::2]) for start in (0, 1)]
+        halves[layer] = dynamical_distance(parts[0], parts[1], params)
+    return table, halves
 
 
 def _changes(states: States) -> Doubles:

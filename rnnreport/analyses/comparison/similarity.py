@@ -184,7 +184,7 @@ def match_units(first: States, second: States, shifts: int = 20, seed: int = 0) 
     steps = len(one)
     low = max(1, steps // 10)
     moves = np.random.default_rng(seed).integers(low, max(low + 1, steps - low), shifts)
-    sizes = np.abs([_best_pairs(one, np.roll(two, move, axis=0))[1] for move in moves])
+    sizes = np.abs(np.array([_best_pairs(one, np.roll(two, move, axis=0))[1] for move in moves]))
     return Matching(partner, correlation, float(np.nanmean(sizes)) if np.isfinite(sizes).any() else _UNDEFINED)
 
 

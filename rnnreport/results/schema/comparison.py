@@ -80,6 +80,8 @@ class Likeness:
     matched_chance : float64 (R, L), the same where the run is shifted in time
     same_place : float64 (R, L), share of the matched units whose match has the same number
     change : float64 (R, L), norm of the difference to the baseline, unit by unit, over the norm of its states
+    dynamics : float64 (R, L), angle in radians between the linear dynamics and those of the baseline (DSA)
+    dynamics_halves : float64 (L,), the same between two halves of the baseline's sequences
     epochs : int32 (E,), recorded by every run
     cka_by_epoch : float64 (2, R, L, E), debiased CKA and Procrustes angle with the baseline at the same epoch
     sequences : int32, places in the probe set of the sequences that the steps belong to
@@ -105,6 +107,8 @@ class Likeness:
     matched_chance: Doubles
     same_place: Doubles
     change: Doubles
+    dynamics: Doubles
+    dynamics_halves: Doubles
     epochs: Ints
     cka_by_epoch: Doubles
     sequences: Ints
