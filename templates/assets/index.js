@@ -9,11 +9,7 @@
   // ---- trends, of the runs shown and in their order; the geometry is that of report/figures/trends.py ----
   const trends = [...document.querySelectorAll(".trend")].map((figure) => {
     const svg = figure.querySelector("svg"), [, , wide, high] = svg.getAttribute("viewBox").split(" ").map(Number);
-    const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-    dot.setAttribute("r", 3.5);
-    dot.setAttribute("visibility", "hidden");
-    svg.append(dot);
-    return { figure, svg, dot, width: wide - 8, height: high - 8, column: Number(figure.dataset.column), points: [] };
+    return { figure, svg, dot: svg.querySelector("circle"), width: wide - 8, height: high - 8, column: Number(figure.dataset.column), points: [] };
   });
   const draw = () => {
     const rows = shown();

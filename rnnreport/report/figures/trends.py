@@ -21,5 +21,6 @@ def trend_svg(values: Sequence[float | None]) -> Markup:
     across, up = WIDTH / max(1, len(values) - 1), HEIGHT / ((high - low) or 1)
     points = " ".join(f"{place * across:.1f},{HEIGHT - (value - low) * up:.1f}" for place, value in known)
     return Markup(
-        f'<svg viewBox="-4 -4 {WIDTH + 8} {HEIGHT + 8}" aria-hidden="true"><polyline points="{points}"/></svg>'
+        f'<svg viewBox="-4 -4 {WIDTH + 8} {HEIGHT + 8}" aria-hidden="true"><polyline points="{points}"/>'
+        '<circle r="3.5" visibility="hidden"/></svg>'
     )
