@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 MOST_BYTES = 8e9
 
-_PER_PAIR = 8e-9  # seconds per pair of slices of one unit, whose distance is computed
-_PER_NODE = 6e-5  # seconds: k-means and the operator
-_PER_LANDMARK_CUBED = 1.0e-9  # seconds: entropy, power and layout
-_PER_ENTRY = 52  # bytes
+_PER_PAIR = 5.5e-9  # seconds per pair of slices of one unit, whose distance is computed
+_PER_NODE = 3.5e-5  # seconds: k-means and the operator
+_PER_LANDMARK_CUBED = 7e-10  # seconds: entropy, power and layout
+_PER_ENTRY = 16  # bytes
 _CLOSE = 350  # slices of its own unit that a node is joined to, where there are many
 _ALONE = 4e8  # bytes of the libraries
 
