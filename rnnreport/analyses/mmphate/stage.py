@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from rnnreport.analyses.ablation import left_out_steps
 from rnnreport.analyses.bootstrap import BootstrapParams
-from rnnreport.analyses.ablation import left_out_steps
-from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.mmphate.active import active_words
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
@@ -61,7 +59,6 @@ def write_training(
     growth : Growth, optional
         Of a training that goes on; its landmarks are written beside the results.
     """
-    folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     found = training_dynamics(folder, scope, probe, params.dynamics, growth)
     if isinstance(found, Unavailable):
