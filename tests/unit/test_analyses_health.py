@@ -65,8 +65,9 @@ def rewritten(folder: RunFolder, **states: Floats) -> RunFolder:
 def checks(folder: RunFolder) -> dict[str, Check]:
     probe, last = folder.probe(), folder.checkpoint(folder.epochs()[-1])
     scored = performance(probe, last, folder.metrics(), PerformanceParams())
-    words = Unavailable("words", "not asked for")
-    found = Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds(), state_health(folder))
+    words, decisions = (Unavailable(name, "not asked for") for name in ("words", "decisions"))
+    health = state_health(folder)
+    found = Evidence(folder.manifest(), probe, last, scored, words, {}, Thresholds(), health, decisions)
     return {check.id: check for check in (rule(found) for rule in rules.RULES)}
 
 
