@@ -206,10 +206,10 @@ def test_an_estimate_grows_with_the_size_and_too_much_is_refused(tmp_path: Path)
     small, large = estimate(100, 30, 50, 2000), estimate(1000, 30, 50, 2000)
     assert small.seconds < large.seconds and small.bytes < large.bytes
     assert refusal((20, 10, 32), 100, 2000, 8e9) == ""
-    text = refusal((100, 100, 60), 100, 2000, 8e9)
+    text = refusal((100, 100, 60), 100, 2000, 3e9)
     fits = int(text.split("--mmphate-nodes ")[1]) // (100 * 60)
-    assert refusal((fits, 100, 60), 100, 2000, 8e9) == "" != refusal((fits + 1, 100, 60), 100, 2000, 8e9)
-    assert "--mmphate-nodes" in refusal((2, 20000, 300), 100, 2000, 8e9)
+    assert refusal((fits, 100, 60), 100, 2000, 3e9) == "" != refusal((fits + 1, 100, 60), 100, 2000, 3e9)
+    assert "--mmphate-nodes" in refusal((2, 20000, 300), 100, 2000, 3e9)
     folder = fabricate_run(tmp_path / "run", epochs=3)
     found = training_dynamics(folder, "lstm.0.fwd.h", folder.probe(), DynamicsParams(most_bytes=1e6))
     assert isinstance(found, Unavailable) and "limit of 0.0 GB" in found.reason
