@@ -53,39 +53,12 @@ def landmark_labels(nodes: Doubles, most: int, seed: int) -> NDArray[np.int64]:
     first = 0
     for unit in range(units):
         points = np.ascontiguousarray(nodes[:, unit])
-        centres = _spread(points, each, seed)
-        clusters = KMeans(len(centres), init=centres, n_init=1, max_iter=_ITERATIONS, algorithm="lloyd")
+        distinct = len(np.unique(points, axis=0))
+        clusters = KMeans(min(each, distinct), n_init=1, max_iter=_ITERATIONS, random_state=seed, algorithm="lloyd")
         _, found = np.unique(clusters.fit(points).labels_, return_inverse=True)
         labels[:, unit] = first + found
         first += int(found.max()) + 1
     return labels.ravel()
-
-
-def _spread(points: Doubles, most: int, seed: int) -> Doubles:
-    """Points to begin k-means from, each drawn by its squared distance from those before (k-means++).
-
-    Fewer where there are not as many different points. scikit-learn draws several candidates for each, which takes most
-    of the time of its k-means.
-
-    Returns
-    -------
-    float64 (at most ``most``, features)
-    """
-    draw = np.random.default_rng(seed)
-    chosen = [int(draw.integers(len(points)))]
-    squared = np.full(len(points), np.inf)
-    sizes = np.einsum("ij,ij->i", points, points)
-    floor = 1e-12 * float(sizes.max())  # the same point, as the products round
-    while len(chosen) < most:
-        last = chosen[-1]
-        squared = np.minimum(squared, sizes + sizes[last] - 2 * (points @ points[last]))
-        squared[last] = 0
-        squared[squared <= floor] = 0
-        total = np.cumsum(squared)
-        if total[-1] <= 0:
-            break
-        chosen.append(min(int(np.searchsorted(total, draw.random() * total[-1], side="right")), len(points) - 1))
-    return points[chosen]
 
 
 def diffuse(kernel: Kernel, labels: NDArray[np.int64]) -> Diffusion:
