@@ -16,13 +16,13 @@ SIGMOID_GATES = ("i", "f", "o", "r", "z")  # the others of an LSTM or GRU are ca
 _ROUNDING = 1e-6  # beyond the bounds of a tanh
 
 _GUIDE = (
-    "A unit counts once, under the first that applies. Not finite: NaN or infinite at some step. Dead: closer to zero "
-    "than {dead_below:g} at every step. Constant: it moves less than {constant_below:g} of what the median unit of its "
-    "state does. Saturated: beyond ±{saturated_at:g} at more than {saturated_steps:.0%} of the steps. Duplicate: its "
-    "correlation with another unit is beyond ±{duplicate_above:g}, so one of the two tells nothing new about these "
-    "sequences. Directions in use: the participation ratio (Σλ)²/Σλ² of the covariance, from 1 to the number of units. "
-    "Training usually lowers it, because a task needs few directions; next to 1 the whole state moves along one line. "
-    "A unit that is idle on these sequences may still serve others."
+    "A unit counts once, under the first that applies. Not finite: infinite, or no number, at some step. Dead: "
+    "closer to zero than {dead_below:g} at every step. Constant: it moves less than {constant_below:g} of what the "
+    "median unit of its state does. Saturated: beyond ±{saturated_at:g} at more than {saturated_steps:.0%} of the "
+    "steps. Duplicate: its correlation with another unit is beyond ±{duplicate_above:g}, so one of the two tells "
+    "nothing new about these sequences. Directions in use: the participation ratio (Σλ)²/Σλ² of the covariance, from "
+    "1 to the number of units. Training usually lowers it, because a task needs few directions; next to 1 the whole "
+    "state moves along one line. A unit that is idle on these sequences may still serve others."
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bokeh.embed import json_item
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 
 
@@ -22,7 +23,7 @@ def plot_item(plot: figure, prefix: str) -> dict[str, Any]:
     prefix : str, unique on the page
     """
     for renderer in plot.renderers:
-        if (renderer.data_source.name or "").endswith(".here"):
+        if isinstance(renderer, GlyphRenderer) and (renderer.data_source.name or "").endswith(".here"):
             renderer.level = "overlay"
     item = json_item(plot)
     names: dict[str, str] = {}

@@ -366,9 +366,7 @@ def test_language_frames_the_word_that_came_among_those_the_net_expects(open_pag
         settle(page)
         index = shown.probe_index[row]
         best = language.alone[index].scores.topk(5, dim=1).indices
-        start = sum(
-            map(len, language.tokens[:index])
-        )  # the next chunk follows the last word
+        start = sum(map(len, language.tokens[:index]))  # the next chunk follows the last word
         following = everything[start + 1 : start + 1 + shown.lengths[row]]
         expected = {
             (t, rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,15 @@ def test_probes_need_classes(tmp_path: Path, task: str, reason: str) -> None:
     assert isinstance(embedded, Embedded)
     result = linear_probes(run, run.probe(), embedded, ProbeParams())
     assert isinstance(result, Unavailable) and reason in result.reason
+
+
+def test_classes_without_a_label_on_any_sequence_are_not_probed(tmp_path: Path) -> None:
+    run = fabricate_run(tmp_path / "run", task="classification", epochs=2)
+    run.write_probe(replace(run.probe(), labels=np.zeros(0, np.int32)))
+    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    assert isinstance(embedded, Embedded)
+    result = linear_probes(run, run.probe(), embedded, ProbeParams())
+    assert isinstance(result, Unavailable) and "no labels" in result.reason
 
 
 def test_tags_are_read_step_by_step(tmp_path: Path) -> None:

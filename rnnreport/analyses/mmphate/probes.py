@@ -62,6 +62,8 @@ def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: P
     dynamics = embedded.dynamics
     if probe.task not in ("classification", "tagging"):
         return Unavailable(Probes.analysis, "probes need a class of each sequence or a tag of each step")
+    if not (probe.labels if probe.task == "classification" else probe.targets).size:
+        return Unavailable(Probes.analysis, "the sequences have no labels")
     reaching = np.flatnonzero(probe.lengths > dynamics.steps[-1])
     order = hash_order([probe.sequence_ids[n] for n in reaching])[: params.sequences]
     chosen = reaching[order]  # in the order of their hashes: folds and the informed ones are drawn by it

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bokeh.core.properties import value
-from bokeh.models import DataRange1d, FixedTicker, Range1d, Span
+from bokeh.models import DataRange1d, FixedTicker, Range1d
+from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from rnnreport.report.figures.base import EDGE, base_figure, empty_source, pointing
