@@ -52,7 +52,7 @@ def first_selection(browser: Browser, file: Path) -> float:
     page.set_default_timeout(120_000)
     page.goto(file.as_uri(), wait_until="commit")
     page.locator("#table tbody tr[data-q]").nth(1).click()
-    page.wait_for_function("RR.selection.sequence !== null && document.querySelector('#bar .pick')")
+    page.locator("#bar .pick").first.wait_for()
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     elapsed: float = page.evaluate("performance.now()") / 1000
     page.close()
