@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnreport.analyses.sample import Sample
 from rnnreport.analyses.sequences import distances
+from rnnreport.analyses.significance import holm
 from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import Jumps, Unavailable
 
@@ -176,15 +177,6 @@ def over_represented(
     ]
     found.sort(key=lambda one: (one.p, -one.among / one.all, one.type))
     return found[: params.most_types], tested.size
-
-
-def holm(p: Doubles) -> Doubles:
-    """Adjusted p-values, float64 of the same shape, of Holm's step-down method (1979)."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)).clip(max=1)
-    back = np.empty(p.size)
-    back[order] = adjusted
-    return back
 
 
 def _rank(values: Doubles, types: Ints, probe: Probe, params: JumpParams) -> Ranked:

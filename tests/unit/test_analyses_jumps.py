@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from rnnreport.analyses.jumps import JumpParams, holm, jump_measures, largest_jumps
+from rnnreport.analyses.jumps import JumpParams, jump_measures, largest_jumps
 from rnnreport.analyses.sample import SampleParams, display_sample
+from rnnreport.analyses.significance import holm
 from rnnreport.results.recorded import Checkpoint, Ints, Probe, Task
 from rnnreport.results.schema import Jumps, Unavailable
 from tests.fabricate import fabricate_run

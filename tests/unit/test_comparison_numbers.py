@@ -21,7 +21,7 @@ from rnnreport.analyses.comparison.similarity import (
     neighbour_overlap,
     procrustes_distance,
 )
-from rnnreport.analyses.comparison.statistics import clustered_means, holm
+from rnnreport.analyses.significance import clustered_means, holm
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Probe
 from rnnreport.results.schema import Effects, Likeness, Slices, Unavailable

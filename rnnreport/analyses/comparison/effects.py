@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.analyses.comparison.runs import Read
-from rnnreport.analyses.comparison.statistics import clustered_means, holm, summed
 from rnnreport.analyses.sample import SampleParams, display_sample
+from rnnreport.analyses.significance import clustered_means, holm, summed
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.formulas import changes
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Doubles

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rnnreport.analyses.comparison.paired import compared_metric, mcnemar
 from rnnreport.analyses.comparison.runs import Read
-from rnnreport.analyses.comparison.statistics import clustered_means, holm, summed
 from rnnreport.analyses.scores import Errors, Scores
+from rnnreport.analyses.significance import clustered_means, holm, summed
 from rnnreport.results.recorded import PER_SEQUENCE, Doubles, Probe
 from rnnreport.results.schema import Slices, Unavailable
 
