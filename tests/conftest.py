@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from rnnreport import progress
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are loaded: the nets of the tests are tiny
 
@@ -80,3 +83,10 @@ def chromium() -> str:
 def chromium_flags() -> list[str]:
     """Launch flags of a browser that is quiet and works without a display."""
     return list(CHROMIUM_FLAGS)
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A test that asks for quiet does not silence those after it."""
+    yield
+    progress.silence(False)

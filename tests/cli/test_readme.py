@@ -70,7 +70,7 @@ def test_the_example_has_thirty_lines(root):
 
 def test_the_run_is_complete(shell):
     folder = RunFolder.open(shell.folder / "reader")
-    assert (folder.path / "report.html").stat().st_size > 1_000_000
+    assert (folder.path / "report.html").stat().st_size > 500_000
     assert folder.epochs() == [250, 500, 750, 1000, 1250, 1500]
     assert folder.result(Performance).metrics["accuracy"]["value"] > 0.95
     assert json.loads((folder.path / "summary.json").read_text())["run"] == "reader"
@@ -79,7 +79,7 @@ def test_the_run_is_complete(shell):
 @pytest.mark.parametrize("shape", ["lengths", "packed", "waves"])
 def test_models_of_each_shape_are_read_as_they_are_called(shell, root, rnnreport, monkeypatch, shape):
     """The command as it stands makes a report; with known weights its states are those of each sequence alone."""
-    assert (shell.folder / "shapes" / shape / "report.html").stat().st_size > 1_000_000
+    assert (shell.folder / "shapes" / shape / "report.html").stat().st_size > 500_000
     (command,) = [command for command in commands(root) if f"--model {shape}:" in command]
     monkeypatch.chdir(shell.folder)
     monkeypatch.syspath_prepend(shell.folder)
@@ -111,7 +111,7 @@ def test_models_of_each_shape_are_read_as_they_are_called(shell, root, rnnreport
 def test_a_cell_of_ones_own_has_the_states_that_it_returned(shell, monkeypatch):
     """The command as it stands makes a report; the states are those of a loop over the cell itself."""
     folder = RunFolder.open(shell.folder / "shapes" / "own")
-    assert (folder.path / "report.html").stat().st_size > 1_000_000
+    assert (folder.path / "report.html").stat().st_size > 500_000
     assert folder.manifest().state_keys == ("cell.0.fwd.h", "cell.0.fwd.c")
     monkeypatch.syspath_prepend(shell.folder)
     own = importlib.import_module("own")

@@ -72,7 +72,7 @@ def test_a_training_can_be_analysed_and_rendered(rnnreport, config):
     assert RunFolder.open(Path("small")).epochs() == [0, 1, 2, 3]
     assert rnnreport("analyse", "small").code == 0
     assert rnnreport("render", "small").code == 0
-    assert Path("small/report.html").stat().st_size > 1_000_000
+    assert Path("small/report.html").stat().st_size > 500_000
 
 
 def test_the_page_ends_at_the_epoch_whose_weights_were_kept_and_its_curves_go_on(rnnreport, config):
@@ -224,7 +224,8 @@ def toml_blocks(root: Path) -> list[str]:
 
 
 def test_the_readme_has_a_configuration_for_each_of_two_tasks(root):
-    data = [tomllib.loads(block)["data"]["train"] for block in toml_blocks(root)]
+    found = [tomllib.loads(block) for block in toml_blocks(root)]
+    data = [block["data"]["train"] for block in found if "data" in block]
     assert data == ["ptb.train.txt", "reviews.tsv"]
 
 

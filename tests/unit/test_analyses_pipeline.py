@@ -241,7 +241,7 @@ def assert_finite_or_unavailable(folder: RunFolder) -> None:
         "history",
     }
     may_be_nan |= {"truths", "within_step", "within_unit", "alignment", "change", "purity"}
-    may_be_nan |= {"halfway", "early", "margin", "reliability", "values"}
+    may_be_nan |= {"halfway", "halfway_step", "early", "margin", "reliability", "values"}
     results = [folder.result(kind) for kind in (*PER_RUN, Decisions)]
     results += [folder.result(kind, scope=scope) for kind in (Units, UnitMap) for scope in range(2)]
     for result in results:
