@@ -19,7 +19,7 @@ from rnnreport.results.recorded import Probe
 
 _STEPS_PER_BATCH = 2**15
 _OUTPUTS_PER_BATCH = 2**24
-_PADDED = 1.5  # most room that a padded batch takes, in times of its steps
+_PADDED = 2.0  # most room that a padded batch takes, in times of its steps
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def equal_length_batches(probe: Probe, batch_size: int, max_steps: int) -> list[
 def mixed_batches(probe: Probe, batch_size: int, max_steps: int) -> list[NDArray[np.int64]]:
     """Like ``equal_length_batches``, of sequences of several lengths, the longest first.
 
-    At most a third of a batch is padding.
+    At most half of a batch is padding.
     """
     order = np.argsort(-probe.lengths, kind="stable")
     batches = []
