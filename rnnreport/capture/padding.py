@@ -19,7 +19,7 @@ def padding_holds(model: nn.Module, probe: Probe, convention: Convention, reader
     """Whether a padded batch gives the states and predictions that its sequences give alone.
 
     So it is with models that take the lengths and pack, and with those that read forward and answer at every step. A
-    model that answers from the last step of the batch, or reads both ways without lengths, gives others.
+    model that answers once and is not told the lengths is not tried; one that reads both ways without them fails.
 
     Parameters
     ----------
@@ -28,6 +28,8 @@ def padding_holds(model: nn.Module, probe: Probe, convention: Convention, reader
     convention : Convention
     reader : OutputReader, or None where the corpus has no labels
     """
+    if probe.task in PER_SEQUENCE and not (convention.lengths_name or convention.adapter):
+        return False  # whoever does not know where a sequence ends gives the same answer by luck only, as a maximum may
     like = a_parameter(model)
     together = mixed_trial(probe, like)
     if together is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +93,14 @@ class LastOfBatch(Net):
         return self.head(self.states(tokens)[:, -1])
 
 
+class Largest(Net):
+    """What the padding would hide behind the largest token of a sequence, and show in a sequence of small ones."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self.states(tokens)
+        return nn.functional.one_hot(tokens, VOCABULARY).amax(dim=1).float()[:, :CLASSES]
+
+
 class Mean(Net):
     def forward(self, tokens: Tensor) -> Tensor:
         return self.head(self.states(tokens).mean(dim=1))
@@ -135,6 +145,21 @@ def test_what_is_recorded_is_what_the_model_gives_for_each_sequence_alone(
                 np.testing.assert_allclose(page.model_output[place], scores, atol=1e-6)
                 if recorder.inspection.expected.head:
                     np.testing.assert_allclose(page.step_output[stop - 1], scores, atol=1e-5)
+
+
+def test_a_model_that_is_not_told_the_lengths_is_not_trusted_for_a_lucky_trial(tmp_path: Path) -> None:
+    probe = probe_of("classification")
+    order = np.argsort(-probe.lengths, kind="stable")
+    tokens = probe.tokens.clip(min=CLASSES).copy()
+    for place in order[[0, len(order) // 2, -1]]:  # the sequences of the trial hold the token of the padding anyway
+        tokens[probe.offsets[place]] = 0
+    net = Largest().eval()
+    recorder = Recorder(net, replace(probe, tokens=tokens), tmp_path / "run")
+    page = recorder.capture(1)
+    with torch.no_grad():
+        for place, (start, stop) in enumerate(pairwise(probe.offsets.tolist())):
+            alone = net(torch.from_numpy(tokens[start:stop].astype(np.int64))[None])[0].softmax(-1)
+            np.testing.assert_allclose(page.model_output[place], alone.numpy(), atol=1e-6)
 
 
 def test_without_labels_the_states_alone_tell(tmp_path: Path) -> None:
