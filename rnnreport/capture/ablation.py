@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from rnnreport.budget import LEFT_OUT
 from rnnreport.capture.batches import a_parameter, equal_length_groups, make_batch, step_budget
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import attributes_kept, untouched
@@ -60,6 +61,7 @@ def read_ablation(
     places = _sample(probe, reach, steps / (len(edges) - 1), params)
     output = np.full((len(edges) - 1, places.size, len(probe.class_names)), np.nan, np.float32)
     reason = "" if places.size else "the model is so large that it would take too long"
+    reason = reason if params.multiplications else LEFT_OUT
     with untouched(model):
         try:
             for stretch, (start, end) in enumerate(pairwise(edges.tolist() if places.size else [])):

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rnnreport.budget import LEFT_OUT
 from rnnreport.capture.batches import Batch, a_parameter, make_batch, step_budget
 from rnnreport.capture.calling import observe
 from rnnreport.capture.inspection import Inspection
@@ -67,6 +68,7 @@ def read_perturbation(
     state = np.full((len(places), len(lags)), np.nan, np.float32)
     output = state.copy()
     reason = "" if places else "no sequence of two steps or more is short enough for a model of this size"
+    reason = reason if params.multiplications else LEFT_OUT
     try:
         with torch.inference_mode(False), untouched(model):
             for row, place in enumerate(track(places, "how long a change is felt", len(places))):

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from torch import nn
 
-from rnnreport.capture.ablation import read_ablation
+from rnnreport.budget import Budget, within
+from rnnreport.capture.ablation import AblationParams, read_ablation
 from rnnreport.capture.calling import Adapter
 from rnnreport.capture.continuations import read_continuations
 from rnnreport.capture.heads import HeadFunction
-from rnnreport.capture.perturbation import read_perturbation
+from rnnreport.capture.perturbation import PerturbationParams, read_perturbation
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
-from rnnreport.capture.salience import FURTHER, read_salience
+from rnnreport.capture.salience import FURTHER, SalienceParams, read_salience
 from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
@@ -46,6 +47,7 @@ def capture_run(
     tagger: Tagger | None = None,
     sentences: tuple[Sentences, Sequence[Ints]] | None = None,
     max_steps: int = 50_000,
+    budget: Budget = "standard",
     seed: int = 0,
     command: str = "",
 ) -> None:
@@ -68,6 +70,8 @@ def capture_run(
     max_steps : int
         Budget of the probe set. Where a corpus of tokens is larger, the responses of the units are streamed over all of
         it with the last weights.
+    budget : Budget
+        Of what runs the model again at the last epoch.
     name, source, seed, command, head, adapter, layers : see ``Recorder``
 
     Raises
@@ -101,7 +105,7 @@ def capture_run(
             load_weights(model, path)
         recorder.record(epoch)
     last, probe = epochs[-1][0], recorder.probe
-    record_once(recorder, last)
+    record_once(recorder, last, budget)
     if parts:
         folder.write_parts_of_speech(parts)
     if sentences:
@@ -114,7 +118,7 @@ def capture_run(
     record_corpus(recorder, corpus)
 
 
-def record_once(recorder: Recorder, epoch: int) -> None:
+def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> None:
     """What is recorded of one epoch only: gates, how a language model goes on, on what states depend and how long.
 
     Parameters
@@ -123,18 +127,21 @@ def record_once(recorder: Recorder, epoch: int) -> None:
         Whose model has the weights of this epoch.
     epoch : int
         The last one recorded.
+    budget : Budget
+        Of what runs the model again.
     """
     folder, probe, found = recorder.folder, recorder.probe, recorder.inspection
     recorder.record_gates(epoch)
     if continuations := read_continuations(recorder.model, probe, found, epoch):
         folder.write_continuations(continuations)
     checkpoint = folder.checkpoint(epoch)
-    if ablation := read_ablation(recorder.model, probe, found, epoch):
+    if ablation := read_ablation(recorder.model, probe, found, epoch, within(AblationParams(), budget)):
         folder.write_ablation(ablation)
     for number, key in enumerate(found.widths):
-        params = FURTHER if number else None
+        params = within(FURTHER if number else SalienceParams(), budget)
         folder.write_salience(read_salience(recorder.model, probe, found, checkpoint, params, key), number)
-    folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint))
+    perturbing = within(PerturbationParams(), budget)
+    folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint, perturbing))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

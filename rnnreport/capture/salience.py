@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rnnreport.budget import LEFT_OUT
 from rnnreport.capture.batches import Batch, a_parameter, make_batch, step_budget
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import attributes_kept, untouched
@@ -78,7 +79,8 @@ def read_salience(
     directions = _directions(width, params)
     places: list[int] = []
     norms: list[Floats] = []
-    reason, left = "", params.multiplications / (len(directions) * weights_of_a_step(model, probe))
+    reason = "" if params.multiplications else LEFT_OUT
+    left = params.multiplications / (len(directions) * weights_of_a_step(model, probe))
     with torch.inference_mode(False), untouched(model), torch.enable_grad():
         for place in hash_order(probe.sequence_ids)[: params.sequences]:
             length = min(int(probe.lengths[place]), params.steps)

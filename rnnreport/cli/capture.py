@@ -18,6 +18,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, stage_seconds
 
 if TYPE_CHECKING:
+    from rnnreport.budget import Budget
     from rnnreport.results.folder import RunFolder
 
 
@@ -98,6 +99,7 @@ def _capture(
     layer: tuple[str, ...],
     name: str,
     max_steps: int,
+    budget: Budget,
     seed: int,
 ) -> RunFolder:
     import torch
@@ -137,6 +139,7 @@ def _capture(
             sentences=read_sentences(sentence, tokenizer, data) if sentence else None,
             tagger=import_callable(pos, "part-of-speech function") if pos else None,
             max_steps=max_steps,
+            budget=budget,
             seed=seed,
             command=options.command_line(),
         )

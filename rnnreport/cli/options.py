@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from rnnreport.budget import BUDGETS
+
 # every option of every command can be set as RNNREPORT_<OPTION>
 ENVIRONMENT = {"auto_envvar_prefix": "RNNREPORT"}
 
@@ -158,6 +160,13 @@ _CAPTURE = [
         show_default=True,
         metavar="N",
         help="Most steps recorded; sequences are sampled above it.",
+    ),
+    click.option(
+        "--budget",
+        type=click.Choice(BUDGETS),
+        default="standard",
+        show_default=True,
+        help="What may be spent on running the model again (memory, dynamics, importance): nothing, seconds, minutes.",
     ),
     click.option("--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Run folder to make."),
     force,

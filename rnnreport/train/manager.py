@@ -338,7 +338,7 @@ def _finish(training: Training, recorder: Recorder, recorded: Corpus, identity: 
     manifest = folder.manifest()
     marked = {"kept_epoch": kept} if kept < training.epoch else {}
     folder.write_manifest(replace(manifest, model=manifest.model | {"weights_sha256": digest} | marked))
-    record_once(recorder, kept)
+    record_once(recorder, kept, training.settings.record.budget)
     record_corpus(recorder, recorded)
     history = [{"epoch": epoch, **scores} for epoch, scores in enumerate(training.history)]
     store.write_text(folder.path / FINISHED, store.to_json({**identity, "kept_epoch": kept, "history": history}))

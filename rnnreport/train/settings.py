@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rnnreport.budget import Budget
 from rnnreport.errors import InputError
 from rnnreport.load.files import read_source
 from rnnreport.train.nets import Cell
@@ -163,10 +164,11 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Record:
-    """``[record]``: the split on which states are recorded, and how many steps of it at most."""
+    """``[record]``: the split on which states are recorded, most steps of it, and what rerunning the net may cost."""
 
     split: Literal["test", "valid"] = "test"
     max_steps: int = _from(1, 20_000)
+    budget: Budget = "standard"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ patience = 6
 [record]
 split = "valid"
 max-steps = 99
+budget = "full"
 """
 
 
@@ -73,7 +74,7 @@ def test_every_key_arrives(read):
     )  # fmt: skip
     assert dataclasses.astuple(settings.schedule) == ("plateau", 0.1, 1, 3)
     assert settings.stopping is not None and settings.stopping.patience == 6
-    assert dataclasses.astuple(settings.record) == ("valid", 99)
+    assert dataclasses.astuple(settings.record) == ("valid", 99, "full")
 
 
 def test_one_key_is_enough(read):
