@@ -37,7 +37,7 @@
     const target = link && RR.byId(link.getAttribute("href").slice(1));
     if (!target) return;
     event.preventDefault();
-    target.scrollIntoView();
+    RR.show(target);
   });
   addEventListener("hashchange", () => {
     const patch = RR.readHash();

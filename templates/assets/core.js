@@ -138,6 +138,11 @@ RR.svg = function (tag, attributes = {}, ...children) {
   return node;
 };
 RR.byId = (id) => document.getElementById(id);
+// Brings a part of the page into view; what it is folded into is opened.
+RR.show = function (node) {
+  for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  node?.scrollIntoView();
+};
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };
 RR.percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : "–");

@@ -45,6 +45,8 @@ RR.mapPlaces = function (map, P, redraw) {
       for (const tool of plot.figure.toolbar.tools) if (["PanTool", "BoxSelectTool"].includes(tool.type)) tool.active = false; // they drag as well
     }
     for (const row of document.querySelectorAll("#map-trust tr[data-method]")) row.setAttribute("aria-current", row.dataset.method === method.value);
+    const [trust, continuity, kept, apart] = [...document.querySelectorAll("#map-trust tr[aria-current=true] td")].map((cell) => cell.textContent.trim());
+    RR.byId("map-trusted").textContent = `How far this map can be trusted: trustworthiness ${trust}, continuity ${continuity}, distances kept ${kept}, difference of two seeds ${apart} · all maps`;
   }
   const controls = [method, view, whose].filter(Boolean);
   return { dots, says, dress, controls };

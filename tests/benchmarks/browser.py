@@ -25,6 +25,7 @@ def ready_page(browser: Browser, address: str) -> Page:
     page.set_default_timeout(120_000)
     page.goto(address)
     page.wait_for_selector("html[data-ready=yes]", state="attached")
+    page.evaluate("for (const fold of document.querySelectorAll('details.more')) fold.open = true")
     for plot in page.locator(".plot").all():
         plot.scroll_into_view_if_needed()
         page.wait_for_timeout(700)

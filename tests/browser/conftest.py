@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
@@ -26,12 +26,16 @@ def browser(chromium: str, chromium_flags: list[str]) -> Iterator[Browser]:
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a file: ``open_page(path, hash="", width=1440, scheme="light")`` waits until the page is ready.
 
+    What the page folds is unfolded, unless ``folded``.
+
     At the end of the test the page must have logged no error and asked for nothing but itself.
     """
     problems: list[str] = []
     contexts = []
 
-    def opened(path: Path, hash: str = "", width: int = 1440, scheme: str = "light", **options: object) -> Page:
+    def opened(
+        path: Path, hash: str = "", width: int = 1440, scheme: str = "light", folded: bool = False, **options: object
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
@@ -54,12 +58,19 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         )
         page.goto(f"{path.absolute().as_uri()}{hash}")
         page.wait_for_selector(READY, state="attached")
+        if not folded:
+            unfold(page)
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def unfold(page: Page | Frame) -> None:
+    """Open everything that the page folds."""
+    page.evaluate("for (const fold of document.querySelectorAll('details.more')) fold.open = true")
 
 
 def show_plot(page: Page, name: str) -> None:

@@ -40,12 +40,15 @@ def same_shape(drawn, wanted):
 def test_every_method_is_drawn_with_its_measures(open_page, mapped):
     page, found = open_page(mapped[0]), mapped[1]
     show_plot(page, "map")
+    page.locator("#map-trusted").click()  # unfolds the measures of all maps
     for place, method in enumerate(found.methods):
         page.select_option("#method", label=method)
         assert same_shape(dots(page), found.coordinates[place])
         row = page.locator(f"#map-trust tr[data-method='{place}']")
         assert row.get_attribute("aria-current") == "true"
-        assert f"{found.trust[method]['trustworthiness']:.3f}" in row.inner_text() and "seed" in row.inner_text()
+        trustworthiness = f"{found.trust[method]['trustworthiness']:.3f}"
+        assert trustworthiness in row.inner_text() and "seed" in row.inner_text()
+        assert f"trustworthiness {trustworthiness}," in page.locator("#map-trusted").inner_text()
 
 
 def test_a_drag_turns_the_map_in_space_and_not_in_the_plane(open_page, mapped):
