@@ -37,8 +37,8 @@ def train(
 ) -> None:
     """Train a net as CONFIG.toml says and record every epoch.
 
-    The README describes the configuration. An interrupted training goes on where it stopped when the same command is
-    given again, and ends with the same weights.
+    rnnreport/train/README.md describes the configuration. An interrupted training goes on where it stopped when the
+    same command is given again, and ends with the same weights.
     """
     from rnnreport.train.data import load_splits
     from rnnreport.train.manager import identity_of, refuse_other_training, refuse_strangers, train_run

@@ -17,7 +17,9 @@ from rnnreport.load.files import SourceFile
 TARGET = "target"
 _LARGEST = float(np.finfo(np.float32).max)
 _PAIRS = (("text", "label"), ("text", "labels"), ("text", TARGET), ("tokens", "tags"), ("tokens", "targets"))
-_WANTED = "needs 'text' and 'label', 'labels' or 'target', or 'tokens' and 'tags' or 'targets' (see the README)"
+_WANTED = (
+    "needs 'text' and 'label', 'labels' or 'target', or 'tokens' and 'tags' or 'targets' (see rnnreport/load/README.md)"
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.train [TOKENS]``: so many tokens of training text instead of 930,000, all that is scored
 and recorded cut alike; 10,000 words with the frequencies of a natural language; net and settings as in ``ptb.toml`` of
-the README. One thread, processor time.
+its README. One thread, processor time.
 """
 
 from __future__ import annotations

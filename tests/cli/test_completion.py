@@ -1,4 +1,4 @@
-"""Shell completion as the README sets it up."""
+"""Shell completion as rnnreport/cli/README.md sets it up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def asked(**variables: str) -> str:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_each_shell(root: Path, shell: str) -> None:
     assert "_RNNREPORT_COMPLETE" in asked(_RNNREPORT_COMPLETE=f"{shell}_source", PYTHONPATH=str(root))
-    assert f"{shell}_source" in (root / "README.md").read_text()
+    assert f"{shell}_source" in (root / "rnnreport" / "cli" / "README.md").read_text()
 
 
 def test_commands_and_options_are_completed(root: Path) -> None:
