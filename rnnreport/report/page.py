@@ -32,6 +32,7 @@ from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.packing_memory import memory_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
+from rnnreport.report.titles import curve_title, formation_title, left_out_title
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import FAULTS, Dependence, Performance
@@ -93,13 +94,16 @@ def render_report(folder: RunFolder) -> str:
         dependence_guide=run.dependence.guide if isinstance(run.dependence, Dependence) else "",
         states=[state_title(units.scope) for units in run.units],
         curves={name: group for name, group in curves.items() if group},
+        curve_titles={name: curve_title(group, shares=name == "score") for name, group in curves.items() if group},
         formed=(formed := available(run.formation)),
+        formed_heading=formation_title(formed) if formed else "",
         pictures=available(run.pictures),
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
         panels=formation_panels(formed, curves["loss"], curves["score"], available(run.probes)) if formed else [],
         probes=available(run.probes),
         left_out=(left_out := available(run.left_out)),
+        left_out_heading=left_out_title(left_out) if left_out else "",
         left_out_bars=left_out_bars(left_out) if left_out else [],
         static=_static_pictures(run, curves),
         comparison=available(run.comparison),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnnreport.report.environment import number
 from rnnreport.report.gather import Run, available
+from rnnreport.report.titles import confusion_title
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import Comparison, Sequences, Unavailable
 
@@ -47,6 +48,7 @@ def confusion_rows(run: Run) -> dict[str, Any] | None:
         return None
     counts = performance.confusion
     return {
+        "title": confusion_title(performance.class_names, counts),
         "names": performance.class_names,
         "rows": [
             {"name": name, "cells": row.tolist(), "total": int(row.sum()), "right": int(row[place])}

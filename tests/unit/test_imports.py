@@ -27,8 +27,8 @@ FORBIDDEN = {
 KNOWS = {
     "results": {"results", "errors"},
     "load": {"load", "results", "errors", "progress"},
-    "capture": {"capture", "load", "results", "errors", "progress", "formulas"},
-    "analyses": {"analyses", "results", "errors", "progress", "formulas"},
+    "capture": {"capture", "load", "results", "errors", "progress", "formulas", "budget"},
+    "analyses": {"analyses", "results", "errors", "progress", "formulas", "budget"},
     "report": {"report", "results", "errors", "progress"},
 }
 

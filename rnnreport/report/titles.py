@@ -1,0 +1,78 @@
+"""Titles that state what a figure shows, with its numbers, where the figure's own result says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnreport.report.environment import number, percent
+from rnnreport.results.schema import Formation, LeftOutSteps
+
+_SAME = 0.02  # a change below this share of the curve's range is none
+
+
+def curve_title(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shares: bool) -> str:
+    """From where to where the most telling of some curves went.
+
+    Parameters
+    ----------
+    curves : dict of name to epochs and values
+        Recorded metrics of one scale.
+    shares : bool
+        Whether they are shares, larger being better, rather than losses.
+    """
+    name = _most_telling(list(curves))
+    values = curves[name][1]
+    first, last = (float(value) for value in values[np.isfinite(values)][[0, -1]])
+    said = [percent(value) if shares else number(value) for value in (first, last)]
+    if abs(last - first) <= _SAME * float(np.ptp(values[np.isfinite(values)])) or said[0] == said[1]:
+        return f"{name.capitalize()} ends where it began, at {said[1]}"
+    return f"{name.capitalize()} {'rose' if last > first else 'fell'} from {said[0]} to {said[1]}"
+
+
+def _most_telling(names: Sequence[str]) -> str:
+    """A metric of data that was not trained on."""
+    for split in ("test", "val", "probe", "eval"):
+        for name in names:
+            if split in name:
+                return name
+    return names[0]
+
+
+def confusion_title(names: Sequence[str], counts: NDArray[np.int32]) -> str:
+    """Which class is most often taken for which.
+
+    Parameters
+    ----------
+    names : K classes
+    counts : int32 (K, K), true class by predicted class
+    """
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    if not errors.any():
+        return "No class is mistaken for another"
+    actual, predicted = divmod(int(errors.argmax()), len(names))
+    count, total = int(errors[actual, predicted]), int(counts[actual].sum())
+    return f"“{names[actual]}” is taken for “{names[predicted]}” most often: {count:,} of {total:,}"
+
+
+def formation_title(formed: Formation) -> str:
+    """When the representation had its final geometry."""
+    settled, last = formed.settled["epoch"], int(formed.epochs[-1])
+    if settled == last:
+        return f"The representation was still changing at the last epoch, {last}"
+    return f"The representation reached its final geometry at epoch {settled} of {last}"
+
+
+def left_out_title(left_out: LeftOutSteps) -> str:
+    """The stretch without which the most is lost, where losing it costs accuracy at all."""
+    worst = int(left_out.drop[0].argmax())
+    first, end = int(left_out.edges[worst]) + 1, int(left_out.edges[worst + 1])
+    loss, low, _ = left_out.drop[:, worst].tolist()
+    if low <= 0:
+        return "No single stretch of steps is needed for the answer"
+    steps, them = (f"Step {first} is", "it") if first == end else (f"Steps {first} to {end} are", "them")
+    return f"{steps} needed most: without {them} accuracy falls by {100 * loss:.1f} points"

@@ -1,0 +1,57 @@
+"""Titles say what a figure shows, and say nothing where it shows nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rnnreport.report.titles import confusion_title, curve_title, formation_title, left_out_title
+
+EPOCHS = np.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("curves", "shares", "title"),
+    [
+        ({"train loss": [2.0, 1.0, 0.1], "test loss": [2.1, 1.0, 0.4]}, False, "Test loss fell from 2.10 to 0.400"),
+        ({"val accuracy": [0.1, 0.5, 0.75]}, True, "Val accuracy rose from 10.0% to 75.0%"),
+        ({"loss": [0.7, 0.9, 0.7]}, False, "Loss ends where it began, at 0.700"),
+        ({"loss": [0.7, 0.7, 0.7]}, False, "Loss ends where it began, at 0.700"),
+        ({"loss": [np.nan, 0.9, 0.7]}, False, "Loss fell from 0.900 to 0.700"),
+    ],
+)
+def test_a_curve_is_told_by_its_ends(curves, shares, title):
+    assert curve_title({name: (EPOCHS, np.array(values)) for name, values in curves.items()}, shares=shares) == title
+
+
+def test_the_most_frequent_mistake_is_named():
+    counts = np.array([[8, 2, 0], [0, 9, 0], [1, 3, 5]], np.int32)
+    assert confusion_title(("a", "b", "c"), counts) == "“c” is taken for “b” most often: 3 of 9"
+    assert confusion_title(("a", "b", "c"), np.diag([3, 4, 5]).astype(np.int32)) == ("No class is mistaken for another")
+
+
+def formed(epoch):
+    return SimpleNamespace(settled={"epoch": epoch}, epochs=np.array([0, 5, 20], np.int32))
+
+
+def test_a_representation_that_was_not_done_is_not_called_final():
+    assert formation_title(formed(5)) == "The representation reached its final geometry at epoch 5 of 20"
+    assert formation_title(formed(20)) == "The representation was still changing at the last epoch, 20"
+
+
+def left_out(*drops):
+    return SimpleNamespace(edges=np.array([0, 2, 3], np.int32), drop=np.array(drops, np.float32).T)
+
+
+def test_only_steps_whose_interval_excludes_nothing_are_called_needed():
+    assert left_out_title(left_out((0.05, 0.01, 0.09), (0.2, 0.1, 0.3))) == (
+        "Step 3 is needed most: without it accuracy falls by 20.0 points"
+    )
+    assert left_out_title(left_out((0.25, 0.01, 0.4), (0.2, 0.1, 0.3))) == (
+        "Steps 1 to 2 are needed most: without them accuracy falls by 25.0 points"
+    )
+    assert left_out_title(left_out((0.05, -0.01, 0.09), (0.02, 0.01, 0.03))) == (
+        "No single stretch of steps is needed for the answer"
+    )
