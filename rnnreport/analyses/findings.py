@@ -14,6 +14,7 @@ from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Unavailable, Units, Words
 
 MOST_FINDINGS = 5
+_FAITHFUL = 0.9  # fidelity of a state machine from which it describes the network
 _FEWEST_OCCURRENCES = 10  # below this a mean response says little
 
 
@@ -127,6 +128,15 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
     ), "units"
 
 
+def automaton(evidence: Evidence) -> tuple[str, str] | None:
+    """That a small state machine says nearly all that the network says, where it does."""
+    found = evidence.machine
+    if isinstance(found, Unavailable) or not found.stable:
+        return None
+    matters = found.fidelity[1] >= _FAITHFUL and found.baseline < found.fidelity[1]
+    return (found.finding, "machine") if matters else None
+
+
 def decision_time(evidence: Evidence) -> tuple[str, str] | None:
     """When the prediction of a sequence stops changing."""
     found = evidence.decisions
@@ -185,6 +195,7 @@ FINDERS: tuple[Callable[[Evidence], tuple[str, str] | None], ...] = (
     confusion,
     worst_label,
     worst_quantity,
+    automaton,
     moving_words,
     decision_time,
     retention,

@@ -12,6 +12,7 @@ from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
+from rnnreport.analyses.machine import MachineParams, state_machine
 from rnnreport.analyses.memory import MemoryParams, memory_horizon
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
@@ -52,6 +53,7 @@ class AnalysisParams:
     training: TrainingParams = field(default_factory=TrainingParams)
     health: HealthParams = field(default_factory=HealthParams)
     memory: MemoryParams = field(default_factory=MemoryParams)
+    machine: MachineParams = field(default_factory=MachineParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -126,6 +128,9 @@ def _analyse_run(
         folder.write_result(memory_horizon(folder, probe, params.memory))
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
+    words = folder.result(Words)
+    names = words.names if isinstance(words, Words) else ()
+    folder.write_result(state_machine(scope, last, probe, step_words, names, sample.steps, params.machine))
     folder.write_result(given_sentences(folder, manifest))
     with Stage("similar states"):
         folder.write_result(similar_states(scope, last.states[scope], probe, sample, params.similar))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
-from rnnreport.results.schema import Check, Decisions, Health, Performance, Unavailable, Units, Words
+from rnnreport.results.schema import Check, Decisions, Health, Machine, Performance, Unavailable, Units, Words
 
 # The last two are what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
@@ -45,6 +45,7 @@ class Evidence:
     thresholds: Thresholds
     health: Health
     decisions: Decisions | Unavailable
+    machine: Machine | Unavailable = field(default_factory=lambda: Unavailable(Machine.analysis, "not asked for"))
 
 
 def states_are_finite(evidence: Evidence) -> Check:

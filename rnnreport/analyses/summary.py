@@ -15,6 +15,7 @@ from rnnreport.results.schema import (
     Comparison,
     Decisions,
     Health,
+    Machine,
     Performance,
     Summary,
     Unavailable,
@@ -41,7 +42,7 @@ def summarise(folder: RunFolder, params: SummaryParams | None = None, baseline: 
     Parameters
     ----------
     folder : RunFolder
-        Analysed: with Performance, Words, Health, Decisions, and Units for every state.
+        Analysed: with Performance, Words, Health, Decisions, Machine, and Units for every state.
     params : SummaryParams, optional
     baseline : RunFolder, optional
         Analysed, for the limits against a baseline.
@@ -122,6 +123,7 @@ def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:
         thresholds=params.thresholds,
         health=_known(folder.result(Health)),
         decisions=folder.result(Decisions),
+        machine=folder.result(Machine),
     )
 
 

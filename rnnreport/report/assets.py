@@ -30,6 +30,7 @@ _STYLES = (
     "formation.css",
     "health.css",
     "memory.css",
+    "machine.css",
     "index.css",
     "beside.css",
     "print.css",
@@ -64,6 +65,7 @@ REPORT_SCRIPTS = (
     "dynamics.js",
     "health.js",
     "memory.js",
+    "machine.js",
     "boot.js",
 )
 COMPARISON_SCRIPTS = (*_CORE, "beside.js", "compare.js", "besidemap.js", "besideclusters.js", "boot.js")

@@ -23,6 +23,7 @@ from rnnreport.results.schema import (
     Health,
     Jumps,
     LeftOutSteps,
+    Machine,
     Memory,
     Performance,
     Pictures,
@@ -79,6 +80,7 @@ class Run:
     cards: CardDifferences | Unavailable
     provenance: dict[str, StageCard]
     memory: Memory | Unavailable
+    machine: Machine | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -128,6 +130,7 @@ def gather(folder: RunFolder) -> Run:
         cards=_later(folder, CardDifferences),
         provenance=read_provenance(folder),
         memory=_later(folder, Memory),
+        machine=_later(folder, Machine),
     )
 
 

@@ -12,6 +12,7 @@ from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
 from rnnreport.report.packing_decisions import pack_decisions
 from rnnreport.report.packing_jumps import pack_jumps
+from rnnreport.report.packing_machine import pack_machine
 from rnnreport.report.packing_map import pack_projection
 from rnnreport.report.packing_similar import pack_similar
 from rnnreport.report.packing_training import pack_training
@@ -40,7 +41,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     projection = available(run.projection)
     comparison, scored = available(run.comparison), available(run.performance)
     decided, jumps = available(run.decisions), available(run.jumps)
-    given, similar = available(run.given), available(run.similar)
+    given, similar, machine = available(run.given), available(run.similar), available(run.machine)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
@@ -67,6 +68,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "decisions": decided and sequences and pack_decisions(decided, sequences, payload),
         "jumps": jumps and sequences and pack_jumps(jumps, payload),
         "similar": similar and sequences and pack_similar(similar, payload),
+        "machine": machine and sequences and pack_machine(machine, payload),
         "dependence": sequences and _pack_dependence(run, len(sequences.lengths), payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }

@@ -29,6 +29,7 @@ from rnnreport.report.gather import Run, available, gather, model_line, reason, 
 from rnnreport.report.packing import describe_report
 from rnnreport.report.packing_decisions import decision_context
 from rnnreport.report.packing_jumps import jump_context
+from rnnreport.report.packing_machine import machine_context
 from rnnreport.report.packing_memory import memory_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
@@ -112,6 +113,7 @@ def render_report(folder: RunFolder) -> str:
         **_health(run),
         **decision_context(run),
         **memory_context(run),
+        **machine_context(run, CLASS_COLOURS),
         **jump_context(run),
     )
 

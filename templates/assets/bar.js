@@ -13,7 +13,7 @@ RR.views.push(function bar() {
   slider.addEventListener("input", () => RR.set({ epoch: Number(slider.value) }));
   RR.byId("clear").addEventListener("click", RR.clear);
 
-  RR.on(["state", "epoch", "words", "units", "cluster", "sequence", "pinned", "step", "range"], (selection) => {
+  RR.on(["state", "epoch", "words", "units", "cluster", "node", "sequence", "pinned", "step", "range"], (selection) => {
     if (state) state.value = selection.state;
     slider.value = selection.epoch;
     RR.byId("epoch-name").textContent = epochs.length ? `${epochs[selection.epoch]} of ${epochs[epochs.length - 1]}` : "";
@@ -22,6 +22,7 @@ RR.views.push(function bar() {
     selection.words.forEach((word) => pick(RR.quoted(description.words.names[word]), () => RR.chooseWord(word)));
     selection.units.forEach((unit) => pick(`unit ${unit}`, () => RR.chooseUnit(unit)));
     if (selection.cluster !== null) pick(`cluster ${selection.cluster + 1}`, () => RR.set({ cluster: null }));
+    if (selection.node !== null) pick(`machine state ${RR.nodeLetter(selection.node)}`, () => RR.set({ node: null }));
     if (selection.sequence !== null) pick(description.sequences.ids[selection.sequence], () => RR.set({ sequence: null, step: null }));
     selection.pinned.forEach((q) => pick(`beside: ${description.sequences.ids[q]}`, () => RR.set({ pinned: selection.pinned.filter((other) => other !== q) })));
     if (selection.step !== null) pick(`step ${selection.step + 1}`, () => RR.set({ step: null, lens: null }));

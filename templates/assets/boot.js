@@ -7,7 +7,7 @@
   if (RR.description.kind === "report") {
     RR.selection.epoch = Math.max(0, RR.epochs().length - 1);
     const width = units.length ? RR.arrays[`${units[0].prefix}.response`].shape[1] : 0;
-    RR.limits = { state: units.length, mode: units[0]?.modes.length ?? 0, k: units[0]?.ks.length ?? 0, words: words?.names.length ?? 0, units: width, cluster: 64, sequence: sequences?.ids.length ?? 0, pinned: sequences?.ids.length ?? 0, epoch: RR.epochs().length, output: chosen, step: 0 };
+    RR.limits = { state: units.length, mode: units[0]?.modes.length ?? 0, k: units[0]?.ks.length ?? 0, words: words?.names.length ?? 0, units: width, cluster: 64, node: RR.description.machine?.answers.length ?? 0, sequence: sequences?.ids.length ?? 0, pinned: sequences?.ids.length ?? 0, epoch: RR.epochs().length, output: chosen, step: 0 };
   } else {
     RR.limits = { sequence: first.ids.length, output: chosen, ...RR.moreLimits() };
   }

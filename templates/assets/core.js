@@ -47,8 +47,9 @@ RR.starts = function (lengths) {
 
 // ---- selection ----
 // state: which recorded state; mode: weighting of the co-clusters; k: place in ks; words, units: lists; cluster, sequence, step: index or null; pinned: sequences shown beside it;
+// node: a state of the state machine, or null;
 // epoch: place in the recorded epochs; output: the chosen label or quantity; lens: what recolours units and words ("word", "unit", "step").
-RR.selection = { state: 0, mode: null, k: null, words: [], units: [], cluster: null, sequence: null, pinned: [], step: null, epoch: null, output: 0, lens: null };
+RR.selection = { state: 0, mode: null, k: null, words: [], units: [], cluster: null, node: null, sequence: null, pinned: [], step: null, epoch: null, output: 0, lens: null };
 RR.listeners = [];
 RR.on = (keys, follow) => RR.listeners.push({ keys: new Set(keys), follow });
 
@@ -92,7 +93,7 @@ RR.chooseUnit = (unit) => {
 };
 RR.chooseStep = (sequence, step) => RR.set({ sequence, step, lens: "step" });
 RR.chooseSequence = (sequence) => RR.set({ sequence, step: null, lens: RR.selection.lens === "step" ? null : RR.selection.lens });
-RR.clear = () => RR.set({ words: [], units: [], cluster: null, step: null, pinned: [], lens: null });
+RR.clear = () => RR.set({ words: [], units: [], cluster: null, node: null, step: null, pinned: [], lens: null });
 
 // ---- the selection as a link ----
 RR.writeHash = function () {

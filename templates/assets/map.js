@@ -35,12 +35,12 @@ RR.views.push(function stateMap() {
       plot.fill("map.points", { ...dots });
     };
     const draw = () => {
-      const { words, sequence, cluster } = RR.selection, steps = RR.arrays["words.steps"];
+      const { words, sequence, cluster, node } = RR.selection, machine = RR.description.machine && RR.arrays["machine.displayed"], steps = RR.arrays["words.steps"];
       const wordLabels = cluster === null ? null : RR.row(RR.unitsOf().array("wordLabels"), RR.kPlace());
       const { colour, legend } = options.find(({ value }) => value === colouring.value);
       let unknown = 0;
       const data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
-      const chosen = (p) => words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
+      const chosen = (p) => node !== null ? machine[p] === node : words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
       for (let p = 0; p < P; p++) {
         const shade = colour(p);
         unknown += shade === null;
@@ -54,7 +54,8 @@ RR.views.push(function stateMap() {
       legend("map-legend");
       if (unknown) RR.byId("map-legend").append(RR.legendKey({ colour: RR.css("rule"), label: `not known for ${unknown.toLocaleString("en")} states` }));
       const facts = [`${P.toLocaleString("en")} states of ${reading.shown} sequences, ${RR.description.states[0] ?? ""}`, ...places.says()];
-      if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
+      if (node !== null) facts.push(`in full colour: state ${RR.nodeLetter(node)} of the machine`);
+      else if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
       if (sequence !== null && reading.given(sequence)) facts.push(`${reading.ids[sequence]} is not on the map`);
       RR.note("map", facts.join(" · "));
@@ -118,7 +119,7 @@ RR.views.push(function stateMap() {
     for (const control of places.controls) control.addEventListener("change", draw);
     colouring.addEventListener("change", draw);
     RR.touch(plot, "map.points", { click, over: ([p]) => { RR.point(p ?? -1); RR.tip(p === undefined ? null : RR.stepTip(p)); } });
-    RR.on(["words", "cluster", "mode", "k", "epoch", "output", "theme", "units", "state", "lens"], (selection, now) => {
+    RR.on(["words", "cluster", "node", "mode", "k", "epoch", "output", "theme", "units", "state", "lens"], (selection, now) => {
       if (now.has("units") && selection.lens === "unit") colouring.value = "unit";
       else if (colouring.value === "unit" && !selection.units.length) colouring.value = options[0].value;
       draw();

@@ -15,6 +15,7 @@ from rnnreport.results.schema.comparison import (
 from rnnreport.results.schema.decisions import Decisions
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
+from rnnreport.results.schema.machine import Machine
 from rnnreport.results.schema.memory import Memory
 from rnnreport.results.schema.probes import LeftOutSteps, Probes
 from rnnreport.results.schema.sequences import (
@@ -50,6 +51,7 @@ __all__ = [
     "Jumps",
     "LeftOutSteps",
     "Likeness",
+    "Machine",
     "MatchedClusters",
     "Memory",
     "Performance",
