@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from bokeh.util.paths import bokehjs_path
 from markupsafe import Markup
 
-from rnnreport.report.environment import template_folder
 from rnnreport.report.payload import packed
+from rnnreport.report.place import template_folder
 
 _STYLES = (
     "tokens.css",
@@ -31,6 +31,7 @@ _STYLES = (
     "health.css",
     "memory.css",
     "machine.css",
+    "numbers.css",
     "index.css",
     "beside.css",
     "print.css",

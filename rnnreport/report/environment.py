@@ -5,41 +5,13 @@ from __future__ import annotations
 import functools
 import math
 import re
-import tomllib
-from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-import rnnreport
-from rnnreport.errors import RnnReportError
+from rnnreport.report.numbers import linked_chapters, numbers_of
+from rnnreport.report.place import template_folder
 from rnnreport.report.tasks import TASKS, metric_name
-
-
-@functools.cache
-def template_folder() -> Path:
-    """Find the templates: inside the installed package, or beside it in a checkout of this project.
-
-    Raises
-    ------
-    RnnReportError
-        If the installation lacks them.
-    """
-    package = Path(rnnreport.__file__).parent
-    if (package / "templates" / "report.html.j2").is_file():
-        return package / "templates"
-    if _is_our_checkout(package.parent):
-        return package.parent / "templates"
-    raise RnnReportError(f"no templates beside {package}", "reinstall rnnreport")
-
-
-def _is_our_checkout(folder: Path) -> bool:
-    """Whether the folder's pyproject.toml is ours: a stray site-packages/templates must not be picked up."""
-    project = folder / "pyproject.toml"
-    if not project.is_file():
-        return False
-    name = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name")
-    return bool(name == "rnnreport")
 
 
 @functools.cache
@@ -62,6 +34,7 @@ def environment() -> jinja2.Environment:
         "metric": metric_name,
         "task": lambda task: TASKS[task].title,
     }
+    made.globals |= {"numbers_of": numbers_of, "linked_chapters": linked_chapters}
     return made
 
 

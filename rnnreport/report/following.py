@@ -10,7 +10,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-from rnnreport.report.environment import template_folder
+from rnnreport.report.place import template_folder
 
 
 def stamp_of(page: Path) -> Path:

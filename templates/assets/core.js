@@ -143,6 +143,7 @@ RR.byId = (id) => document.getElementById(id);
 RR.show = function (node) {
   for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   node?.scrollIntoView();
+  node?.focus({ preventScroll: true }); // of what can take it: the keyboard goes on from there
 };
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };

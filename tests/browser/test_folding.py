@@ -34,3 +34,16 @@ def test_folds_open_by_keyboard_and_without_scripts(browser, report):
     page.keyboard.press("Enter")
     assert page.locator("#figure-jumps table").last.is_visible()
     page.close()
+
+
+def test_a_figure_leads_to_how_its_numbers_are_made(open_page, report):
+    page = open_page(report, folded=True)
+    assert page.locator("#number-horizon").is_hidden()
+    page.locator("#figure-memory .guide > summary").click()
+    page.locator("#figure-memory .made a", has_text="Horizon").click()
+    settle(page)
+    assert page.locator("#number-horizon").is_visible()
+    assert page.evaluate("document.activeElement.id") == "number-horizon"
+    top, below = page.evaluate("""() => [document.activeElement.getBoundingClientRect().top,
+        document.querySelector(".bar").getBoundingClientRect().bottom]""")
+    assert below <= top < 400

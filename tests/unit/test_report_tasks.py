@@ -9,9 +9,10 @@ import pytest
 
 from rnnreport.analyses import analyse, compare
 from rnnreport.report import IndexEntry, render_comparison, render_index, render_report, render_summary_markdown
-from rnnreport.report.environment import number, template_folder
+from rnnreport.report.environment import number
 from rnnreport.report.fallback import agreement_svg
 from rnnreport.report.gather import gather
+from rnnreport.report.place import template_folder
 from rnnreport.report.tables import label_rows, sequence_rows
 from rnnreport.report.tasks import TASKS, Kind, metric_name
 from rnnreport.results.recorded import Task
