@@ -20,6 +20,7 @@ from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import Guest, ProjectionParams, project
+from rnnreport.analyses.readable import ReadableParams, readable_properties
 from rnnreport.analyses.salience import write_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.analyses.sentences import given_sentences
@@ -54,6 +55,7 @@ class AnalysisParams:
     health: HealthParams = field(default_factory=HealthParams)
     memory: MemoryParams = field(default_factory=MemoryParams)
     machine: MachineParams = field(default_factory=MachineParams)
+    readable: ReadableParams = field(default_factory=ReadableParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -131,6 +133,7 @@ def _analyse_run(
     words = folder.result(Words)
     names = words.names if isinstance(words, Words) else ()
     folder.write_result(state_machine(scope, last, probe, step_words, names, sample.steps, params.machine))
+    folder.write_result(readable_properties(folder, probe, step_words, params.readable))
     folder.write_result(given_sentences(folder, manifest))
     with Stage("similar states"):
         folder.write_result(similar_states(scope, last.states[scope], probe, sample, params.similar))

@@ -32,6 +32,7 @@ _STYLES = (
     "memory.css",
     "machine.css",
     "numbers.css",
+    "readable.css",
     "index.css",
     "beside.css",
     "print.css",

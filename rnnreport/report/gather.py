@@ -30,6 +30,7 @@ from rnnreport.results.schema import (
     Probes,
     Projection,
     RawPictures,
+    Readable,
     Sequences,
     Similar,
     Summary,
@@ -81,6 +82,7 @@ class Run:
     provenance: dict[str, StageCard]
     memory: Memory | Unavailable
     machine: Machine | Unavailable
+    readable: Readable | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -131,6 +133,7 @@ def gather(folder: RunFolder) -> Run:
         provenance=read_provenance(folder),
         memory=_later(folder, Memory),
         machine=_later(folder, Machine),
+        readable=_later(folder, Readable),
     )
 
 

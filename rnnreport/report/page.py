@@ -31,6 +31,7 @@ from rnnreport.report.packing_decisions import decision_context
 from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.packing_machine import machine_context
 from rnnreport.report.packing_memory import memory_context
+from rnnreport.report.packing_readable import readable_context
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title
@@ -114,6 +115,7 @@ def render_report(folder: RunFolder) -> str:
         **decision_context(run),
         **memory_context(run),
         **machine_context(run, CLASS_COLOURS),
+        **readable_context(run),
         **jump_context(run),
     )
 

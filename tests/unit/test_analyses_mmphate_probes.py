@@ -11,7 +11,8 @@ import pytest
 
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
-from rnnreport.analyses.mmphate.readout import entropy_of, label_information, probe_predictions
+from rnnreport.analyses.mmphate.readout import entropy_of, label_information
+from rnnreport.analyses.probing import probe_predictions
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Probes, Unavailable
 from tests.fabricate import fabricate_run

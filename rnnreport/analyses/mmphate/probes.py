@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
 from rnnreport.analyses.mmphate.dynamics import Embedded
-from rnnreport.analyses.mmphate.readout import Labels, entropy_of, label_information, probe_predictions
+from rnnreport.analyses.mmphate.readout import entropy_of, label_information
+from rnnreport.analyses.probing import Labels, probe_predictions
 from rnnreport.analyses.sample import hash_order
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder

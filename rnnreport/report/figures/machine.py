@@ -201,7 +201,11 @@ def _bow(arrow: Arrow, places: Sequence[tuple[float, float]], sizes: Sequence[fl
     begin = _edge((x0, y0), middle, sizes[arrow.source + 1], 2)
     end = _edge((x1, y1), middle, sizes[arrow.target + 1], 5)
     way = f"M{begin[0]:.1f} {begin[1]:.1f}Q{middle[0]:.1f} {middle[1]:.1f} {end[0]:.1f} {end[1]:.1f}"
-    at = ((begin[0] + 2 * middle[0] + end[0]) / 4, (begin[1] + 2 * middle[1] + end[1]) / 4)
+    beside = 9 / length  # px to the left of the curve's middle, where it is parallel to the straight way
+    at = (
+        (begin[0] + 2 * middle[0] + end[0]) / 4 + beside * (y1 - y0),
+        (begin[1] + 2 * middle[1] + end[1]) / 4 - beside * (x1 - x0),
+    )
     return (way, _head(end, math.atan2(end[1] - middle[1], end[0] - middle[0]))), at
 
 

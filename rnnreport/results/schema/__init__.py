@@ -18,6 +18,7 @@ from rnnreport.results.schema.jumps import Jumps
 from rnnreport.results.schema.machine import Machine
 from rnnreport.results.schema.memory import Memory
 from rnnreport.results.schema.probes import LeftOutSteps, Probes
+from rnnreport.results.schema.readable import Readable
 from rnnreport.results.schema.sequences import (
     ContinuationTrees,
     Dependence,
@@ -59,6 +60,7 @@ __all__ = [
     "Probes",
     "Projection",
     "RawPictures",
+    "Readable",
     "Sequences",
     "SideBySide",
     "Similar",
