@@ -32,10 +32,12 @@ class Planted:
     community: NDArray[np.int64]
 
 
-def planted(seed: int, epochs: int = 24, steps: int = 20, samples: int = 60) -> Planted:
+def planted(
+    seed: int, epochs: int = 24, steps: int = 20, samples: int = 60, per_community: int = PER_COMMUNITY
+) -> Planted:
     """Draw a training with boundaries at thirds of its epochs."""
     draw = np.random.default_rng(seed)
-    community = np.repeat(np.arange(COMMUNITIES), PER_COMMUNITY)
+    community = np.repeat(np.arange(COMMUNITIES), per_community)
 
     def field() -> Doubles:
         """A smooth course over epochs and steps, float64 (E, T, samples)."""

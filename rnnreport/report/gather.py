@@ -25,6 +25,7 @@ from rnnreport.results.schema import (
     LeftOutSteps,
     Machine,
     Memory,
+    NodeStates,
     Performance,
     Pictures,
     Probes,
@@ -62,7 +63,9 @@ class Run:
     sequences: Sequences | Unavailable
     projection: Projection | Unavailable
     dynamics: Dynamics | Unavailable
+    node_states: NodeStates | Unavailable
     formation: Formation | Unavailable
+    further_formation: tuple[Formation, ...]
     pictures: Pictures | Unavailable
     raw_pictures: RawPictures | Unavailable
     active_words: ActiveWords | Unavailable
@@ -113,7 +116,9 @@ def gather(folder: RunFolder) -> Run:
         sequences=folder.result(Sequences),
         projection=folder.result(Projection),
         dynamics=folder.result(Dynamics),
+        node_states=_later(folder, NodeStates),
         formation=folder.result(Formation),
+        further_formation=_of_states(folder, Formation, range(1, states)),
         pictures=folder.result(Pictures),
         raw_pictures=_later(folder, RawPictures),
         active_words=_later(folder, ActiveWords),

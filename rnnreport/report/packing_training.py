@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.figures.maps import to_square
-from rnnreport.report.gather import Run, available
+from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.packing_map import PLACE_BITS
 from rnnreport.report.payload import Payload
-from rnnreport.results.schema import ActiveWords, Dynamics, Formation, Pictures, Probes
+from rnnreport.results.recorded import StateKey
+from rnnreport.results.schema import Dynamics, Formation, NodeStates, Pictures, Probes
 
 
 def pack_training(run: Run, payload: Payload) -> dict[str, Any]:
@@ -18,15 +19,21 @@ def pack_training(run: Run, payload: Payload) -> dict[str, Any]:
     dynamics, formed = available(run.dynamics), available(run.formation)
     pictures, raw = available(run.pictures), available(run.raw_pictures)
     return {
-        "dynamics": dynamics and _pack_dynamics(dynamics, available(run.active_words), payload),
-        "formation": formed and _pack_formation(formed, payload),
+        "dynamics": dynamics and _pack_dynamics(run, dynamics, payload),
+        "formation": formed
+        and [
+            _pack_formation(f"formation{place}", own, run, payload)
+            for place, own in enumerate((formed, *run.further_formation))
+        ],
         "probes": formed and (probes := available(run.probes)) and _pack_probes(probes, payload),
         "pictures": pictures and _pack_pictures("pictures", pictures, payload),
         "rawPictures": raw and _pack_pictures("rawPictures", raw, payload),
     }
 
 
-def _pack_dynamics(dynamics: Dynamics, active: ActiveWords | None, payload: Payload) -> dict[str, Any]:
+def _pack_dynamics(run: Run, dynamics: Dynamics, payload: Payload) -> dict[str, Any]:
+    active = available(run.active_words)
+    of = available(run.node_states) or NodeStates((dynamics.scope,), np.zeros(dynamics.units.size, np.int32))
     payload.add_reals("dynamics.plane", to_square(dynamics.plane), bits=PLACE_BITS)
     payload.add_reals("dynamics.space", to_square(dynamics.space), bits=PLACE_BITS)
     payload.add_integers("dynamics.active", dynamics.active)
@@ -34,7 +41,35 @@ def _pack_dynamics(dynamics: Dynamics, active: ActiveWords | None, payload: Payl
         payload.add_integers("dynamics.words", active.words)
         payload.add_integers("dynamics.groups", active.groups)
         payload.add_integers("dynamics.wordGroups", active.word_groups)
-    return {"epochs": dynamics.epochs.tolist(), "steps": dynamics.steps.tolist(), "units": dynamics.units.tolist()}
+    return {
+        "epochs": dynamics.epochs.tolist(),
+        "steps": dynamics.steps.tolist(),
+        "units": dynamics.units.tolist(),
+        "layers": [_layer_title(state, of.states) for state in of.states],
+        "layerOf": of.of_unit.tolist(),
+        "stateOf": [_place(state, run) for state in of.states],
+        "layerOfState": [_same_layer(units.scope, of.states) for units in run.units],
+    }
+
+
+def _layer_title(state: str, states: tuple[str, ...]) -> str:
+    """What tells a state from the others: the module only where there are several, never the kind, which all share."""
+    title = state_title(state).rpartition(", ")[0]
+    modules = {StateKey.parse(other).module for other in states}
+    return title if len(modules) > 1 else title.removeprefix(f"{StateKey.parse(state).module}, ")
+
+
+def _place(state: str, run: Run) -> int:
+    """Place of a state among the selectable ones; -1 where it is none."""
+    scopes = [units.scope for units in run.units]
+    return scopes.index(state) if state in scopes else -1
+
+
+def _same_layer(scope: str, states: tuple[str, ...]) -> int:
+    """Place of the embedded state of the same layer and direction, whatever the kind; -1 for none."""
+    key = StateKey.parse(scope)
+    layers = [(other.module, other.layer, other.direction) for other in map(StateKey.parse, states)]
+    return layers.index(place) if (place := (key.module, key.layer, key.direction)) in layers else -1
 
 
 def _pack_pictures(prefix: str, pictures: Pictures, payload: Payload) -> dict[str, Any]:
@@ -44,13 +79,19 @@ def _pack_pictures(prefix: str, pictures: Pictures, payload: Payload) -> dict[st
     return {"methods": list(pictures.methods)}
 
 
-def _pack_formation(formed: Formation, payload: Payload) -> dict[str, Any]:
+def _pack_formation(prefix: str, formed: Formation, run: Run, payload: Payload) -> dict[str, Any]:
     for name in ("within_step", "within_unit"):
         for place, space in enumerate(("picture", "activity")):
-            payload.add_reals(f"formation.{name}.{space}", getattr(formed, name)[place], bits=8)
+            payload.add_reals(f"{prefix}.{name}.{space}", getattr(formed, name)[place], bits=8)
     for name in ("change", "alignment", "purity", "similarity", "participation"):
-        payload.add_exact(f"formation.{name}", getattr(formed, name))
-    return {"epochs": formed.epochs.tolist(), "steps": formed.steps.tolist(), "units": formed.units.tolist()}
+        payload.add_exact(f"{prefix}.{name}", getattr(formed, name))
+    return {
+        "prefix": prefix,
+        "state": _place(formed.scope, run),
+        "epochs": formed.epochs.tolist(),
+        "steps": formed.steps.tolist(),
+        "units": formed.units.tolist(),
+    }
 
 
 def _pack_probes(probes: Probes, payload: Payload) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import FAULTS, Dependence, Performance
+from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -102,7 +102,8 @@ def render_report(folder: RunFolder) -> str:
         pictures=available(run.pictures),
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
-        panels=formation_panels(formed, curves["loss"], curves["score"], available(run.probes)) if formed else [],
+        layers=len(nodes.states) if (nodes := available(run.node_states)) else 1,
+        formations=_formations(run, formed, curves) if formed else [],
         probes=available(run.probes),
         left_out=(left_out := available(run.left_out)),
         left_out_heading=left_out_title(left_out) if left_out else "",
@@ -206,6 +207,20 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     if available(run.dynamics):
         figures["dynamics"] = dynamics_map()
     return figures
+
+
+def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
+    """How each state formed: what the section shows of it; what a probe reads is known of the first one alone."""
+    probes = [available(run.probes), *[None] * len(run.further_formation)]
+    return [
+        {
+            "formed": own,
+            "title": state_title(own.scope),
+            "probes": read,
+            "panels": formation_panels(own, curves["loss"], curves["score"], read),
+        }
+        for own, read in zip((formed, *run.further_formation), probes, strict=True)
+    ]
 
 
 def _history(performance: object) -> dict[str, Curves]:

@@ -9,17 +9,21 @@ RR.views.push(function dynamics() {
   const nearest = (values, wanted) => values.reduce((best, value, at) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? at : best), 0);
   const epochPlace = () => nearest(found.epochs, RR.epochs()[RR.selection.epoch] ?? found.epochs.at(-1));
   const stepPlace = () => nearest(found.steps, RR.selection.step ?? found.steps.at(-1));
-  // Co-clusters of the units of the first recorded state, which is the one embedded; null where there are none.
-  const communities = () => {
-    const [units] = RR.description.units;
-    return units ? RR.row(RR.arrays[`${units.prefix}.unitLabels`], RR.selection.state === 0 ? RR.kPlace() : RR.defaultPlace(units)) : null;
+  // Place u of a unit: number `found.units[u]` of the state of its layer (or direction) `found.layerOf[u]`.
+  const named = (u) => (found.layers.length > 1 ? `${found.layers[found.layerOf[u]]}, unit ${found.units[u]}` : `unit ${found.units[u]}`);
+  // Co-clusters of the units of a layer's embedded state; null where there are none.
+  const communities = (layer) => {
+    const state = found.stateOf[layer], units = RR.description.units[state];
+    return units ? RR.row(RR.arrays[`${units.prefix}.unitLabels`], RR.selection.state === state ? RR.kPlace() : RR.defaultPlace(units)) : null;
   };
-  // Units that the selection stands for: picked ones, those of the cluster, or the five a word moves most.
+  // Places of the units that the selection stands for: picked ones, those of the cluster, or the five a word moves most.
+  // A selected cell state or gate stands for the units of its layer.
   const chosenUnits = () => {
-    const { units, cluster, words, lens } = RR.selection;
-    if (units.length) return new Set(units);
-    if (cluster !== null) { const labels = RR.row(RR.unitsOf().array("unitLabels"), RR.kPlace()); return new Set(found.units.filter((unit) => labels[unit] === cluster)); }
-    if (lens === "word" && words.length) { const response = RR.row(RR.response(), words.at(-1)); return new Set([...found.units].sort((a, b) => Math.abs(response[b]) - Math.abs(response[a])).slice(0, 5)); }
+    const { units, cluster, words, lens, state } = RR.selection, layer = found.layerOfState[state] ?? (found.layers.length > 1 ? null : 0);
+    const own = [...found.units.keys()].filter((u) => found.layerOf[u] === layer), number = (u) => found.units[u];
+    if (units.length) return new Set(own.filter((u) => units.includes(number(u))));
+    if (cluster !== null) { const labels = RR.row(RR.unitsOf().array("unitLabels"), RR.kPlace()); return new Set(own.filter((u) => labels[number(u)] === cluster)); }
+    if (lens === "word" && words.length) { const response = RR.row(RR.response(), words.at(-1)), size = (u) => Math.abs(response[number(u)]); return new Set(own.sort((a, b) => size(b) - size(a)).slice(0, 5)); }
     return null;
   };
   const ramp = (values, name) => [{ ramp: RR.orderRamp(), low: `${name} ${values[0]}`, high: String(values.at(-1)) }];
@@ -28,11 +32,12 @@ RR.views.push(function dynamics() {
   const modes = {
     epoch: () => [(i) => RR.orderColour(epochOf(i) / Math.max(1, E - 1)), ramp(found.epochs, "epoch")],
     step: () => [(i) => RR.orderColour(stepOf(i) / Math.max(1, T - 1)), ramp(found.steps.map((step) => step + 1), "step")],
+    layer: () => [(i) => RR.classColour(found.layerOf[unitOf(i)]), found.layers.map((name, layer) => ({ colour: RR.classColour(layer), label: `${name} (${found.layerOf.filter((of) => of === layer).length} units)` }))],
     unit: () => [(i) => RR.classColour(unitOf(i) % 30), [{ colour: RR.css("muted"), label: `one colour per unit (${U}); point at a dot for its number` }]],
     community: () => {
-      const labels = communities();
-      if (!labels) return [() => RR.css("muted"), [{ colour: RR.css("muted"), label: "no co-clusters in this run" }]];
-      const own = found.units.map((unit) => labels[unit]);
+      const labels = found.layers.map((_, layer) => communities(layer));
+      if (!labels.some(Boolean)) return [() => RR.css("muted"), [{ colour: RR.css("muted"), label: "no co-clusters in this run" }]];
+      const own = found.units.map((unit, u) => labels[found.layerOf[u]]?.[unit] ?? -1);
       return [(i) => (own[unitOf(i)] < 0 ? RR.css("muted") : RR.classColour(own[unitOf(i)])), keys(own, (label) => (label < 0 ? "unassigned" : `cluster ${label + 1}`))];
     },
     group: () => {
@@ -50,7 +55,7 @@ RR.views.push(function dynamics() {
     const flat = () => view.value === "plane";
     const project = RR.turntable(RR.byId("turn"), () => place(), () => !flat() && !box.checked);
     const pictures = RR.smallPictures(() => pictures(colour, alpha));
-    const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: found.units[unitOf(i)] }), epochIn, () => draw());
+    const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: unitOf(i) }), { number: (u) => found.units[u], state: (u) => found.stateOf[found.layerOf[u]], name: named }, epochIn, () => draw());
     function place() {
       const data = { x: new Float32Array(N), y: new Float32Array(N), color: colour, alpha, size: new Float32Array(N) };
       const plane = RR.arrays["dynamics.plane"], space = RR.arrays["dynamics.space"];
@@ -66,8 +71,8 @@ RR.views.push(function dynamics() {
     function lines(data) {
       const chosen = paths.checked ? chosenUnits() : null, drawn = { x: [], y: [], color: [] };
       const e = epochPlace(), t = stepPlace();
-      found.units.forEach((unit, u) => {
-        if (!chosen?.has(unit)) return;
+      found.units.forEach((_, u) => {
+        if (!chosen?.has(u)) return;
         const route = only.checked ? Array.from({ length: T }, (_, step) => (e * T + step) * U + u) : Array.from({ length: E }, (_, epoch) => (epoch * T + t) * U + u);
         drawn.x.push(route.map((i) => data.x[i])); drawn.y.push(route.map((i) => data.y[i])); drawn.color.push(RR.css("ink"));
       });
@@ -81,7 +86,7 @@ RR.views.push(function dynamics() {
         if (only.checked && epochOf(i) !== e) return 0.03;
         if (boxed) return boxed.has(i) ? 0.95 : 0.08;
         const faded = e < E - 1 && epochOf(i) !== e ? 0.3 : 1; // an earlier epoch was chosen: it stands out
-        let strength = chosen ? (chosen.has(found.units[unitOf(i)]) ? 1 : 0.06) : 0.62;
+        let strength = chosen ? (chosen.has(unitOf(i)) ? 1 : 0.06) : 0.62;
         if (nearStep !== null && stepOf(i) !== nearStep) strength *= 0.3;
         return strength * faded;
       });
@@ -119,11 +124,11 @@ RR.views.push(function dynamics() {
       click: (indices) => nodes.show(box.checked && indices.length > 1 ? indices.filter((i) => !only.checked || epochOf(i) === epochPlace()) : indices.slice(0, 1)),
       over: ([i]) => {
         if (i === undefined) { RR.tip(null); return; }
-        const unit = found.units[unitOf(i)], label = communities()?.[unit];
-        RR.tip([`unit ${unit}${label >= 0 ? `, cluster ${label + 1}` : ""}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`, ...nodes.says(i)]);
+        const u = unitOf(i), label = communities(found.layerOf[u])?.[found.units[u]];
+        RR.tip([`${named(u)}${label >= 0 ? `, cluster ${label + 1}` : ""}`, `epoch ${found.epochs[epochOf(i)]}, step ${found.steps[stepOf(i)] + 1}`, ...nodes.says(i)]);
       },
     });
-    RR.on(["epoch", "units", "cluster", "words", "step", "theme", "mode", "k", "lens"], draw);
+    RR.on(["epoch", "units", "cluster", "words", "step", "theme", "mode", "k", "lens", "state"], draw);
     draw();
   });
 });

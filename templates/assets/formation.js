@@ -1,24 +1,28 @@
 "use strict";
 // How the representation formed: the panels are drawn already; here they get the selected epoch, values and clicks.
 RR.views.push(function formation() {
-  const { formation: formed, probes } = RR.description, host = RR.byId("panels");
-  if (!formed || !host) return;
-  const { epochs, steps, units } = formed;
+  const { formation: layers, probes, dynamics } = RR.description, hosts = [...document.querySelectorAll(".formed")];
+  if (!layers || !hosts.length) return;
+  const { epochs, steps } = layers[0]; // the same for all layers
+  // The layer of the selected state, whatever its kind; all are shown where no state can be selected.
+  const layerOf = (state) => dynamics.layerOfState[state], selectable = layers.every(({ state }) => state >= 0);
+  const here = () => Math.max(0, layers.findIndex(({ state }) => state >= 0 && layerOf(state) === layerOf(RR.selection.state)));
   // The selectable epoch of the page nearest to an epoch, and the place of the nearest embedded one.
   const choose = (epoch) => RR.epochs().reduce((best, value, at, all) => (Math.abs(value - epoch) < Math.abs(all[best] - epoch) ? at : best), 0);
   const nearest = (epoch) => epochs.reduce((best, value, at) => (Math.abs(value - epoch) < Math.abs(epochs[best] - epoch) ? at : best), 0);
   // What the tooltip of a panel says: its array, and what the rows of it are.
   const spaces = ["in the picture", "in the activity"], said = {
-    similarity: ["formation.similarity", [""]], participation: ["formation.participation", [""]],
-    change: ["formation.change", spaces], purity: ["formation.purity", spaces], alignment: ["formation.alignment", spaces],
+    similarity: [".similarity", [""]], participation: [".participation", [""]],
+    change: [".change", spaces], purity: [".purity", spaces], alignment: [".alignment", spaces],
     read: ["probes.read", ["read from other sequences", "with shuffled labels"]], information: ["probes.held", ["bits", "bits that one shuffle in 20 exceeds"]],
   };
 
-  const cursors = [...host.querySelectorAll(".panel")].map((panel) => {
-    const plot = panel.querySelector(".panel-plot"), [array, rows] = said[panel.dataset.panel] ?? [];
+  const cursors = hosts.flatMap((host, place) => [...host.querySelectorAll(".panel")].map((panel) => {
+    const plot = panel.querySelector(".panel-plot"), [name, rows] = said[panel.dataset.panel] ?? [];
+    const array = name?.replace(/^\./, `${layers[place].prefix}.`);
     const [first, last] = [...panel.querySelectorAll(".panel-ends span")].map((end) => Number(end.textContent.replace("epoch ", "")));
-    const here = RR.el("div", { class: "here" });
-    plot.append(here);
+    const mark = RR.el("div", { class: "here" });
+    plot.append(mark);
     const epochAt = (event) => { const box = plot.getBoundingClientRect(); return first + (last - first) * Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)); };
     plot.addEventListener("click", (event) => RR.set({ epoch: choose(epochAt(event)) }));
     plot.addEventListener("pointermove", (event) => {
@@ -26,28 +30,35 @@ RR.views.push(function formation() {
       RR.tip([`epoch ${epochs[place]}`, ...(rows ?? []).map((name, row) => `${name} ${RR.number(RR.arrays[array][row * epochs.length + place])}`.trim())]);
     });
     plot.addEventListener("pointerleave", () => RR.tip(null));
-    return (epoch) => { here.style.left = `${100 * (epoch - first) / Math.max(1, last - first)}%`; };
-  });
+    return (epoch) => { mark.style.left = `${100 * (epoch - first) / Math.max(1, last - first)}%`; };
+  }));
 
   // What is known of every step or every unit, over the epochs: two maps at a time; light is much.
   const nats = (value, space) => `${RR.number(value)} nats in the ${space}`;
-  const spread = (name, title, what) => ["picture", "activity"].map((space) => ({ array: `formation.${name}.${space}`, title: `${title}, in the ${space}`, what, unit: "nats", says: (value) => nats(value, space) }));
-  const views = [
+  const spread = (name, title, what) => ["picture", "activity"].map((space) => ({ array: `${layers[here()].prefix}.${name}.${space}`, title: `${title}, in the ${space}`, what, unit: "nats", says: (value) => nats(value, space) }));
+  const views = () => [
     ["spread of the units in each step", spread("within_step", "Spread of the units, step by step", "step")],
     ["spread of the steps of each unit", spread("within_unit", "Spread of the steps, unit by unit", "unit")],
-    ...(probes ? [[`what can be read at each step`, [
+    ...(probes && !here() ? [[`what can be read at each step`, [
       { array: "probes.accuracy", title: `A linear probe reads the ${probes.what}, step by step`, what: "step", unit: `of ${probes.sequences} sequences`, format: RR.percent, says: (value, at) => `${RR.percent(value)} of ${probes.sequences} sequences; with shuffled labels ${RR.percent(RR.arrays["probes.control"][at])}` },
       { array: "probes.information", title: "Bits in the leading directions, step by step", what: "step", unit: "bits", says: (value) => `${RR.number(value)} bits, less bias` },
     ]]] : []),
   ].map(([name, maps]) => [name, maps.filter(({ array }) => RR.arrays[array].some(Number.isFinite))]).filter(([, maps]) => maps.length);
   const choice = RR.byId("heats-of");
-  choice.append(...views.map(([name], place) => RR.el("option", { value: place }, name)));
-  if (!views.length) choice.closest(".controls").remove();
-  let heats = [];
-  const show = () => { RR.byId("heats").replaceChildren(); heats = (views[Number(choice.value)]?.[1] ?? []).map(heat); heats.forEach((draw) => draw()); };
+  let heats = [], shown = [];
+  const show = () => { RR.byId("heats").replaceChildren(); heats = (shown.find(([name]) => name === choice.value)?.[1] ?? []).map(heat); heats.forEach((draw) => draw()); };
+  function layer() {
+    const wanted = choice.value;
+    hosts.forEach((host, place) => { host.hidden = selectable && place !== here(); });
+    shown = views();
+    choice.replaceChildren(...shown.map(([name]) => RR.el("option", {}, name)));
+    if (shown.some(([name]) => name === wanted)) choice.value = wanted;
+    choice.closest(".controls").hidden = !shown.length;
+    show();
+  }
 
   function heat({ array, title, what, unit, says, format = RR.number }) {
-    const values = RR.arrays[array], [, height] = values.shape, known = values.filter(Number.isFinite);
+    const { units } = layers[here()], values = RR.arrays[array], [, height] = values.shape, known = values.filter(Number.isFinite);
     const low = Math.min(...known), high = Math.max(...known), canvas = RR.el("canvas", { width: epochs.length, height, role: "img" });
     canvas.setAttribute("aria-label", `${title}: ${epochs.length} epochs by ${height} ${what}s`);
     const key = RR.el("span", { class: "legend" });
@@ -77,6 +88,7 @@ RR.views.push(function formation() {
 
   RR.on(["epoch"], () => cursors.forEach((move) => move(RR.epochs()[RR.selection.epoch])));
   RR.on(["theme"], () => heats.forEach((draw) => draw()));
+  RR.on(["state"], layer);
   choice.addEventListener("change", show);
-  show();
+  layer();
 });

@@ -15,7 +15,7 @@ from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, traini
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel, standardise
-from rnnreport.results.schema import Dynamics, Formation, Unavailable
+from rnnreport.results.schema import Dynamics, Formation, NodeStates, Unavailable
 from tests.courses import BOUNDARIES, planted
 from tests.fabricate import fabricate_run
 
@@ -40,7 +40,9 @@ def embedded() -> tuple[Embedded, np.ndarray]:
         left_out=(),
         guide="",
     )
-    return Embedded(dynamics, training.activity, kernel.nodes, np.arange(samples)), training.community.astype(np.int32)
+    states = NodeStates((dynamics.scope,), np.zeros(units, np.int32))
+    whole = Embedded(dynamics, training.activity, kernel.nodes, np.arange(samples), states)
+    return whole, training.community.astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,8 @@ def test_epochs_that_lie_further_apart_are_no_jump(embedded: tuple[Embedded, np.
         units=np.arange(10, dtype=np.int32),
         space=draw.normal(size=(len(epochs) * 40, 3)).astype(np.float32),
     )
-    drift = Embedded(dynamics, activity, standardise(activity).reshape(shape), np.arange(50))
+    states = NodeStates((dynamics.scope,), np.zeros(10, np.int32))
+    drift = Embedded(dynamics, activity, standardise(activity).reshape(shape), np.arange(50), states)
     found = formation(drift, None, None, FormationParams(resamples=5))
     assert found.jumps == () and np.nanmax(found.change[1]) < 1.5 * np.nanmin(found.change[1])
     apart = np.linalg.norm(np.diff(activity[[11, 12]], axis=0))
@@ -122,9 +125,8 @@ def test_entropies_follow_their_units(embedded: tuple[Embedded, np.ndarray], for
     order = np.random.default_rng(0).permutation(24)
     dynamics = whole.dynamics
     space = dynamics.space.reshape(24, 20, 24, 3)[:, :, order].reshape(-1, 3)
-    moved = Embedded(
-        replace(dynamics, space=space), whole.activity[:, :, order], whole.nodes[:, order], whole.sequences
-    )
+    activity, nodes = whole.activity[:, :, order], whole.nodes[:, order]
+    moved = replace(whole, dynamics=replace(dynamics, space=space), activity=activity, nodes=nodes)
     found = formation(moved, communities[order], None, FormationParams(resamples=2))
     assert formed.within_step.shape == (2, 24, 20) and formed.within_unit.shape == (2, 24, 24)
     np.testing.assert_allclose(found.within_step, formed.within_step, atol=1e-4)

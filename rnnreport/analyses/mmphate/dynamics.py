@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.analyses.comparison.likeness import in_order
 from rnnreport.analyses.mmphate.budget import MOST_BYTES, estimate, refusal
 from rnnreport.analyses.mmphate.diffusion import near_knee
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
 from rnnreport.analyses.mmphate.growth import Course, Growth, updated
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
+from rnnreport.analyses.mmphate.layout import unit_variance
 from rnnreport.analyses.sample import evenly, hash_order
 from rnnreport.progress import Stage, note
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Ints, Probe
-from rnnreport.results.schema import Dynamics, Unavailable
+from rnnreport.results.recorded import Doubles, Ints, Probe, StateKey
+from rnnreport.results.schema import Dynamics, NodeStates, Unavailable
 
 _GUIDE = (
     "Each dot is one unit at one time step of one epoch; dots are close when the unit behaves alike over the sampled "
@@ -53,12 +55,18 @@ class DynamicsParams:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Places of the chosen epochs (E,), steps (T,), units (H,) and sequences (samples,), all int64."""
+    """Places of the chosen epochs (E,), steps (T,), units (H,) and sequences (samples,), all int64.
+
+    Units are counted through all states that are embedded; ``of_state`` holds the state of each, ``within`` its number
+    there.
+    """
 
     epochs: NDArray[np.int64]
     steps: NDArray[np.int64]
     units: NDArray[np.int64]
     sequences: NDArray[np.int64]
+    of_state: NDArray[np.int64]
+    within: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -71,23 +79,44 @@ class Embedded:
     activity : float64 (E, T, H, samples)
     nodes : float64 (E * T, H, features), the activity as the kernel sees it
     sequences : int64 (samples,), places in the probe set
+    states : NodeStates, which state each unit is of
     """
 
     dynamics: Dynamics
     activity: Doubles
     nodes: Doubles
     sequences: NDArray[np.int64]
+    states: NodeStates
+
+    def of(self, state: str) -> Embedded:
+        """The same with the units of one state alone, scaled anew to a total variance of 1."""
+        if self.states.states == (state,):
+            return self
+        own = self.states.of_unit == self.states.states.index(state)
+        epochs, steps = self.dynamics.epochs.size, self.dynamics.steps.size
+        nodes = np.tile(own, epochs * steps)
+        active = self.dynamics.active[nodes] if self.dynamics.active.size else self.dynamics.active
+        dynamics = replace(
+            self.dynamics,
+            scope=state,
+            units=self.dynamics.units[own],
+            plane=unit_variance(self.dynamics.plane[nodes].astype(np.float64)).astype(np.float32),
+            space=unit_variance(self.dynamics.space[nodes].astype(np.float64)).astype(np.float32),
+            active=active,
+        )
+        states = NodeStates((state,), np.zeros(int(own.sum()), np.int32))
+        return Embedded(dynamics, self.activity[:, :, own], self.nodes[:, own], self.sequences, states)
 
 
 def training_dynamics(
     folder: RunFolder, scope: str, probe: Probe, params: DynamicsParams, growth: Growth | None = None
 ) -> Embedded | Unavailable:
-    """Embed the recorded epochs of one state.
+    """Embed the recorded epochs of the states of one kind: of all layers, in both directions.
 
     Parameters
     ----------
     folder : RunFolder
-    scope : str, a StateKey
+    scope : str, a StateKey; states of the same kind (hidden state, cell state) are embedded with it
     probe : Probe
     params : DynamicsParams
     growth : Growth, optional
@@ -100,12 +129,13 @@ def training_dynamics(
         finite or never differ between sequences, or where the memory would not suffice.
     """
     recorded = folder.epochs()
-    units = folder.checkpoint(recorded[-1]).states[scope].shape[1]
+    last = folder.checkpoint(recorded[-1]).states
+    widths = {key: last[key].shape[1] for key in _of_kind(scope, tuple(last))}
     if len(recorded) < 2:
         return Unavailable(Dynamics.analysis, "training dynamics need at least two recorded epochs, this run has one")
-    if units < 2:
+    if sum(widths.values()) < 2:
         return Unavailable(Dynamics.analysis, "MM-PHATE relates units to each other, this state has only one")
-    choice = _choose(probe, len(recorded), units, params, grows=growth is not None)
+    choice = _choose(probe, len(recorded), tuple(widths.values()), params, grows=growth is not None)
     if choice.sequences.size < params.fewest_samples:
         reason = f"MM-PHATE correlates units over sequences and needs {params.fewest_samples}, here are"
         return Unavailable(Dynamics.analysis, f"{reason} {choice.sequences.size}")
@@ -114,15 +144,15 @@ def training_dynamics(
     if refused:
         return Unavailable(Dynamics.analysis, refused)
     epochs = [recorded[place] for place in choice.epochs]
-    tensor = _tensor(folder, epochs, scope, probe, choice)
+    tensor = _tensor(folder, epochs, tuple(widths), probe, choice)
     if not np.isfinite(tensor).all():
-        return Unavailable(Dynamics.analysis, f"the state {scope} is not finite at every sampled step")
+        return Unavailable(Dynamics.analysis, f"the state {_named(widths)} is not finite at every sampled step")
     if not np.ptp(tensor, axis=-1).any():
-        return Unavailable(Dynamics.analysis, f"the state {scope} never differs between sequences")
+        return Unavailable(Dynamics.analysis, f"the state {_named(widths)} never differs between sequences")
     slices = tensor.reshape(-1, choice.units.size, choice.sequences.size)
     needs = estimate(*slices.shape, params.embed.landmarks)
     note(f"MM-PHATE of {slices.shape[0] * slices.shape[1]:,} nodes will take {needs}")
-    course = Course(scope, np.array(epochs, np.int32), choice.steps, choice.units, choice.sequences)
+    course = Course(_named(widths), np.array(epochs, np.int32), choice.steps, choice.units, choice.sequences)
     if growth is None:
         kernel = multislice_kernel(slices, params.kernel)
         with Stage("MM-PHATE, diffusion and layout"):
@@ -133,16 +163,28 @@ def training_dynamics(
         scope=scope,
         epochs=course.epochs,
         steps=choice.steps.astype(np.int32),
-        units=choice.units.astype(np.int32),
+        units=choice.within.astype(np.int32),
         plane=embedding.plane.astype(np.float32),
         space=embedding.space.astype(np.float32),
         entropy=embedding.entropy.astype(np.float32),
         active=_most_active(slices, probe, choice.sequences),
         params=_settings(choice, kernel, embedding, params),
-        left_out=(*_left_out(probe, choice, len(recorded), units, kernel, params), *_updates(growth)),
+        left_out=(*_left_out(probe, choice, len(recorded), widths, kernel, params), *_updates(growth)),
         guide=_GUIDE,
     )
-    return Embedded(dynamics, tensor, kernel.nodes, choice.sequences)
+    states = NodeStates(tuple(widths), choice.of_state.astype(np.int32))
+    return Embedded(dynamics, tensor, kernel.nodes, choice.sequences, states)
+
+
+def _of_kind(scope: str, keys: tuple[str, ...]) -> list[str]:
+    """The states of the same kind as one of them, in the order in which the input passes them."""
+    kind = StateKey.parse(scope).kind
+    others = [key for key in keys if key != scope and StateKey.parse(key).kind == kind]
+    return in_order([scope, *others])
+
+
+def _named(widths: dict[str, int]) -> str:
+    return " and ".join(widths)
 
 
 def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) -> Ints:
@@ -156,17 +198,18 @@ def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) ->
     return np.asarray(present[strength.argmax(axis=0)].ravel(), dtype=np.int32)
 
 
-def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams, *, grows: bool) -> _Choice:
+def _choose(probe: Probe, epochs: int, widths: tuple[int, ...], params: DynamicsParams, *, grows: bool) -> _Choice:
     """Evenly spaced epochs, steps and units, and sequences that reach the last step, within the budget of nodes.
 
-    Of a training that goes on, steps and units are those for as many epochs as there may be, and epochs are left out by
-    halves, so that most of what is chosen stays chosen.
+    ``widths`` are the numbers of units of the states, of which each keeps its share. Of a training that goes on, steps
+    and units are those for as many epochs as there may be, and epochs are left out by halves, so that most of what is
+    chosen stays chosen.
     """
     reach = int(np.sort(probe.lengths)[probe.lengths.size // 2])  # a step that at least half of the sequences reach
     wanted = [
         min(_AHEAD if grows else epochs, params.epochs),
         min(reach, params.steps),
-        min(units, params.units),
+        min(sum(widths), params.units),
     ]
     while np.prod(wanted) > params.nodes:  # fewer units first, then fewer steps, then fewer epochs, down to a few each
         excess = next(axis for axis, few in ((2, 16), (1, 5), (0, 10), (2, 2), (1, 1), (0, 2)) if wanted[axis] > few)
@@ -175,7 +218,19 @@ def _choose(probe: Probe, epochs: int, units: int, params: DynamicsParams, *, gr
     long_enough = np.flatnonzero(probe.lengths > steps[-1])
     order = hash_order([probe.sequence_ids[n] for n in long_enough])[: params.samples]
     chosen = _by_halves(epochs, wanted[0]) if grows else evenly(epochs, wanted[0])
-    return _Choice(chosen, steps, evenly(units, wanted[2]), np.sort(long_enough[order]))
+    parts = [evenly(width, many) for width, many in zip(widths, _shares(widths, wanted[2]), strict=True)]
+    of_state, within = np.repeat(np.arange(len(widths)), [part.size for part in parts]), np.concatenate(parts)
+    first = np.cumsum([0, *widths[:-1]])
+    return _Choice(chosen, steps, first[of_state] + within, np.sort(long_enough[order]), of_state, within)
+
+
+def _shares(widths: tuple[int, ...], most: int) -> list[int]:
+    """How many units of each state to take: in proportion, one at least, largest remainders first."""
+    exact = [width * most / sum(widths) for width in widths]
+    taken = [max(1, int(share)) for share in exact]
+    for place in sorted(range(len(widths)), key=lambda place: taken[place] - exact[place])[: max(0, most - sum(taken))]:
+        taken[place] += 1
+    return taken
 
 
 def _by_halves(epochs: int, most: int) -> NDArray[np.int64]:
@@ -192,11 +247,16 @@ def _updates(growth: Growth | None) -> Iterator[str]:
         yield f"{times}, from the landmarks and places before; `rnnreport analyse --force` makes it anew"
 
 
-def _tensor(folder: RunFolder, epochs: list[int], scope: str, probe: Probe, choice: _Choice) -> Doubles:
+def _tensor(folder: RunFolder, epochs: list[int], keys: tuple[str, ...], probe: Probe, choice: _Choice) -> Doubles:
     """float64 (E, T, H, samples)."""
     places = probe.offsets[choice.sequences][:, None] + choice.steps
-    chosen = (folder.checkpoint(epoch).states[scope][places][:, :, choice.units] for epoch in epochs)
-    return np.stack([states.transpose(1, 2, 0).astype(np.float64) for states in chosen])
+    own = [choice.within[choice.of_state == place] for place in range(len(keys))]
+    tensor = np.empty((len(epochs), choice.steps.size, choice.units.size, choice.sequences.size))
+    for place, epoch in enumerate(epochs):
+        states = folder.checkpoint(epoch).states
+        chosen = [states[key][places][:, :, units] for key, units in zip(keys, own, strict=True)]
+        tensor[place] = np.concatenate(chosen, axis=2).transpose(1, 2, 0)
+    return tensor
 
 
 def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: DynamicsParams) -> dict[str, Any]:
@@ -221,7 +281,7 @@ def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: Dyn
 
 
 def _left_out(
-    probe: Probe, choice: _Choice, epochs: int, units: int, kernel: Kernel, params: DynamicsParams
+    probe: Probe, choice: _Choice, epochs: int, widths: dict[str, int], kernel: Kernel, params: DynamicsParams
 ) -> Iterator[str]:
     longest = int(probe.lengths.max())
     if choice.epochs.size < epochs:
@@ -229,8 +289,11 @@ def _left_out(
     if choice.steps.size < longest:
         spread = f"evenly spaced up to step {choice.steps[-1] + 1}, which at least half of the sequences reach"
         yield f"{choice.steps.size} of up to {longest} steps, {spread}"
-    if choice.units.size < units:
-        yield f"{choice.units.size} of {units} units, evenly spaced"
+    if choice.units.size < sum(widths.values()):
+        counts = np.bincount(choice.of_state).tolist()
+        parts = [f"{taken} of {width} units" for taken, width in zip(counts, widths.values(), strict=True)]
+        named = [f"{part} of {StateKey.parse(key).title}" for part, key in zip(parts, widths, strict=True)]
+        yield f"{parts[0] if len(parts) == 1 else ' and '.join(named)}, evenly spaced"
     if choice.sequences.size < probe.lengths.size:
         reaching = int((probe.lengths > choice.steps[-1]).sum())
         of = f"the {reaching} sequences that reach the last of these steps (of {probe.lengths.size} in all)"

@@ -19,6 +19,7 @@ from rnnreport.results.recorded import Ints, Probe
 from rnnreport.results.schema import (
     ActiveWords,
     Formation,
+    NodeStates,
     Performance,
     Pictures,
     Probes,
@@ -63,17 +64,24 @@ def write_training(
     found = training_dynamics(folder, scope, probe, params.dynamics, growth)
     if isinstance(found, Unavailable):
         folder.write_result(found)
-        for record in (Formation, Pictures, RawPictures, ActiveWords, Probes):
+        for record in (NodeStates, Formation, Pictures, RawPictures, ActiveWords, Probes):
             folder.write_result(Unavailable(record.analysis, found.reason))
+        for number in _numbers(folder):
+            folder.discard_results(Formation, number)
         return
     folder.write_result(found.dynamics)
+    folder.write_result(found.states)
     if growth is not None and growth.landmarks is not None:
         folder.write_result(growth.landmarks)
-    units, scored = folder.result(Units, scope=0), folder.result(Performance)
-    unit_groups, word_groups = _groups(units) if isinstance(units, Units) else (None, None)
+    scored = folder.result(Performance)
     losses = loss_curve(scored) if isinstance(scored, Performance) else None
     with Stage("how the representation formed"):
-        folder.write_result(formation(found, unit_groups, losses, params.formation))
+        for number in (0, *_numbers(folder)):
+            state = folder.manifest().state_keys[number]
+            if state in found.states.states:
+                own = formation(found.of(state), _groups(folder, number)[0], losses, params.formation)
+                folder.write_result(own, scope=number or None)
+    word_groups = _groups(folder, 0)[1]
     folder.write_result(linear_probes(folder, probe, found, params.probes))
     if step_words is None or word_groups is None:
         folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
@@ -83,7 +91,15 @@ def write_training(
     folder.write_result(raw_pictures(found, params.pictures))
 
 
-def _groups(units: Units) -> tuple[Ints, Ints]:
-    """Co-clusters of the units and of the words, as the page shows them first."""
+def _numbers(folder: RunFolder) -> range:
+    """Places in the manifest of the states after the first one."""
+    return range(1, len(folder.manifest().state_keys))
+
+
+def _groups(folder: RunFolder, number: int) -> tuple[Ints | None, Ints | None]:
+    """Co-clusters of the units and of the words of a state, as the page shows them first; None where there are none."""
+    units = folder.result(Units, scope=number)
+    if not isinstance(units, Units):
+        return None, None
     mode, k = units.modes.index(units.default_mode), units.ks.tolist().index(units.default_k)
     return units.unit_labels[mode, k], units.word_labels[mode, k]

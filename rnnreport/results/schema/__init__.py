@@ -29,7 +29,7 @@ from rnnreport.results.schema.sequences import (
 )
 from rnnreport.results.schema.similar import Similar
 from rnnreport.results.schema.summary import Check, Performance, Summary, Unavailable
-from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, Pictures, RawPictures
+from rnnreport.results.schema.training import ActiveWords, Dynamics, Formation, NodeStates, Pictures, RawPictures
 from rnnreport.results.schema.units import WEIGHTINGS, UnitMap, Units, Words
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Machine",
     "MatchedClusters",
     "Memory",
+    "NodeStates",
     "Performance",
     "Pictures",
     "Probes",

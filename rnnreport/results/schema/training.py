@@ -14,10 +14,10 @@ class Dynamics:
 
     Attributes
     ----------
-    scope : str, a StateKey
+    scope : str, the StateKey that is shown first; units of the other layers and directions are embedded with its own
     epochs : int32 (E,), the epochs embedded
     steps : int32 (T,), 0-based time steps embedded
-    units : int32 (H,), units embedded
+    units : int32 (H,), units embedded, each counted within its own state; ``NodeStates`` tells which that is
     plane : float32 (E * T * H, 2), a two-dimensional solution of its own
     space : float32 (E * T * H, 3), centred, unit total variance
     entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
@@ -41,6 +41,21 @@ class Dynamics:
     params: dict[str, Any]
     left_out: tuple[str, ...]
     guide: str
+
+
+@dataclass(frozen=True)
+class NodeStates:
+    """Which states the units of ``Dynamics`` are of: those of one kind (h, or c), of all layers and directions.
+
+    Attributes
+    ----------
+    states : tuple of str, StateKeys in the order in which the input passes them
+    of_unit : int32 (H,), place in ``states`` of every embedded unit, increasing; ``Dynamics.units`` counts within it
+    """
+
+    analysis: ClassVar[str] = "node_states"
+    states: tuple[str, ...]
+    of_unit: Ints
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class ActiveWords:
 
 @dataclass(frozen=True)
 class Formation:
-    """How the representation formed, epoch by epoch, on the nodes of ``Dynamics``.
+    """How the representation of one state formed, epoch by epoch, on its nodes of ``Dynamics``.
 
     Arrays whose first axis is 2 hold the value in the picture (its three dimensions) and the value in the activity
     itself, both centred and scaled to a total variance of 1. NaN where a value is not defined.
