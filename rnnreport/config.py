@@ -6,12 +6,12 @@ The command line and the environment (``RNNREPORT_MAX_SIZE``) come first.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from rnnreport.errors import InputError
+from rnnreport.reading import MOST_SETTINGS, parse_toml, read_text
 
 
 def read_settings(folder: Path, allowed: Collection[str]) -> dict[str, Any]:
@@ -72,10 +72,10 @@ def _sources(folder: Path) -> tuple[tuple[Path, tuple[str, ...]], ...]:
 def _table(source: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
     """The table of that name, or None where there is no such file or table."""
     try:
-        table: Any = tomllib.loads(source.read_text(encoding="utf-8"))
+        table: Any = parse_toml(read_text(source, MOST_SETTINGS))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{source} cannot be read: {error}", "correct the file") from error
     for name in names:
         table = table.get(name) if isinstance(table, dict) else None

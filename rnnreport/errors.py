@@ -5,6 +5,13 @@ Exit codes: 0 ok, 1 failure, 2 usage, configuration or bad input, 3 a threshold 
 
 from __future__ import annotations
 
+_LONGEST = 2000
+
+
+def printable(text: str) -> str:
+    """Text in which what would steer a terminal, or turn the reading direction, is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
 
 class RnnReportError(Exception):
     """A failure that is told in one line, without a traceback.
@@ -20,12 +27,17 @@ class RnnReportError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str = "") -> None:
-        self.what = " ".join(what.split())
-        self.remedy = " ".join(remedy.split())
+        self.what = _one_line(what)
+        self.remedy = _one_line(remedy)
         super().__init__(self.what)
 
     def __str__(self) -> str:
         return f"{self.what} ({self.remedy})" if self.remedy else self.what
+
+
+def _one_line(text: str) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 class InputError(RnnReportError):

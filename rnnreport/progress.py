@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from rnnreport.errors import printable
+
 Item = TypeVar("Item")
 
 _QUIET = False
@@ -25,7 +27,7 @@ def silence(quiet: bool) -> None:
 def note(text: str) -> None:
     """Write one line to stderr."""
     if not _QUIET:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
@@ -48,7 +50,7 @@ def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
         now = time.monotonic()
         if not _QUIET and now - shown >= interval:
             shown, drawn = now, True
-            line = f"{label}: {done}/{total}"
+            line = f"{printable(label)}: {done}/{total}"
             print(
                 f"\r\x1b[K{line}" if with_terminal else line,
                 end="" if with_terminal else "\n",
@@ -77,7 +79,7 @@ class Stage:
     def __enter__(self) -> Stage:
         self._start = self._clock()
         if not _QUIET:
-            print(f"{self.label} ...", end="", file=sys.stderr, flush=True)
+            print(f"{printable(self.label)} ...", end="", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

@@ -13,7 +13,7 @@ import click
 from rnnreport import __version__
 from rnnreport.cli import capture, check, compare, demo, index, stages, train, watch
 from rnnreport.config import read_settings
-from rnnreport.errors import RnnReportError
+from rnnreport.errors import RnnReportError, printable
 from rnnreport.progress import silence
 
 _INTERRUPTED = 130
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(text: str, code: int) -> int:
-    click.echo(f"rnnreport: error: {text}", err=True)
+    click.echo(f"rnnreport: error: {printable(text)}", err=True)
     return code
 
 

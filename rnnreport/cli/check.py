@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnreport.cli import options, settings
-from rnnreport.errors import InputError, ThresholdError
+from rnnreport.errors import InputError, ThresholdError, printable
 from rnnreport.progress import note
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ def _paired(folder: RunFolder, baseline: RunFolder) -> dict[str, Any] | None:
 
 def _text(outcomes: list[Outcome]) -> str:
     """One line for each: level, id, what was found, and how a warning is acknowledged."""
-    width = max(len(outcome.id) for outcome in outcomes)
+    width = max((len(outcome.id) for outcome in outcomes), default=0)
     lines = []
     for one in outcomes:
         mark = f' (expected_change = {{ {one.id} = "{one.mark}" }} acknowledges it)' if one.level == "warn" else ""
-        lines.append(f"{one.level:<8}  {one.id:<{width}}  {' '.join(one.text.split())}{mark}")
+        lines.append(printable(f"{one.level:<8}  {one.id:<{width}}  {' '.join(one.text.split())}{mark}"))
     return "\n".join(lines)
 
 

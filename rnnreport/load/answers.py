@@ -15,6 +15,8 @@ from rnnreport.results.recorded import Floats, Ints, Task
 
 SEPARATOR = "|"  # between the labels of a table's cell
 
+_MOST_TRUTHS = 2**29  # numbers
+
 Classes = tuple[str, ...] | None
 Columns = tuple[str, ...]
 
@@ -77,6 +79,8 @@ def _multi_label(found: list[list[str]], places: list[str], columns: Columns, cl
     if not names:
         raise InputError(f"{places[0]}: neither this nor a later row has labels", "name them all (--classes a,b,c)")
     index = ClassIndex(names)
+    if len(names) * len(found) > _MOST_TRUTHS:
+        raise InputError(f"{places[0]}: {len(found):,} rows of {len(names):,} labels", "merge the rare ones")
     truths = [np.zeros(len(names), np.float32) for _ in found]
     for truth, labels, place in zip(truths, found, places, strict=True):
         truth[index.encode(labels, place)] = 1

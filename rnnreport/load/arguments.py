@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile, read_source
+from rnnreport.reading import parse_json, parse_toml
 
 
 def parse_arguments(given: Iterable[str]) -> dict[str, Any]:
@@ -37,8 +38,8 @@ def parse_arguments(given: Iterable[str]) -> dict[str, Any]:
         if name in arguments:
             raise InputError(f"the model argument {name!r} is given twice", "leave out one of the two")
         try:
-            arguments[name] = json.loads(value)
-        except (ValueError, RecursionError):
+            arguments[name] = parse_json(value)
+        except ValueError:
             arguments[name] = value
     return arguments
 
@@ -63,10 +64,7 @@ def read_arguments(path: Path) -> dict[str, Any]:
     source = read_source(path)
     if source.suffix not in _PARSERS:
         raise InputError(f"{path} is of no known kind of arguments", "give a .json or a .toml file")
-    try:
-        arguments = _PARSERS[source.suffix](source)
-    except RecursionError as error:
-        raise InputError(f"{path} is nested too deeply", "give the arguments as a flat table") from error
+    arguments = _PARSERS[source.suffix](source)
     if not isinstance(arguments, dict):
         raise InputError(f"{path} holds a {type(arguments).__name__}, not a table", 'write for example {"units": 64}')
     for name in arguments:
@@ -81,22 +79,21 @@ def _json(source: SourceFile) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{source.path}: the key {twice!r} comes twice", "leave out one of the two")
+            twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+            raise InputError(f"{source.path}: the key {twice[:60]!r} comes twice", "leave out one of the two")
         return table
 
     try:
-        return json.loads("\n".join(source.lines()), object_pairs_hook=unique)
+        return parse_json("\n".join(source.lines()), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise InputError(f"{source.at(error.lineno)}: not JSON: {error.msg}", "correct the file") from error
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # nested too deeply, or a number of thousands of digits
         raise InputError(f"{source.path}: {error}", "correct the file") from error
 
 
 def _toml(source: SourceFile) -> Any:
     try:
-        return tomllib.loads("".join(f"{line}\n" for line in source.lines()))
+        return parse_toml("".join(f"{line}\n" for line in source.lines()))
     except ValueError as error:  # says line and column itself
         raise InputError(f"{source.path}: not TOML: {error}", "correct the file") from error
 

@@ -125,17 +125,22 @@ def _read_torch(path: Path) -> Any:
 
 
 def _refuse_programs(path: Path) -> None:
-    names = []
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    kind = None
+    members: list[zipfile.ZipInfo] = []
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is not a whole archive: {error}", "save or copy it again") from error
+    names, kind = [member.filename for member in members], None
     if path.suffix == ".pt2" or any(name.endswith(("/archive_format", "exported_program.json")) for name in names):
         kind = "an exported program"
     elif any(name.endswith("/constants.pkl") for name in names):
         kind = "a TorchScript archive"
     if kind:
         raise InputError(f"{path} is {kind}, whose layers cannot be observed", f"of the Python model, {_REMEDY}")
+    if sum(member.file_size for member in members) > path.stat().st_size:  # torch.save compresses nothing
+        raise InputError(f"{path} is an archive that would become larger than it is", _REMEDY)
 
 
 def _refusal(path: Path, message: str) -> InputError:

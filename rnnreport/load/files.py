@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rnnreport.errors import InputError
+from rnnreport.reading import MOST_BYTES, open_regular
 
-MAX_BYTES = 2**31
 MAX_LINE = 1_000_000
+_LINES = (".txt", ".tsv", ".csv", ".jsonl", ".toml")
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,29 @@ class SourceFile:
 
 
 def read_source(path: Path) -> SourceFile:
-    """Read a file, decompressing ``.gz``.
+    """Read a file, decompressing ``.gz``. It is refused as soon as too much of it, or too long a line, has been seen.
 
     Raises
     ------
     InputError
-        If it is missing, unreadable, damaged or too large.
+        If it is missing, no regular file, unreadable, damaged or too large.
     """
+    inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    suffix = inner.suffix.lower()
     try:
-        stored = path.read_bytes()
+        with open_regular(path) as stream:
+            if os.fstat(stream.fileno()).st_size > MOST_BYTES:
+                raise _too_large(path)
+            stored = _Hashed(stream)
+            if inner is path:
+                data = _whole(path, stored.read, suffix in _LINES)
+            else:
+                data = _decompressed(path, stored, suffix in _LINES)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist", "check the path") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    inner = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    data = stored if inner is path else _decompress(path, stored)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{path} holds more than {MAX_BYTES // 2**30} GiB", "give a part of it: states need a sample")
-    return SourceFile(path, inner.stem, inner.suffix.lower(), data, hashlib.sha256(stored).hexdigest())
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return SourceFile(path, inner.stem, suffix, data, stored.sha256.hexdigest())
 
 
 def sha256_of(path: Path) -> str:
@@ -89,15 +100,46 @@ def sha256_of(path: Path) -> str:
         If it cannot be read.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _decompress(path: Path, stored: bytes) -> bytes:
+class _Hashed(io.RawIOBase):
+    """A file whose bytes are hashed while they are read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.sha256 = hashlib.sha256()
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        self.sha256.update(piece)
+        return piece
+
+
+def _decompressed(path: Path, stored: _Hashed, lines: bool) -> bytes:
     try:
-        with gzip.open(path) as stream:
-            return stream.read(MAX_BYTES + 1)
+        with gzip.GzipFile(fileobj=stored) as stream:  # it reads the file to its end, or fails
+            return _whole(path, stream.read, lines)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is not a whole gzip file: {error}", "compress it again") from error
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path} holds more than {MOST_BYTES // 2**30} GiB", "give a part of it: states need a sample")
+
+
+def _whole(path: Path, read: Callable[[int], bytes], lines: bool) -> bytes:
+    """All that there is, if it is not too much; the last line of what was read is not too long either."""
+    pieces, size, unended = [], 0, 0
+    while piece := read(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        unended = unended + len(piece) if b"\n" not in piece else len(piece) - piece.rindex(b"\n")
+        if size > MOST_BYTES:
+            raise _too_large(path)
+        if lines and unended > 4 * MAX_LINE:  # bytes of a character
+            raise InputError(f"{path}: a line of more than {MAX_LINE:,} characters", "check that it is text")
+    return b"".join(pieces)

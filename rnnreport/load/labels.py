@@ -10,6 +10,7 @@ import numpy as np
 from rnnreport.errors import InputError
 from rnnreport.results.recorded import Ints
 
+MOST_CLASSES = 10_000  # a confusion matrix has the square of it
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
@@ -19,13 +20,20 @@ class ClassIndex:
     Parameters
     ----------
     names : tuple of str, length K, all different
+
+    Raises
+    ------
+    InputError
+        If a name comes twice, or they are too many.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
+        if len(names) > MOST_CLASSES:
+            raise InputError(f"{len(names):,} classes, more than {MOST_CLASSES:,}", "merge the rare ones")
         self.names = names
         self._numbers = {name: number for number, name in enumerate(names)}
         if len(self._numbers) < len(names):
-            raise InputError(f"a class appears twice in {', '.join(names)}", "name every class once")
+            raise InputError(f"a class appears twice in {', '.join(names[:20])}", "name every class once")
 
     def encode(self, labels: Sequence[str], place: str) -> Ints:
         """Class numbers, int32.
@@ -71,14 +79,15 @@ def order_of(listed: tuple[str, ...], given: tuple[str, ...] | None, place: str)
         If they are other names, or one is listed twice; names ``place`` (file:line).
     """
     if len(set(listed)) < len(listed):
-        raise InputError(f"{place}: a name appears twice in {', '.join(listed)}", "name every column once")
+        raise InputError(f"{place}: a name appears twice in {', '.join(listed[:20])}", "name every column once")
     wanted = ClassIndex(given or listed).names
     if set(listed) != set(wanted):
         raise InputError(
             f"{place}: the names are {', '.join(listed[:20])}, but --classes names {', '.join(wanted[:20])}",
             "give the same names in the model's order",
         )
-    return [listed.index(name) for name in wanted]
+    places = {name: number for number, name in enumerate(listed)}
+    return [places[name] for name in wanted]
 
 
 def sorted_classes(labels: set[str]) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile
+from rnnreport.reading import parse_json
 
 TARGET = "target"
 _LARGEST = float(np.finfo(np.float32).max)
@@ -67,7 +68,9 @@ def read_table(source: SourceFile) -> Table:
         columns = _columns(source, rows[0].line, rows[0].values)
     else:
         cells = _csv_cells(source, lines) if source.suffix == ".csv" else _tsv_cells(lines)
-        number, header = next(cells)
+        number, header = next(cells, (0, []))
+        if not header:  # lines of nothing but separators
+            raise InputError(f"{source.path} is empty", "give a corpus with at least one sequence")
         columns = _columns(source, number, header)
         rows = list(_headed_rows(source, header, cells))
     return Table(columns, rows, blank)
@@ -75,9 +78,9 @@ def read_table(source: SourceFile) -> Table:
 
 def _columns(source: SourceFile, line: int, names: Iterable[str]) -> tuple[str, ...]:
     found = list(names)
-    repeated = sorted({name for name in found if found.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(found).items() if times > 1)
     if repeated:
-        raise InputError(f"{source.at(line)}: column {repeated[0]!r} appears twice", "name every column once")
+        raise InputError(f"{source.at(line)}: column {repeated[0][:60]!r} appears twice", "name every column once")
     for pair in _PAIRS:
         if set(pair) <= set(found):
             return pair
@@ -117,8 +120,8 @@ def _json_rows(source: SourceFile, lines: list[str]) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(line)
+        except ValueError as error:
             raise InputError(f"{source.at(number)}: not JSON ({error})", "write one JSON object per line") from error
         if not isinstance(values, dict):
             raise InputError(f"{source.at(number)}: not a JSON object", f".jsonl {_WANTED}")

@@ -18,8 +18,6 @@ At most one array says what is right; without one the corpus is unlabelled:
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +28,7 @@ from rnnreport.errors import InputError
 from rnnreport.load.answers import Answers, Classes, refuse_only_gaps
 from rnnreport.load.files import SourceFile
 from rnnreport.load.labels import ClassIndex, names_of, order_of, sorted_classes
+from rnnreport.reading import MOST_BYTES, read_arrays
 from rnnreport.results.recorded import Floats, Ints
 
 Arrays = dict[str, NDArray[Any]]
@@ -89,11 +88,8 @@ def read_series(source: SourceFile, classes: tuple[str, ...] | None) -> Series:
 
 def _read(source: SourceFile) -> Arrays:
     try:
-        if not zipfile.is_zipfile(io.BytesIO(source.data)):
-            raise ValueError("not an archive")
-        with np.load(io.BytesIO(source.data), allow_pickle=False) as archive:
-            return {name: archive[name] for name in _USED if name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        return read_arrays(io.BytesIO(source.data), MOST_BYTES, _USED)
+    except ValueError as error:
         raise InputError(
             f"{source.path} is not an .npz of plain arrays: {error}", "write it with numpy.savez, without object arrays"
         ) from error
@@ -103,13 +99,12 @@ def _pieces(source: SourceFile, arrays: Arrays) -> list[NDArray[Any]]:
     """The series as views, N arrays (T, D)."""
     if "X" in arrays:
         block = _numeric(source, arrays, "X", 3)
-        lengths = _lengths(source, arrays, len(block)) if "length" in arrays else np.full(len(block), block.shape[1])
-        if lengths.max(initial=0) > block.shape[1]:
-            raise InputError(f"{source.path}: 'length' exceeds the {block.shape[1]} steps of 'X'", "correct 'length'")
+        steps = np.full(len(block), block.shape[1])
+        lengths = _lengths(source, arrays, len(block), block.shape[1]) if "length" in arrays else steps
         pieces = [series[:length] for series, length in zip(block, lengths, strict=True)]
     elif "values" in arrays and "length" in arrays:
         block = _numeric(source, arrays, "values", 2)
-        lengths = _lengths(source, arrays, len(arrays["length"]))
+        lengths = _lengths(source, arrays, arrays["length"].size, len(block))
         if lengths.sum() != len(block):
             raise InputError(
                 f"{source.path}: 'length' sums to {lengths.sum()}, 'values' has {len(block)} steps", "correct 'length'"
@@ -132,12 +127,15 @@ def _numeric(source: SourceFile, arrays: Arrays, name: str, axes: int) -> NDArra
     return array
 
 
-def _lengths(source: SourceFile, arrays: Arrays, count: int) -> NDArray[np.int64]:
+def _lengths(source: SourceFile, arrays: Arrays, count: int, most: int) -> NDArray[np.int64]:
     lengths = arrays["length"]
     if lengths.shape != (count,) or lengths.dtype.kind not in "iu" or lengths.min(initial=0) < 0:
         raise InputError(
             f"{source.path}: 'length' is {lengths.dtype} {lengths.shape}", f"it must be {count} counts of steps"
         )
+    if lengths.max(initial=0) > most:  # before they are added up, which might go round
+        name = "X" if "X" in arrays else "values"
+        raise InputError(f"{source.path}: 'length' exceeds the {most} steps of {name!r}", "correct 'length'")
     return lengths.astype(np.int64)
 
 

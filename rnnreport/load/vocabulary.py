@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from rnnreport.errors import InputError
 from rnnreport.load.files import SourceFile, read_source
+from rnnreport.reading import MOST_TEXT, parse_json
 from rnnreport.results.recorded import Ints
 
 UNKNOWN = ("<unk>", "<UNK>", "[UNK]", "unk")
@@ -96,8 +96,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 def _from_json(source: SourceFile) -> list[str]:
     try:
-        parsed: Any = json.loads(source.data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        if len(source.data) > MOST_TEXT:
+            raise ValueError(f"it holds {len(source.data):,} bytes, more than {MOST_TEXT:,}")
+        parsed: Any = parse_json(source.data.decode("utf-8-sig"))
+    except ValueError as error:
         raise InputError(f"{source.path} is not JSON: {error}", "give a list or an object token: id") from error
     if isinstance(parsed, list) and all(isinstance(token, str) for token in parsed):
         return parsed

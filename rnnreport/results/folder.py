@@ -25,10 +25,12 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
+from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
 from rnnreport.results import store
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
@@ -43,13 +45,39 @@ from rnnreport.results.recorded import (
     Probe,
     Salience,
     Sentences,
+    StateKey,
 )
 from rnnreport.results.schema import Summary, Unavailable
+from rnnreport.results.typed import typed, typed_entries
 
 Record = TypeVar("Record")
 AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation)
 
-_EPOCH_FILE = re.compile(r"epoch-(\d{6,})\.json")
+_EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
+_LAST_EPOCH = 10**9 - 1  # epochs are int32
+_MOST_METRICS = 1000
+
+
+# what the entries of a manifest and of a summary hold that the pages ask for
+_MODEL = {
+    "cell": str,
+    "layers": int,
+    "units": int | str,
+    "bidirectional": bool,
+    "parameters": int,
+    "source": str,
+    "weights_sha256": str,
+}
+_CORPUS = {
+    "name": str,
+    "sequences": int,
+    "steps": int,
+    "sha256": str,
+    "skipped": dict[str, int],
+    "unknown_tokens": int,
+}
+_Verdict = Literal["pass", "warn", "fail", "no data"]
+_METRIC = {"value": float | None, "low": float | None, "high": float | None, "n": int, "unit": str}
 
 
 class RunFolder:
@@ -78,8 +106,22 @@ class RunFolder:
                 f"{path} is not a run folder: it has no run.json",
                 "make one with `rnnreport run` or `rnnreport capture`",
             )
+        folder.refuse_links()
         folder.manifest()
         return folder
+
+    def refuse_links(self) -> None:
+        """Refuse what leads out of the folder: reading it would publish, and writing it change, a file elsewhere.
+
+        Raises
+        ------
+        InputError
+        """
+        inside = self.path.resolve()
+        for place, folders, files in os.walk(self.path):
+            for path in (Path(place, name) for name in (*folders, *files)):
+                if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                    raise InputError(f"{path} is a link out of the run folder", "replace it by what it points to")
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -97,7 +139,21 @@ class RunFolder:
                 f"{self.path / 'run.json'} has format version {version}, this rnnreport reads {FORMAT_VERSION}",
                 "use the version that wrote it, or capture again",
             )
-        return store.from_plain(raw, Manifest, self.path / "run.json")
+        manifest = store.from_plain(raw, Manifest, self.path / "run.json")
+        with self._naming("run.json"):
+            for key in manifest.state_keys:
+                StateKey.parse(key)
+            typed_entries(manifest.model, _MODEL, "model")
+            typed_entries(manifest.corpus, _CORPUS, "corpus")
+        return manifest
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Say in which file there is what cannot be used."""
+        try:
+            yield
+        except ValueError as error:
+            raise InputError(f"{self.path / name}: {error}", "rebuild it with the stage that writes it") from error
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Store the manifest; with it the folder counts as a run."""
@@ -274,18 +330,22 @@ class RunFolder:
             If an earlier line does not parse.
         """
         path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        found = {}
+        lines = _lines(path) if path.exists() else []
+        found, names = {}, set[str]()
         for number, line in enumerate(lines, start=1):
             try:
-                parsed = json.loads(line)
+                parsed = typed(parse_json(line), Any, "the line")
             except ValueError as error:
                 if number == len(lines):
                     break
                 raise InputError(f"{path}:{number} is not JSON", "delete the line or record the run again") from error
-            if not isinstance(parsed, dict) or not isinstance(parsed.get("epoch"), int):
+            epoch = parsed.get("epoch") if isinstance(parsed, dict) else None
+            if type(epoch) is not int or not 0 <= epoch <= _LAST_EPOCH:
                 raise InputError(f"{path}:{number} has no integer 'epoch'", "delete the line or record the run again")
-            found[parsed["epoch"]] = parsed
+            found[epoch] = parsed
+            names |= parsed.keys()
+            if len(names) > _MOST_METRICS:
+                raise InputError(f"{path}:{number}: more than {_MOST_METRICS:,} metrics", "record fewer of them")
         return [found[epoch] for epoch in sorted(found)]
 
     def result(self, kind: type[Record], scope: int | None = None) -> Record | Unavailable:
@@ -329,18 +389,36 @@ class RunFolder:
     def summary(self) -> Summary:
         """The summary of the run."""
         raw = store.read_json(self.path / "summary.json")
-        return store.from_plain(raw, Summary, self.path / "summary.json")
+        summary = store.from_plain(raw, Summary, self.path / "summary.json")
+        with self._naming("summary.json"):
+            typed_entries(summary.model, _MODEL, "model")
+            for verdict in (summary.verdict, *(check.verdict for check in summary.checks)):
+                typed(verdict, _Verdict, "verdict")
+            for name, entry in summary.metrics.items():
+                typed_entries(entry, _METRIC, f"metrics[{name[:40]!r}]")
+            for finding in summary.findings:
+                typed_entries(finding, {"text": str, "anchor": str}, "a finding")
+        return summary
 
     def write_summary(self, summary: Summary) -> None:
         """Store the summary."""
         store.write_text(self.path / "summary.json", store.to_json(summary))
 
 
+def _lines(path: Path) -> list[str]:
+    """Lines of a file that is written while a training runs, and perhaps at this moment."""
+    try:
+        lines = read_bytes(path, MOST_TEXT).decode("utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return lines if lines[-1] else lines[:-1]
+
+
 def _drop_torn_line(path: Path) -> None:
     """Cut what a killed run left of its last line, so that the next line does not continue it."""
     if not path.exists():
         return
-    whole = path.read_bytes()
+    whole = read_bytes(path)
     kept = whole.rfind(b"\n") + 1
     if kept < len(whole):
         os.truncate(path, kept)

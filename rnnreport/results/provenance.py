@@ -53,7 +53,8 @@ def read_provenance(folder: RunFolder) -> dict[str, StageCard]:
     path = folder.path / _NAME
     if not path.is_file():
         return {}
-    return {stage: store.from_plain(card, StageCard, path) for stage, card in store.read_json(path).items()}
+    cards: dict[str, StageCard] = store.from_plain(store.read_json(path), dict[str, StageCard], path)
+    return cards
 
 
 def write_provenance(folder: RunFolder, stage: str, card: StageCard) -> None:

@@ -12,10 +12,6 @@ import json
 import math
 import os
 import tempfile
-import types
-import typing
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -23,6 +19,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from rnnreport.errors import InputError, RnnReportError
+from rnnreport.reading import open_regular, parse_json, read_arrays, read_text
+from rnnreport.results.typed import typed
 
 Record = TypeVar("Record")
 
@@ -104,10 +102,10 @@ def read_json(path: Path) -> Any:
         If it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_text(path))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing", "rebuild it with the stage that writes it") from error
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}", "rebuild it with the stage that writes it") from error
 
 
@@ -148,13 +146,14 @@ def load(path: Path, kind: type[Record]) -> Record:
     rest = read_json(source)
     if not isinstance(rest, dict) or rest.get("record") != kind.__name__:
         raise InputError(f"{source} does not hold a {kind.__name__}", "rebuild it with the stage that writes it")
+    del rest["record"]
     for name, array in _read_arrays(path.with_name(path.name + ".npz")).items():
         field, _, key = name.partition(_GROUP)
-        if key:
-            rest.setdefault(field, {})[key] = array
-        else:
+        if not key:
             rest[field] = array
-    return from_plain({name: value for name, value in rest.items() if name != "record"}, kind, source)
+        elif isinstance(group := rest.setdefault(field, {}), dict):
+            group[key] = array
+    return from_plain(rest, kind, source)
 
 
 def from_plain(values: Any, kind: type[Record], source: Path) -> Record:
@@ -163,34 +162,20 @@ def from_plain(values: Any, kind: type[Record], source: Path) -> Record:
     Raises
     ------
     InputError
-        If a field is missing or unknown.
+        If a field is missing or unknown, or what it holds is not of its type.
     """
-    hints = typing.get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # Record is always a dataclass
-    if not isinstance(values, dict) or set(values) != names:
-        wrong = sorted(set(values) ^ names) if isinstance(values, dict) else "not an object"
-        raise InputError(f"{source} has the wrong keys: {wrong}", "rebuild it with the stage that writes it")
-    return kind(**{name: _restore(value, hints[name]) for name, value in values.items()})
+    try:
+        record: Record = typed(values, kind)
+        return record
+    except ValueError as error:
+        raise InputError(f"{source}: {error}", "rebuild it with the stage that writes it") from error
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     try:
-        # np.load leaves a file that it opened itself and cannot read open
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        with open_regular(path) as stream:
+            return read_arrays(stream, path.stat().st_size)  # np.savez compresses nothing
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged: {error}", "rebuild it with the stage that writes it") from error
-
-
-def _restore(value: Any, hint: Any) -> Any:
-    """Turn lists back into tuples and dicts into dataclasses where the field's type says so."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_restore(item, arguments[0]) for item in value)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return hint(**value)  # type: ignore[operator]  # a dataclass type is callable
-    if origin in (typing.Union, types.UnionType) and value is not None:
-        return _restore(value, next(item for item in arguments if item is not type(None)))
-    return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from rnnreport.budget import Budget
 from rnnreport.errors import InputError
 from rnnreport.load.files import read_source
+from rnnreport.reading import parse_toml
 from rnnreport.train.nets import Cell
 
 _LARGEST = 1e300
@@ -200,8 +200,8 @@ def read_settings(path: Path, overrides: Iterable[str] = ()) -> Settings:
         If the file cannot be read, or a key or value is not allowed; names the key by its path.
     """
     try:
-        given = tomllib.loads("\n".join(read_source(path).lines()))
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        given = parse_toml("\n".join(read_source(path).lines()))
+    except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}", "correct the file") from error
     for override in overrides:
         _override(given, override)
@@ -243,8 +243,8 @@ def _override(given: dict[str, Any], text: str) -> None:
     if not equals or not isinstance(given, dict):
         raise InputError(f"the override {text!r} is not TABLE.KEY=VALUE", "write for example training.epochs=5")
     try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):
+        parsed = parse_toml(f"value = {value}")
+    except ValueError:
         parsed = {}
     given[key] = parsed["value"] if parsed.keys() == {"value"} else value
 

@@ -25,8 +25,8 @@ FORBIDDEN = {
 }
 # folder: parts of rnnreport it may know; the pipeline goes one way
 KNOWS = {
-    "results": {"results", "errors"},
-    "load": {"load", "results", "errors", "progress"},
+    "results": {"results", "errors", "reading"},
+    "load": {"load", "results", "errors", "progress", "reading"},
     "capture": {"capture", "load", "results", "errors", "progress", "formulas", "budget"},
     "analyses": {"analyses", "results", "errors", "progress", "formulas", "budget"},
     "report": {"report", "results", "errors", "progress"},
