@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.analyses.health import stuck_gates
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
 from rnnreport.results.schema import Check, Decisions, Health, Machine, Performance, Unavailable, Units, Words
@@ -247,7 +248,7 @@ def gates_move(evidence: Evidence) -> Check:
     if not health.gates:
         return Check(id, title, "no data", None, limit, 0, "health", "no gates were recorded")
     at = health.params["stuck_steps"]
-    shares = {key: float((found > at).any(axis=0).mean()) for key, found in health.gates.items()}
+    shares = {key: float(stuck_gates(found, at).mean()) for key, found in health.gates.items()}
     worst = max(shares, key=lambda key: shares[key])
     closed, opened = (int((row > at).sum()) for row in health.gates[worst])
     units = health.gates[worst].shape[1]

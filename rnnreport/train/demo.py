@@ -52,7 +52,7 @@ def run_demo(name: TaskName, out: Path, seed: int = 0) -> list[Path]:
     """
     task = load_task(name, seed)
     corpus = probe_corpus(task)
-    folders = [_record(task, corpus, cell, out / cell.lower(), seed) for cell in _CELLS]
+    folders = [record_net(task, corpus, cell, out / cell.lower(), seed) for cell in _CELLS]
     for folder in folders:
         note(f"analysing {folder.path.name}")
         analyse(folder)
@@ -98,8 +98,18 @@ def _digest(inputs: Inputs) -> str:
     return digest.hexdigest()
 
 
-def _record(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> RunFolder:
-    """Train one net and record the test split at every epoch."""
+def record_net(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) -> RunFolder:
+    """Train one net and record the test split at every epoch.
+
+    Parameters
+    ----------
+    task : Task
+    corpus : Corpus, its test split, from ``probe_corpus``
+    cell : {"RNN", "GRU", "LSTM"}
+    path : Path, the run folder to make
+    seed : int
+        Of the initial weights and the order of training.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nets this small only wait for each other's threads
     try:

@@ -1,6 +1,8 @@
-"""Make ``sample_reports/`` anew: the demo's results without its states, and the pages rendered from them.
+"""Make ``sample_reports/`` anew: nets of the demo, trained and recorded, and pages of them.
 
-Run it after a change that is meant to change the pages: ``make samples``. ``test_samples.py`` compares.
+``make samples`` after a change that is meant to change the pages; ``python -m tests.golden.update FOLDER`` makes them
+elsewhere. Of the digits the results that the pages are rendered from are kept, too, and ``test_samples.py`` renders
+them again; of the other tasks only the pages, because a repository has to carry all this.
 """
 
 from __future__ import annotations
@@ -10,51 +12,91 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from rnnreport.report import render_comparison, render_report, render_summary_markdown
+from rnnreport.report import (
+    IndexEntry,
+    render_comparison,
+    render_index,
+    render_report,
+    render_summary_markdown,
+)
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Changes, Comparison, Effects, Likeness, MatchedClusters, SideBySide, Slices
+from rnnreport.train.nets import Cell
+from rnnreport.train.tasks import TaskName
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_reports"
-CELLS = ("rnn", "gru", "lstm")
+CELLS: tuple[Cell, ...] = get_args(Cell)
+DIGITS = tuple(cell.lower() for cell in CELLS)
 COMPARED = "compared"  # the folder of what compare.html is rendered from
+SHOWN = "lstm"  # of the digits, the run whose whole report is kept; of the others only what the comparison reads
+SHORT: tuple[TaskName, ...] = ("sentiment", "source")  # of which only the pages are kept
 _PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes)
-SHOWN = "lstm"  # the run whose whole report is kept; of the others only what the comparison reads
 
 
 def sample_pages(samples: Path = SAMPLES) -> dict[str, str]:
-    """Render every sample page from the results beside it, by path relative to ``sample_reports``."""
-    folders = [RunFolder(samples / cell) for cell in CELLS]
+    """Render every page whose results are kept beside it, by path relative to ``samples``."""
+    folders = [RunFolder(samples / name) for name in DIGITS]
     shown = RunFolder(samples / SHOWN)
-    compared = _compared(RunFolder(samples / COMPARED))
+    compared = RunFolder(samples / COMPARED)
+    beside = SideBySide(*(compared.result(kind) for kind in _PARTS))
     return {
         f"{SHOWN}/report.html": render_report(shown),
         f"{SHOWN}/summary.md": render_summary_markdown(shown),
-        "compare.html": render_comparison(folders, compared.comparison, compared),
+        "compare.html": render_comparison(folders, beside.comparison, beside),
+        "index.html": render_index(
+            [IndexEntry(f"{name}/report.html", RunFolder(samples / name).summary()) for name in (SHOWN, *SHORT)],
+            comparison="compare.html",
+        ),
     }
 
 
-def _compared(folder: RunFolder) -> SideBySide:
-    return SideBySide(*(folder.result(kind) for kind in _PARTS))
+def _train(task_name: TaskName, cells: Sequence[Cell], out: Path) -> list[RunFolder]:
+    from rnnreport.train.demo import probe_corpus, record_net
+    from rnnreport.train.tasks import load_task
+
+    task = load_task(task_name, 0)
+    return [record_net(task, probe_corpus(task), cell, out / cell.lower(), 0) for cell in cells]
 
 
-def _keep_results(demo: Path) -> None:
-    from rnnreport.analyses import side_by_side
+def _make_digits(samples: Path, scratch: Path) -> None:
+    from rnnreport.analyses import analyse, side_by_side
 
-    for cell in CELLS:
-        target = SAMPLES / cell
-        shutil.rmtree(target, ignore_errors=True)
-        (target / "results").mkdir(parents=True)
-        kept = [demo / cell / "run.json", demo / cell / "summary.json"]
-        pattern = "*" if cell == SHOWN else "sequences.*"
-        kept += sorted((demo / cell / "results").glob(pattern))
-        for path in kept:
-            shutil.copy(path, target / path.relative_to(demo / cell))
-    shutil.rmtree(SAMPLES / COMPARED, ignore_errors=True)
-    (SAMPLES / COMPARED / "results").mkdir(parents=True)
-    for record in side_by_side([RunFolder(demo / cell) for cell in CELLS]).records:
-        RunFolder(SAMPLES / COMPARED).write_result(record)
+    folders = _train("digits", CELLS, scratch)
+    for folder in folders:
+        analyse(folder)
+        target = _empty(samples / folder.path.name)
+        pattern = "*" if folder.path.name == SHOWN else "sequences.*"
+        kept = [folder.path / "run.json", folder.path / "summary.json"]
+        for path in (*kept, *sorted((folder.path / "results").glob(pattern))):
+            shutil.copy(path, target / path.relative_to(folder.path))
+    _empty(samples / COMPARED)
+    for record in side_by_side(folders).records:
+        RunFolder(samples / COMPARED).write_result(record)
+
+
+def _make_short(samples: Path, scratch: Path) -> None:
+    """The source code's language model; and of the sentiment an LSTM that is to replace a GRU, as in a pull request."""
+    from rnnreport.analyses import analyse
+
+    for name, cells in (("sentiment", ("GRU", "LSTM")), ("source", ("LSTM",))):
+        *baseline, folder = _train(name, cells, scratch / name)
+        for one in baseline:
+            analyse(one)
+        analyse(folder, *baseline)
+        target = _empty(samples / name)
+        (target / "results").rmdir()
+        shutil.copy(folder.path / "summary.json", target)
+        store.write_text(target / "report.html", render_report(folder))
+        store.write_text(target / "summary.md", render_summary_markdown(folder))
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "results").mkdir(parents=True)
+    return folder
 
 
 def _screenshot(page: Path, picture: Path) -> None:
@@ -74,17 +116,14 @@ def _screenshot(page: Path, picture: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Use the demo folder given, or make one."""
+    """Make the samples, in the folder given or in their place."""
+    samples = Path(arguments[0]) if arguments else SAMPLES
     with tempfile.TemporaryDirectory() as scratch:
-        demo = Path(arguments[0]) if arguments else Path(scratch)
-        if not arguments:
-            from rnnreport.train.demo import run_demo
-
-            run_demo("digits", demo)
-        _keep_results(demo)
-    for name, text in sample_pages().items():
-        store.write_text(SAMPLES / name, text)
-    _screenshot(SAMPLES / SHOWN / "report.html", SAMPLES / "report.png")
+        _make_digits(samples, Path(scratch))
+        _make_short(samples, Path(scratch))
+    for name, text in sample_pages(samples).items():
+        store.write_text(samples / name, text)
+    _screenshot(samples / SHOWN / "report.html", samples / "report.png")
 
 
 if __name__ == "__main__":

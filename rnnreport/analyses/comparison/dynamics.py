@@ -91,18 +91,6 @@ def dynamical_distance(one: Doubles | None, two: Doubles | None, params: Dynamic
     return math.acos(max(-1.0, min(1.0, best)))
 
 
-def spectral_distance(one: Doubles | None, two: Doubles | None) -> float:
-    """Mean distance of the eigenvalues of two maps, paired one to one as closely as possible; NaN where one is None."""
-    if one is None or two is None:
-        return float("nan")
-    from scipy.optimize import linear_sum_assignment
-
-    width = max(len(one), len(two))
-    values = [np.pad(np.linalg.eigvals(side), (0, width - len(side))) for side in (one, two)]
-    apart = np.abs(values[0][:, None] - values[1])
-    return float(apart[linear_sum_assignment(apart)].mean())
-
-
 def _aligned(one: Doubles, two: Doubles) -> list[Doubles]:
     """Rotations that align the axes of two maps, and those of their symmetric parts, with the best signs found.
 
