@@ -10,6 +10,7 @@ from rnnreport.analyses.cards import card_differences
 from rnnreport.analyses.comparison import CompareParams, refuse_incomparable, side_by_side
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
+from rnnreport.analyses.gates import GateParams, gate_use
 from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
 from rnnreport.analyses.machine import MachineParams, state_machine
@@ -54,6 +55,7 @@ class AnalysisParams:
     training: TrainingParams = field(default_factory=TrainingParams)
     health: HealthParams = field(default_factory=HealthParams)
     memory: MemoryParams = field(default_factory=MemoryParams)
+    gates: GateParams = field(default_factory=GateParams)
     machine: MachineParams = field(default_factory=MachineParams)
     readable: ReadableParams = field(default_factory=ReadableParams)
     compare: CompareParams = field(default_factory=CompareParams)
@@ -133,6 +135,7 @@ def _analyse_run(
     words = folder.result(Words)
     names = words.names if isinstance(words, Words) else ()
     folder.write_result(state_machine(scope, last, probe, step_words, names, sample.steps, params.machine))
+    folder.write_result(gate_use(folder, probe, step_words, params.gates))
     folder.write_result(readable_properties(folder, probe, step_words, params.readable))
     folder.write_result(given_sentences(folder, manifest))
     with Stage("similar states"):

@@ -18,6 +18,7 @@ from rnnreport.results.schema import (
     Dependence,
     Dynamics,
     Formation,
+    GateUse,
     GivenDependence,
     GivenSentences,
     Health,
@@ -85,6 +86,7 @@ class Run:
     provenance: dict[str, StageCard]
     memory: Memory | Unavailable
     machine: Machine | Unavailable
+    gates: GateUse | Unavailable
     readable: Readable | Unavailable
 
 
@@ -138,6 +140,7 @@ def gather(folder: RunFolder) -> Run:
         provenance=read_provenance(folder),
         memory=_later(folder, Memory),
         machine=_later(folder, Machine),
+        gates=_later(folder, GateUse),
         readable=_later(folder, Readable),
     )
 

@@ -28,6 +28,7 @@ from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_report
 from rnnreport.report.packing_decisions import decision_context
+from rnnreport.report.packing_gates import gate_details
 from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.packing_machine import machine_context
 from rnnreport.report.packing_memory import memory_context
@@ -169,7 +170,8 @@ def _health(run: Run) -> dict[str, Any]:
         "health_title": f"{faulty:,} of {units:,} units are faulty" if faulty else f"None of {units:,} units is faulty",
         "fault_kinds": FAULTS,
         "health_rows": health_rows(health, scopes),
-        "gate_pictures": pictures,
+        "gate_pictures": gate_details(run, pictures),
+        "gate_use": available(run.gates),
         "gate_title": f"{f'{stuck:,}' if stuck else 'None'} of {gates:,} gates {'are' if stuck > 1 else 'is'} stuck",
     }
 

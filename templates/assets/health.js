@@ -28,6 +28,10 @@ RR.views.push(function health() {
       ring.setAttribute("cy", y);
       RR.tip([`${units.length > 1 ? "units" : "unit"} ${units.slice(0, 6).join(", ")}${more}`, gate.dataset.title, `closed at ${x}% of the steps, open at ${100 - y}%`]);
     });
+    for (const word of gate.querySelectorAll("[data-word]")) word.addEventListener("click", () => {
+      RR.set({ words: [Number(word.dataset.word)], lens: "word", ...(state < 0 ? {} : { state, units: [Number(word.dataset.unit)] }) });
+      RR.byId("units")?.scrollIntoView();
+    });
     svg.addEventListener("pointerleave", () => { ring.setAttribute("visibility", "hidden"); RR.tip(null); });
     svg.addEventListener("click", (event) => {
       const [unit] = under(event);

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from rnnreport.analyses.gates import gate_use
 from rnnreport.analyses.health import state_health
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Gates
+from rnnreport.results.schema import Words
 
 SELECTION = "() => [RR.selection.state, RR.selection.units]"
 HIDDEN = "lstm.0.fwd.h"
@@ -73,3 +75,30 @@ def test_dots_of_a_gate_name_their_units(open_page: Callable[..., Page], sick: P
     before = page.evaluate(SELECTION)
     page.mouse.click(*corner)  # the gates of this run were not analysed like states, so nothing is chosen
     assert page.evaluate(SELECTION) == before
+
+
+def test_a_word_that_moves_a_gate_selects_it_with_its_unit(
+    open_page: Callable[..., Page], analysed_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = RunFolder(shutil.copytree(analysed_runs[0], tmp_path / "run"))
+    probe = folder.probe()
+    common = int(np.bincount(probe.tokens).argmax())
+    gate = np.full((probe.tokens.size, 8), 0.5, np.float32) + 0.01 * (np.arange(probe.tokens.size) % 7)[:, None]
+    gate[probe.tokens == common, 3] = 0.99
+    folder.write_gates(Gates(folder.epochs()[-1], {"lstm.0.fwd.f": gate}))
+    words = folder.result(Words)
+    step_words = np.array([words.names.index(probe.vocabulary[token]) for token in probe.tokens], np.int32)
+    folder.write_result(state_health(folder))
+    folder.write_result(gate_use(folder, probe, step_words))
+    page_file = tmp_path / "report.html"
+    page_file.write_text(render_report(folder), encoding="utf-8")
+    page = open_page(page_file)
+    assert page.locator(".gate .band").count() == 1
+    word = page.locator(".gate-words .link").first
+    assert word.inner_text() == probe.vocabulary[common]
+    assert "most in unit 3" in word.get_attribute("title")
+    word.click()
+    page.wait_for_function("() => RR.selection.words.length")
+    assert page.evaluate("RR.selection.words.map((word) => RR.description.words.names[word])") == [
+        probe.vocabulary[common]
+    ]

@@ -63,12 +63,13 @@ class GatePicture:
 
     Attributes
     ----------
-    title : str
+    scope, title : str
     place : int, as in ``HealthRow``
     units, stuck : int, units and those that are always closed or always open
     svg : Markup
     """
 
+    scope: str
     title: str
     place: int
     units: int
@@ -123,6 +124,7 @@ def gate_pictures(gates: Mapping[str, Floats], scopes: Sequence[str], stuck_step
     """
     return [
         GatePicture(
+            scope=key,
             title=StateKey.parse(key).title,
             place=_place(key, scopes),
             units=shares.shape[1],
@@ -143,4 +145,28 @@ def _picture(title: str, shares: Floats) -> Markup:
         f'<svg viewBox="-4 -4 {_SIDE + 8} {_SIDE + 8}" role="img" aria-label="{label}">'
         f'<path class="field" d="M0 0V{_SIDE}H{_SIDE}Z"/><path class="dots" d="{dots}"/>'
         f'<text x="{_SIDE}" y="6">↑ open</text><text x="{_SIDE}" y="17">→ closed</text></svg>'
+    )
+
+
+def gate_band(shares: Floats, scope: str) -> Markup:
+    """How many values of a gate are closed, from below, and open, from above, over the sequences.
+
+    Parameters
+    ----------
+    shares : float32 (2, T), as in ``GateUse``
+    scope : str, its StateKey
+    """
+    across = [100 * (place + 0.5) / shares.shape[1] for place in range(shares.shape[1])]
+    across[0], across[-1] = 0.0, 100.0
+    closed = "".join(f"L{x:.0f} {_SIDE * (1 - share):.1f}" for x, share in zip(across, shares[0], strict=True))
+    opened = "".join(f"L{x:.0f} {_SIDE * share:.1f}" for x, share in zip(across, shares[1], strict=True))
+    label = Markup.escape(
+        f"{StateKey.parse(scope).title} from the beginning to the end of the sequences: closed {shares[0, 0]:.0%} to "
+        f"{shares[0, -1]:.0%}, open {shares[1, 0]:.0%} to {shares[1, -1]:.0%}"
+    )
+    return Markup(
+        f'<svg class="band" viewBox="0 0 {_SIDE} {_SIDE}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f'<rect class="between" width="{_SIDE}" height="{_SIDE}"/>'
+        f'<path class="closed" d="M0 {_SIDE}{closed}L{_SIDE} {_SIDE}Z"/>'
+        f'<path class="open" d="M0 0{opened}L{_SIDE} 0Z"/></svg>'
     )

@@ -13,6 +13,7 @@ from rnnreport.results.schema.comparison import (
     Slices,
 )
 from rnnreport.results.schema.decisions import Decisions
+from rnnreport.results.schema.gates import GateUse
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
 from rnnreport.results.schema.machine import Machine
@@ -46,6 +47,7 @@ __all__ = [
     "Dynamics",
     "Effects",
     "Formation",
+    "GateUse",
     "GivenDependence",
     "GivenSentences",
     "Health",
