@@ -155,6 +155,14 @@ def decision_time(evidence: Evidence) -> tuple[str, str] | None:
     ), "sequences"
 
 
+def carrying_units(evidence: Evidence) -> tuple[str, str] | None:
+    """How many units carry the answers."""
+    found = evidence.importance
+    if isinstance(found, Unavailable) or np.isnan(found.enough[0]):
+        return None
+    return found.finding, "causes"
+
+
 def retention(evidence: Evidence) -> tuple[str, str] | None:
     """How much of the state survives a step; for an LSTM the hidden state against the cell."""
     known = {key: units for key, units in evidence.units.items() if isinstance(units, Units)}
@@ -198,6 +206,7 @@ FINDERS: tuple[Callable[[Evidence], tuple[str, str] | None], ...] = (
     automaton,
     moving_words,
     decision_time,
+    carrying_units,
     retention,
     best_epoch,
 )

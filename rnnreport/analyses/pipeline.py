@@ -12,6 +12,7 @@ from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.gates import GateParams, gate_use
 from rnnreport.analyses.health import HealthParams, state_health
+from rnnreport.analyses.importance import ImportanceParams, unit_importance
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
 from rnnreport.analyses.machine import MachineParams, state_machine
 from rnnreport.analyses.memory import MemoryParams, memory_horizon
@@ -58,6 +59,7 @@ class AnalysisParams:
     gates: GateParams = field(default_factory=GateParams)
     machine: MachineParams = field(default_factory=MachineParams)
     readable: ReadableParams = field(default_factory=ReadableParams)
+    importance: ImportanceParams = field(default_factory=ImportanceParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -130,6 +132,8 @@ def _analyse_run(
         write_dependence(folder, sample, len(manifest.state_keys), continuous=probe.continuous)
     with Stage("how long it remembers"):
         folder.write_result(memory_horizon(folder, probe, params.memory))
+    with Stage("which units matter"):
+        folder.write_result(unit_importance(folder, probe, params.importance))
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     words = folder.result(Words)

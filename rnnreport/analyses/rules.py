@@ -11,7 +11,17 @@ import numpy as np
 from rnnreport.analyses.health import stuck_gates
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manifest, Probe, StateKey
-from rnnreport.results.schema import Check, Decisions, Health, Machine, Performance, Unavailable, Units, Words
+from rnnreport.results.schema import (
+    Check,
+    Decisions,
+    Health,
+    Machine,
+    Performance,
+    Unavailable,
+    UnitImportance,
+    Units,
+    Words,
+)
 
 # The last two are what capture itself measures on the corpus it is given.
 TEST_LOSSES = ("test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "cross_entropy", "rmse")
@@ -47,6 +57,9 @@ class Evidence:
     health: Health
     decisions: Decisions | Unavailable
     machine: Machine | Unavailable = field(default_factory=lambda: Unavailable(Machine.analysis, "not asked for"))
+    importance: UnitImportance | Unavailable = field(
+        default_factory=lambda: Unavailable(UnitImportance.analysis, "not asked for")
+    )
 
 
 def states_are_finite(evidence: Evidence) -> Check:
@@ -282,6 +295,17 @@ def state_keeps_its_directions(evidence: Evidence) -> Check:
     return Check(id, title, verdict, float(kept.min()), limit, health.steps, "health", text)
 
 
+def state_is_used(evidence: Evidence) -> Check:
+    """Warn where the answers are no worse when every unit of the recurrent layers is held at its mean."""
+    id, title, anchor, found = "state-used", "Answers come from the recurrent state", "causes", evidence.importance
+    if isinstance(found, Unavailable):
+        return Check(id, title, "no data", None, 0, 0, anchor, found.reason)
+    brought = float(found.whole[0] - found.constant[0]) * (-1 if found.metric == "loss" else 1)
+    verdict = "pass" if np.isfinite(found.enough[0]) else "warn"
+    text = f"{found.finding[0].lower()}{found.finding[1:].rstrip('.')}"
+    return Check(id, title, verdict, brought, 0, found.judged, anchor, text)
+
+
 def classes_are_balanced(evidence: Evidence) -> Check:
     """Warn where one class is much more frequent than another: its answer may be preferred, its words better known."""
     title, anchor, probe = "Classes are about as frequent", "overview", evidence.probe
@@ -330,6 +354,7 @@ RULES: tuple[Callable[[Evidence], Check], ...] = (
     units_are_free,
     gates_move,
     state_keeps_its_directions,
+    state_is_used,
 )
 
 CHECK_IDS = (
@@ -345,5 +370,6 @@ CHECK_IDS = (
     "saturated-units",
     "stuck-gates",
     "collapsed-state",
+    "state-used",
     "worse-than-baseline",
 )

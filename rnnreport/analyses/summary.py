@@ -19,6 +19,7 @@ from rnnreport.results.schema import (
     Performance,
     Summary,
     Unavailable,
+    UnitImportance,
     Units,
     Words,
 )
@@ -124,6 +125,7 @@ def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:
         health=_known(folder.result(Health)),
         decisions=folder.result(Decisions),
         machine=folder.result(Machine),
+        importance=folder.result(UnitImportance),
     )
 
 

@@ -67,9 +67,10 @@ class OutputReader:
         InputError
             If what was taken for probabilities of labels is none.
         """
-        return self._answers(predictions).detach().to("cpu", torch.float32).numpy()
+        return self.answers(predictions).detach().to("cpu", torch.float32).numpy()
 
-    def _answers(self, predictions: Tensor) -> Tensor:
+    def answers(self, predictions: Tensor) -> Tensor:
+        """Likewise as a tensor, with its gradient."""
         if self.form == "quantities":
             return predictions
         if self.form == "label-logits":

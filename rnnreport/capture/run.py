@@ -21,6 +21,7 @@ from rnnreport.capture.salience import FURTHER, SalienceParams, read_salience
 from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
+from rnnreport.capture.unit_ablation import UnitAblationParams, read_unit_ablation
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
 from rnnreport.load.files import sha256_of
@@ -142,6 +143,8 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
         folder.write_salience(read_salience(recorder.model, probe, found, checkpoint, params, key), number)
     perturbing = within(PerturbationParams(), budget)
     folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint, perturbing))
+    holding = within(UnitAblationParams(), budget)
+    folder.write_unit_ablation(read_unit_ablation(recorder.model, probe, found, checkpoint, holding))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

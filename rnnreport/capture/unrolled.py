@@ -27,6 +27,7 @@ from rnnreport.errors import InputError
 
 Steps = list[Tensor]  # T tensors (B, H), in the order of the sequence
 State = tuple[Tensor, ...]  # h, or h and c
+Hold = Callable[[int, int, Tensor], Tensor]  # what takes the place of h (B, H), given layer, side (0, 1) and h
 
 
 class Unrolled(TorchFunctionMode):
@@ -64,9 +65,11 @@ class Unrolled(TorchFunctionMode):
             weights = args[2] if len(args) > 2 else named["w_ih"]
             self._cells.setdefault(id(weights), []).append(states_of(result))
         if func is nn.functional.embedding:
-            return self._embedded(args[0] if args else named["input"], result)
+            given = dict(zip(("input", "weight"), args, strict=False)) | named
+            return self._embedded(given["input"], result, given["weight"])
         if func is torch.embedding:
-            return self._embedded(args[1] if len(args) > 1 else named["indices"], result)
+            given = dict(zip(("weight", "indices"), args, strict=False)) | named
+            return self._embedded(given["indices"], result, given["weight"])
         return result
 
     def states(self) -> Iterator[Steps]:
@@ -83,16 +86,21 @@ class Unrolled(TorchFunctionMode):
             return False
         return torch.equal(torch.stack(self._step_ids, dim=1), self._tokens)
 
-    def _embedded(self, ids: Tensor, output: Tensor) -> Tensor:
+    def _leaf(self, output: Tensor, weight: Tensor, shape: torch.Size, step: int | None) -> Tensor:
+        """The leaf that takes the place of what an embedding gave for ids of a shape: all steps, or a single one."""
+        return output.detach().requires_grad_()
+
+    def _embedded(self, ids: Tensor, output: Tensor, weight: Tensor) -> Tensor:
         """What an embedding gave for the tokens becomes a leaf; embeddings of anything else are left alone."""
         if self._tokens is None:
             return output
         (copies, steps), flat = self._tokens.shape, ids.reshape(-1)
-        leaf = output.detach().requires_grad_()
         aligned = ids.T if ids.shape == (steps, copies) else ids
         if aligned.shape == (copies, steps) and torch.equal(aligned, self._tokens):
+            leaf = self._leaf(output, weight, ids.shape, None)
             self.leaves.append(leaf)
         elif len(flat) == copies and bool((self._tokens == flat[:, None]).all(0).any()):
+            leaf = self._leaf(output, weight, ids.shape, len(self.step_leaves))
             self.step_leaves.append(leaf)
             self._step_ids.append(flat)
         else:
@@ -138,13 +146,15 @@ def _tensors(output: Any) -> list[Tensor]:
     return [tensor for item in output for tensor in _tensors(item)] if isinstance(output, (tuple, list)) else []
 
 
-def unroll(mode: Mode, given: dict[str, Any]) -> tuple[tuple[Tensor, ...], list[Steps]]:
+def unroll(mode: Mode, given: dict[str, Any], hold: Hold | None = None) -> tuple[tuple[Tensor, ...], list[Steps]]:
     """Run a sequence operation step by step, with its gradient.
 
     Parameters
     ----------
     mode : Mode
     given : dict, by ``arguments_of``
+    hold : Hold, optional
+        Called after every step of every layer and side; the recurrence goes on from what it gives.
 
     Returns
     -------
@@ -170,7 +180,8 @@ def unroll(mode: Mode, given: dict[str, Any]) -> tuple[tuple[Tensor, ...], list[
         outputs = []
         for index in range(layer * sides, (layer + 1) * sides):
             order = -1 if index % 2 and sides == 2 else 1
-            states = _run(mode, weights[index], values, tuple(state[index] for state in initial), order)
+            held = None if hold is None else partial(hold, layer, index - layer * sides)
+            states = _run(mode, weights[index], values, tuple(state[index] for state in initial), order, held)
             finals.append(states[-1])
             in_order = states[::order]
             outputs.append(torch.stack([state[0] for state in in_order]))
@@ -181,11 +192,14 @@ def unroll(mode: Mode, given: dict[str, Any]) -> tuple[tuple[Tensor, ...], list[
     return (output, *final), found
 
 
-def _run(mode: Mode, weights: Weights, values: Tensor, state: State, order: int) -> list[State]:
+def _run(
+    mode: Mode, weights: Weights, values: Tensor, state: State, order: int, hold: Callable[[Tensor], Tensor] | None
+) -> list[State]:
     """States after every step of one layer and direction, in the order in which it reads (T, B, D)."""
     found = []
     for given in nn.functional.linear(values, weights.input, weights.input_bias).unbind(0)[::order]:
         state = _step(mode, weights, given, state)
+        state = state if hold is None else (hold(state[0]), *state[1:])
         found.append(state)
     return found
 

@@ -33,6 +33,7 @@ _STYLES = (
     "machine.css",
     "numbers.css",
     "readable.css",
+    "causes.css",
     "index.css",
     "beside.css",
     "print.css",
@@ -68,6 +69,7 @@ REPORT_SCRIPTS = (
     "health.js",
     "memory.js",
     "machine.js",
+    "causes.js",
     "boot.js",
 )
 COMPARISON_SCRIPTS = (*_CORE, "beside.js", "compare.js", "besidemap.js", "besideclusters.js", "boot.js")

@@ -37,6 +37,7 @@ from rnnreport.results.schema import (
     Similar,
     Summary,
     Unavailable,
+    UnitImportance,
     UnitMap,
     Units,
     Words,
@@ -88,6 +89,7 @@ class Run:
     machine: Machine | Unavailable
     gates: GateUse | Unavailable
     readable: Readable | Unavailable
+    importance: UnitImportance | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -142,6 +144,7 @@ def gather(folder: RunFolder) -> Run:
         machine=_later(folder, Machine),
         gates=_later(folder, GateUse),
         readable=_later(folder, Readable),
+        importance=_later(folder, UnitImportance),
     )
 
 

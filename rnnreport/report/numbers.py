@@ -14,7 +14,18 @@ from markupsafe import Markup, escape
 
 from rnnreport.report.place import template_folder
 
-_CHAPTERS = ("verdict", "units", "sequences", "states", "dynamics", "health", "memory", "training", "comparison")
+_CHAPTERS = (
+    "verdict",
+    "units",
+    "sequences",
+    "states",
+    "dynamics",
+    "health",
+    "causes",
+    "memory",
+    "training",
+    "comparison",
+)
 _ENTRY = re.compile(
     r"^## (?P<title>.+)\n\n(?P<formula>.+)\n\n"
     r"\* Source: (?P<source>.+)\n\* Assumes: (?P<assumes>.+)\n\* Code: (?P<code>.+)\n\* Shown in: (?P<figures>.+)$",

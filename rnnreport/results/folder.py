@@ -10,6 +10,7 @@ RUN/
   salience.npz .json    Salience of the default state; salience-1 and so on of the other states
   perturbation.npz .json              Perturbation
   ablation.npz .json    Ablation of a classifier
+  unit-ablation.npz .json             UnitAblation
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
@@ -32,6 +33,7 @@ from typing import Any, Literal, TypeVar
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
 from rnnreport.results import store
+from rnnreport.results.causes import UnitAblation
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
     Ablation,
@@ -51,7 +53,7 @@ from rnnreport.results.schema import Summary, Unavailable
 from rnnreport.results.typed import typed, typed_entries
 
 Record = TypeVar("Record")
-AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation)
+AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation, UnitAblation)
 
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
 _LAST_EPOCH = 10**9 - 1  # epochs are int32
@@ -258,6 +260,14 @@ class RunFolder:
     def write_ablation(self, ablation: Ablation) -> None:
         """Store what a classifier says without parts of its input."""
         store.save(self.path / "ablation", ablation)
+
+    def unit_ablation(self) -> UnitAblation | None:
+        """What the answers cost without units; None where that was not recorded at the last epoch."""
+        return self._of_last_epoch(self.path / "unit-ablation", UnitAblation)
+
+    def write_unit_ablation(self, ablation: UnitAblation) -> None:
+        """Store what the answers cost without units."""
+        store.save(self.path / "unit-ablation", ablation)
 
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""

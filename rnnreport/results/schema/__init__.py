@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rnnreport.results.schema.cards import CardDifferences
+from rnnreport.results.schema.causes import UnitImportance
 from rnnreport.results.schema.comparison import (
     Changes,
     Comparison,
@@ -70,6 +71,7 @@ __all__ = [
     "Slices",
     "Summary",
     "Unavailable",
+    "UnitImportance",
     "UnitMap",
     "Units",
     "Words",
