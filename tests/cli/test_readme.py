@@ -202,11 +202,9 @@ def pages(root: Path) -> list[Path]:
 
 
 def anchors(text: str) -> set[str]:
-    """Those that GitHub and GitLab make of the headings, and those that are written out."""
+    """Those that GitHub and GitLab make of the headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings} | set(
-        re.findall(r'<a id="([^"]+)">', text)
-    )
+    return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 def test_local_links_exist(root):
