@@ -15,6 +15,7 @@ from rnnreport.results.schema import (
     Comparison,
     Effects,
     Likeness,
+    MachineDiff,
     MatchedClusters,
     SideBySide,
     Slices,
@@ -43,6 +44,7 @@ def gather_side_by_side(folder: RunFolder) -> SideBySide | None:
         _stored(folder, Effects),
         _stored(folder, MatchedClusters),
         _stored(folder, Changes),
+        _stored(folder, MachineDiff),
     )
 
 
@@ -68,6 +70,7 @@ def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] 
         their headings say.
     """
     changes, alike, slices, effects, clusters = _parts(details)
+    machines = available(details.machines) if details else None
     return {
         "findings": _findings(changes) if changes else [],
         "seeds": [details.comparison.runs[place] for place in changes.seeds] if details and changes else [],
@@ -80,10 +83,14 @@ def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] 
         "effects": _effect_rows(effects) if effects else [],
         "words": len(effects.words) if effects else 0,
         "effect": effects,
+        "machines": machines,
+        "machine_lines": _machine_lines(details.comparison.runs, machines) if details and machines else [],
         "kept": _kept_rows(clusters) if clusters else [],
         "confusions": confusions(details.comparison) if details else None,
         "guides": {
-            part.analysis: part.guide for part in (changes, alike, slices, effects, clusters) if part is not None
+            part.analysis: part.guide
+            for part in (changes, alike, slices, effects, clusters, machines)
+            if part is not None
         },
     }
 
@@ -207,6 +214,14 @@ def _effect_rows(effects: Effects) -> list[dict[str, Any]]:
 def _order(adjusted: NDArray[np.floating], difference: NDArray[np.floating]) -> NDArray[np.int64]:
     """Places, the surest first; equally sure ones by the size of their difference; undefined ones last."""
     return np.lexsort((-np.abs(np.nan_to_num(difference)), np.nan_to_num(adjusted, nan=2.0)))
+
+
+def _machine_lines(runs: Sequence[str], machines: MachineDiff) -> list[str]:
+    """How far the machine of each run can be trusted."""
+    return [
+        f"{run} {states}, {machines.fidelity[place, 0]:.1%}, {machines.stability[place]:.2f}"
+        for place, (run, states) in enumerate(zip(runs, machines.states, strict=True))
+    ]
 
 
 def _kept_rows(clusters: MatchedClusters) -> list[dict[str, Any]]:

@@ -23,7 +23,16 @@ from rnnreport.report import (
 )
 from rnnreport.results import store
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Changes, Comparison, Effects, Likeness, MatchedClusters, SideBySide, Slices
+from rnnreport.results.schema import (
+    Changes,
+    Comparison,
+    Effects,
+    Likeness,
+    MachineDiff,
+    MatchedClusters,
+    SideBySide,
+    Slices,
+)
 from rnnreport.train.nets import Cell
 from rnnreport.train.tasks import TaskName
 
@@ -33,7 +42,7 @@ DIGITS = tuple(cell.lower() for cell in CELLS)
 COMPARED = "compared"  # the folder of what compare.html is rendered from
 SHOWN = "lstm"  # of the digits, the run whose whole report is kept; of the others only what the comparison reads
 SHORT: tuple[TaskName, ...] = ("sentiment", "source")  # of which only the pages are kept
-_PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes)
+_PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes, MachineDiff)
 
 
 def sample_pages(samples: Path = SAMPLES) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rnnreport.analyses.comparison.changes import describe_changes
 from rnnreport.analyses.comparison.clusters import matched_clusters
 from rnnreport.analyses.comparison.effects import EffectParams, word_effects
 from rnnreport.analyses.comparison.likeness import LikenessParams, likeness
+from rnnreport.analyses.comparison.machines import machine_diff
 from rnnreport.analyses.comparison.paired import paired_difference
 from rnnreport.analyses.comparison.probes import refuse_incomparable
 from rnnreport.analyses.comparison.runs import Read, read
@@ -69,7 +70,7 @@ def compare(folders: Sequence[RunFolder], params: CompareParams | None = None) -
 
 
 def side_by_side(folders: Sequence[RunFolder], params: CompareParams | None = None) -> SideBySide:
-    """Compare runs in full: besides ``compare`` their states, groups of sequences, words and clusters.
+    """Compare runs in full: besides ``compare`` their states, groups of sequences, words, clusters and state machines.
 
     Parameters
     ----------
@@ -92,6 +93,7 @@ def side_by_side(folders: Sequence[RunFolder], params: CompareParams | None = No
         effects,
         matched_clusters(runs),
         describe_changes(runs, paired, alike, groups, effects),
+        machine_diff(runs),
     )
 
 

@@ -266,6 +266,40 @@ class Changes:
 
 
 @dataclass(frozen=True)
+class MachineDiff:
+    """The state machines of R runs; states of the baseline are named by its letters.
+
+    Attributes
+    ----------
+    states : tuple of int, length R
+    fidelity : float64 (R, 3), stability : float64 (R,), as in ``Machine``
+    partner : int32 (R, kmax), the baseline's state that a state is matched with by common steps, -1 for none
+    overlap : float64 (R, kmax), Jaccard index of their steps, NaN for none
+    agreement : float64 (R,), adjusted Rand index of the states of all steps with the baseline's
+    steps, sequences : int, compared
+    edges : tuple of dict: "run", "from" and "to" (names of states), "counts" (in the baseline, in the run) and "p" (by
+        Holm), at most a few per run, the surest differences first, then the largest
+    verdicts : tuple of str, of each run after the baseline: "the same machine" or "another machine"
+    found : tuple of dict of "run" and "sentences", a list of str
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "machine_diff"
+    states: tuple[int, ...]
+    fidelity: Doubles
+    stability: Doubles
+    partner: Ints
+    overlap: Doubles
+    agreement: Doubles
+    steps: int
+    sequences: int
+    edges: tuple[dict[str, Any], ...]
+    verdicts: tuple[str, ...]
+    found: tuple[dict[str, Any], ...]
+    guide: str
+
+
+@dataclass(frozen=True)
 class SideBySide:
     """All that is known of runs side by side; each part is stored by itself."""
 
@@ -275,8 +309,17 @@ class SideBySide:
     effects: Effects | Unavailable
     clusters: MatchedClusters | Unavailable
     changes: Changes | Unavailable
+    machines: MachineDiff | Unavailable
 
     @property
     def records(self) -> tuple[Any, ...]:
         """The parts."""
-        return self.comparison, self.likeness, self.slices, self.effects, self.clusters, self.changes
+        return (
+            self.comparison,
+            self.likeness,
+            self.slices,
+            self.effects,
+            self.clusters,
+            self.changes,
+            self.machines,
+        )
