@@ -42,6 +42,7 @@ _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.
 REPORT_SCRIPTS = (
     *_CORE,
     "bar.js",
+    "chips.js",
     "units.js",
     "details.js",
     "unitmap.js",

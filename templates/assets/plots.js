@@ -11,8 +11,9 @@ RR.plot = function (name, ready) {
   const build = async () => {
     const views = await Bokeh.embed.embed_item(JSON.parse(item.textContent), place);
     const figure = views.roots[0].model;
-    const plot = { figure, find: (model) => figure.document.get_model_by_name(model), place };
-    plot.source = (source) => figure.document.get_model_by_name(source);
+    const named = new Map([...figure.document.all_models].filter(({ name }) => name).map((model) => [model.name, model]));
+    const plot = { figure, find: (model) => named.get(model) ?? null, place };
+    plot.source = plot.find;
     plot.fill = (source, data) => { plot.source(source).data = data; };
     RR.plots[name] = plot;
     RR.dress(plot);

@@ -70,7 +70,7 @@ RR.views.push(function units() {
   const modes = RR.byId("mode"), choice = RR.byId("k"), align = RR.byId("align"), tagged = RR.byId("tags");
   const MOST = 34; // words per cloud before "more"
   const open = new Set();
-  let squares = [], items = [];
+  let chips = [], items = [];
   // The sliders are the reader's own view of the figure, not part of the shared selection.
   const filter = RR.byId("link-filter"), stroke = RR.byId("stroke"), clipping = RR.byId("clip");
   for (const slider of [filter, stroke]) slider.addEventListener("input", () => ribbons());
@@ -93,27 +93,30 @@ RR.views.push(function units() {
     const divided = units.stability[place] !== null;
     const labels = [...(divided ? Array(k).keys() : []), ...(wordLabels.includes(-1) || unitLabels.includes(-1) ? [-1] : [])];
     const children = [RR.svg("svg", { class: "ribbons", "aria-hidden": "true" })];
-    squares = Array(unitLabels.length);
+    chips = [];
     items = [];
     for (const label of labels) {
       const members = [...unitLabels.keys()].filter((unit) => unitLabels[unit] === label);
       const found = [...wordLabels.keys()].filter((word) => wordLabels[word] === label)
         .sort((a, b) => Math.abs(association[b]) - Math.abs(association[a]) || a - b);
-      children.push(chip(label, members, kept[label]), cloud(label, found, association, largest));
+      children.push(chip(label, members, kept[label], unitLabels.length), cloud(label, found, association, largest));
     }
     host.replaceChildren(...children);
     const quality = divided ? `seeds agree with ARI ${agree(place)} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster` : `with this weighting the responses cannot be divided into ${k}`;
     RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input prototypes" : "words"}${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
+    colour(false);
     arrange();
-    colour();
   }
   // Chips of equal height: as many rows as the largest one needs to fit the column.
   function arrange() {
-    const box = host.querySelector(".squares"), side = sideOf(squares.length) + 2;
-    const most = Math.max(1, ...[...host.querySelectorAll(".squares")].map((chip) => chip.childElementCount));
-    if (box) host.style.setProperty("--rows", Math.max(1, Math.ceil(most / Math.max(1, Math.floor(box.clientWidth / side)))));
+    const box = host.querySelector(".squares"), sizes = chips.map(({ size }) => size), side = sideOf(sizes.reduce((a, b) => a + b, 0)) + 2;
+    if (box) host.style.setProperty("--rows", Math.max(1, Math.ceil(Math.max(...sizes) / Math.max(1, Math.floor(box.clientWidth / side)))));
+    for (const one of chips) one.place();
+    paint();
     ribbons();
   }
+  let tint = () => RR.css("rule");
+  const paint = () => { for (const one of chips) one.paint(tint); };
   const sideOf = (all) => (all > 800 ? 7 : all > 300 ? 9 : all > 120 ? 12 : 17);
 
   const heading = (label, ...facts) => RR.el("header", {},
@@ -121,12 +124,10 @@ RR.views.push(function units() {
     RR.el("span", {}, facts.filter(Boolean).join(" · ")));
   const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-  function chip(label, members, kept) {
-    const own = members.map((unit) => (squares[unit] = RR.hint(RR.el("button", { type: "button", class: "unit", "data-unit": unit, "data-hint": "", "aria-label": `unit ${unit}`, "aria-pressed": "false", onclick: () => RR.chooseUnit(unit) }), () => RR.unitTip(unit))));
-    if (!own.length) own.push(RR.el("span", { class: "empty" }, "no units"));
-    const box = RR.el("div", { class: "chip", "data-label": label }, heading(label, counted(members.length, "unit"), Number.isFinite(kept) && `keeps ${Math.round(100 * kept)}%`), RR.el("div", { class: "squares" }, ...own));
-    box.style.setProperty("--side", `${sideOf(squares.length)}px`);
-    return box;
+  function chip(label, members, kept, all) {
+    const own = RR.squares(members, sideOf(all), { name: `units of ${label < 0 ? "no cluster" : `cluster ${label + 1}`}`, tip: RR.unitTip, choose: RR.chooseUnit });
+    chips.push(own);
+    return RR.el("div", { class: "chip", "data-label": label }, heading(label, counted(members.length, "unit"), Number.isFinite(kept) && `keeps ${Math.round(100 * kept)}%`), own.node);
   }
 
   function cloud(label, found, association, largest) {
@@ -158,7 +159,7 @@ RR.views.push(function units() {
   const press = (button, on) => { if ((button.getAttribute("aria-pressed") === "true") !== on) button.setAttribute("aria-pressed", on); };
   const unsure = (word) => !(RR.arrays["words.tagShare"][word] > RR.SURE);
 
-  function colour() {
+  function colour(laidOut = true) {
     const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, { values, clip, title } = RR.unitValues();
     RR.byId("clip-name").textContent = `±${clip.toFixed(2)}`;
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
@@ -166,10 +167,9 @@ RR.views.push(function units() {
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     const scale = RR.signScale(clip), blank = RR.css("rule"), response = RR.response();
-    squares.forEach((square, index) => {
-      square.style.backgroundColor = values ? scale(values[index]) : blank;
-      press(square, picked.includes(index));
-    });
+    tint = (index) => (values ? scale(values[index]) : blank);
+    if (laidOut) paint();
+    for (const one of chips) one.press(picked);
     const [muted, up, down] = ["muted", "up", "down"].map(RR.css);
     for (const item of items) {
       const index = Number(item.dataset.word), value = unit === null ? 0 : RR.row(response, index)[unit];

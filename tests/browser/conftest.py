@@ -103,3 +103,18 @@ def show_figure(page: Page, name: str) -> None:
 def settle(page: Page) -> None:
     """Two frames: the selection is announced in the first, drawn in the second."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def chip_colours(page: Page) -> list[list[int]]:
+    """What colour every square of the memory chips has, read off the picture under the buttons: (unit, r, g, b, a)."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("#clusters .squares")].flatMap((box) => {
+          const { width, height } = box.querySelector("canvas"), sharp = width / box.clientWidth;
+          const pen = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+          pen.drawImage(box.querySelector("canvas"), 0, 0);
+          return [...box.querySelectorAll(".unit")].map((unit) => {
+            const x = unit.offsetLeft + unit.offsetWidth / 2, y = unit.offsetTop + unit.offsetHeight / 2;
+            return [Number(unit.dataset.unit), ...pen.getImageData(x * sharp, y * sharp, 1, 1).data];
+          });
+        })"""
+    )

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rnnreport.results.schema import Dynamics, Performance, Projection, Sequences, Similar, Units, Words
 from tests import nets
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import chip_colours, show_plot
 from tests.reported import CLASSES, EPOCHS, encode, report_language, report_sentiment, sentence_alone
 
 pytestmark = [pytest.mark.corpus, pytest.mark.browser]
@@ -234,7 +234,7 @@ def test_the_page_is_small_and_starts(open_page, case):
 def test_a_word_then_a_sentence_then_a_step(page, sentiment):
     for name in ("response", "classes", "map"):
         show_plot(page, name)
-    before = colours(page, "#clusters .unit")
+    before = chip_colours(page)
     word = frequent_word(page)
     index, name = int(word.get_attribute("data-word")), word.inner_text()
     word.click()
@@ -242,7 +242,7 @@ def test_a_word_then_a_sentence_then_a_step(page, sentiment):
     assert picks(page) == [f"“{name}”"]
     assert f"“{name}”" in page.locator("#title-units").inner_text()
     assert f"n = {sentiment.folder.result(Words).counts[index]}" in page.locator("#note-response").inner_text()
-    assert colours(page, "#clusters .unit") != before
+    assert chip_colours(page) != before
     occurrences = sum(tokens.count(name) for tokens in sentiment.displayed())
     assert page.evaluate("RR.plots.map.source('map.points').data.alpha.filter((a) => a > 0.9).length") == occurrences
 
@@ -319,14 +319,14 @@ def test_the_link_restores_the_selection(page):
     page.locator("#text .token").nth(1).click()
     page.locator("#epoch").press("Home")
     settle(page)
-    chosen, texts, units = picks(page), page.locator("#text").inner_text(), colours(page, "#clusters .unit")
+    chosen, texts, units = picks(page), page.locator("#text").inner_text(), chip_colours(page)
     assert len(chosen) == 4
     page.reload()
     page.wait_for_selector("html[data-ready=yes]", state="attached")
     settle(page)
     assert picks(page) == chosen
     assert page.locator("#text").inner_text() == texts
-    assert colours(page, "#clusters .unit") == units
+    assert chip_colours(page) == units
     assert page.locator("#epoch-name").inner_text().startswith("1 of ")
 
 

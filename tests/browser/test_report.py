@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.schema import Sequences, Units, Words
-from tests.browser.conftest import settle, show_plot
+from tests.browser.conftest import chip_colours, settle, show_plot
 from tests.fabricate import HOSTILE, fabricate_run
 
 pytestmark = pytest.mark.browser
@@ -65,13 +65,13 @@ def test_clicking_a_word_changes_every_view(open_page, report, run):
         show_plot(page, name)
     word = page.locator("#clusters .word").nth(5)
     index, name = int(word.get_attribute("data-word")), word.inner_text()
-    before = colours(page, "#clusters .unit"), page.evaluate("RR.plots.map.source('map.points').data.alpha.join()")
+    before = chip_colours(page), page.evaluate("RR.plots.map.source('map.points').data.alpha.join()")
     dynamics = page.evaluate("RR.plots.dynamics.source('dynamics.points').data.alpha.join()")
     word.click()
     settle(page)
     assert picks(page) == [f"“{name}”"]
     assert name in page.locator("#title-units").inner_text()
-    assert colours(page, "#clusters .unit") != before[0]
+    assert chip_colours(page) != before[0]
     assert name in page.locator("#title-response").inner_text()
     count = run.result(Words).counts[index]
     assert f"n = {count}" in page.locator("#note-response").inner_text()
@@ -94,10 +94,10 @@ def test_sliders_of_the_units_figure(open_page, report, run):
         )
         expected = int((links >= share * np.nanmax(links) * 0.9999).sum())  # links travel as 16-bit codes
         assert page.locator("#clusters svg.ribbons path").count() == expected > 0
-    before = colours(page, "#clusters .unit")
+    before = chip_colours(page)
     page.locator("#clip").focus()
     page.keyboard.press("ArrowLeft")
-    assert colours(page, "#clusters .unit") != before
+    assert chip_colours(page) != before
 
 
 def test_clicking_a_unit_changes_every_view(open_page, report, run):
@@ -223,7 +223,7 @@ def test_the_epoch_is_chosen_by_slider_and_by_curve(open_page, report):
         show_plot(page, name)
     cells, units = (
         page.evaluate("RR.plots.classes.source('classes').data.color.join()"),
-        colours(page, "#clusters .unit"),
+        chip_colours(page),
     )
     page.locator("#epoch").focus()
     page.keyboard.press("Home")
@@ -231,7 +231,7 @@ def test_the_epoch_is_chosen_by_slider_and_by_curve(open_page, report):
     assert page.locator("#epoch-name").inner_text().startswith("0 of")
     assert page.evaluate("RR.plots.classes.source('classes').data.color.join()") != cells
     assert page.evaluate("RR.plots['curve-loss'].find('curve-loss.cursor').location") == 0
-    assert colours(page, "#clusters .unit") != units
+    assert chip_colours(page) != units
     assert page.locator("#title-units").inner_text().endswith(", at epoch 0")
     show_plot(page, "curve-loss")
     box = page.locator("#plot-curve-loss").bounding_box()

@@ -8,7 +8,7 @@ from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Words
-from tests.browser.conftest import settle, show_plot
+from tests.browser.conftest import chip_colours, settle, show_plot
 from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
@@ -118,6 +118,54 @@ def test_the_links_of_the_chip_under_the_pointer_stand_out(open_page, report):
     settle(page)
     paths = page.locator("#clusters svg.ribbons path[stroke-opacity='0.42']").all()
     assert all(str(chip) in (path.get_attribute("data-chip"), path.get_attribute("data-cloud")) for path in paths)
+
+
+@pytest.mark.parametrize("align", ["width", "height"])
+def test_every_square_is_painted_in_the_colour_of_its_unit(open_page, report, run, align):
+    page = open_page(report)
+    page.select_option("#align", align)
+    word = page.locator("#clusters .word").nth(5)
+    word.click()
+    settle(page)
+    response = run.result(Units, 0).response[int(word.get_attribute("data-word"))]
+    found = {unit: colour for unit, *colour in chip_colours(page)}
+    assert set(found) == set(range(response.size))
+    for unit, value in enumerate(response):
+        red, _, blue, opaque = found[unit]
+        assert opaque == 255
+        if abs(value) > 0.05 * np.abs(response).max():
+            assert (red > blue) == (value > 0)  # orange up, blue down
+
+
+def test_a_chip_is_one_stop_of_the_tabulator_and_arrows_lead_from_unit_to_unit(open_page, report, run):
+    page = open_page(report)
+    chips = page.locator("#clusters .squares:has(.unit)")
+    assert page.locator("#clusters .unit[tabindex='0']").count() == chips.count()
+    largest = max(chips.all(), key=lambda chip: chip.locator(".unit").count())
+    units = [unit.get_attribute("data-unit") for unit in largest.locator(".unit").all()]
+    focused = "document.activeElement.dataset.unit"
+    largest.locator(".unit").first.focus()
+    visited = [page.evaluate(focused)]
+    for key in ("ArrowLeft", "ArrowRight", "End", "ArrowRight", "Home"):
+        page.keyboard.press(key)
+        visited.append(page.evaluate(focused))
+    assert visited == [units[0], units[0], units[1], units[-1], units[-1], units[0]]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    settle(page)
+    assert page.evaluate("RR.selection.units") == [int(units[1])]
+    assert page.evaluate(focused) == units[1]
+    assert largest.locator(".unit").nth(1).get_attribute("aria-pressed") == "true"
+    # So narrow that each unit has a row: the picture and the arrows follow.
+    page.add_style_tag(content="#clusters { width: 95%; } #clusters .squares { width: 18px; }")
+    settle(page)
+    places = largest.locator(".unit").evaluate_all("nodes => nodes.map((node) => [node.offsetLeft, node.offsetTop])")
+    below = next(i for i, (x, y) in enumerate(places) if y > places[0][1] and x == places[0][0])
+    largest.locator(".unit").first.focus()
+    for key, place in (("ArrowDown", below), ("ArrowUp", 0), ("ArrowUp", 0)):
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == units[place]
+    assert {colour[-1] for colour in chip_colours(page)} == {255}
 
 
 def test_chips_of_equal_height(open_page, report):
