@@ -5,25 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.analyses.sample import Sample
+from rnnreport.analyses.sample import Sample, evenly
 from rnnreport.analyses.sequences import distances
 from rnnreport.analyses.significance import holm
 from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import Jumps, Unavailable
 
 MEASURES = ("absolute", "relative", "standardised")
+_MOST_SHIFTED = 4_000_000  # types looked at under all shifts of one sequence; of a longer one, evenly spaced shifts
 
 _GUIDE = (
     "A jump is how far the state moves when a step is read, in the full state space. Relative to the larger of the two "
     "states, 1 is as far as from zero and 2 as far as to its opposite. Standardised, it is compared with all jumps at "
     "the same {type} (at least {fewest}): what is unusual for this {type}, whatever is usual for others. A {type} is "
-    "over-represented among the largest 1% if as many jumps of it would be there with a probability below 5% by chance "
-    "(hypergeometric, corrected for all tested by Holm's method). The test treats jumps as independent; where they are "
-    "of few sequences it says too much. A large jump says that the state changed, not that the answer did."
+    "over-represented among the largest 1% if as many of these would rarely fall on it (below 5%, corrected for all "
+    "tested by Holm's method) when, in each sequence by itself, what is read is shifted against the jumps by any "
+    "number of steps: neither sequences that jump more than others nor runs of large jumps count as evidence. It "
+    "cannot tell a {type} from the place in the sequence where it always stands. A large jump says that the state "
+    "changed, not that the answer did."
 )
 
 
@@ -152,24 +156,22 @@ def _standardised(distance: Doubles, types: Ints, fewest: int) -> Doubles:
 def over_represented(
     types: Ints, known: NDArray[np.int64], top: NDArray[np.int64], probe: Probe, params: JumpParams
 ) -> tuple[list[Over], int]:
-    """Types that occur more often among the largest jumps than chance allows, and how many were tested.
+    """Types that occur more often among the largest jumps than shifts within sequences allow, and how many were tested.
 
     Parameters
     ----------
     types : int32 (S,)
-    known : int64, all jumps, by the step they lead to
+    known : int64, increasing: all jumps, by the step they lead to
     top : int64, the largest of them
     probe : Probe
     params : JumpParams
     """
-    from scipy.stats import hypergeom
-
     counts = np.bincount(types[known], minlength=int(types.max()) + 1)
     among = np.bincount(types[top], minlength=counts.size)
     tested = np.flatnonzero(counts >= params.fewest_tested)
     if not tested.size:
         return [], 0
-    p = holm(np.asarray(hypergeom.sf(among[tested] - 1, known.size, counts[tested], top.size)))
+    p = holm(shift_chances(types, known, top, probe.offsets)[tested])
     owners = _owners(probe, top)
     found = [
         Over(int(kind), int(among[kind]), np.unique(owners[types[top] == kind]).size, int(counts[kind]), float(value))
@@ -177,6 +179,47 @@ def over_represented(
     ]
     found.sort(key=lambda one: (one.p, -one.among / one.all, one.type))
     return found[: params.most_types], tested.size
+
+
+def shift_chances(types: Ints, known: NDArray[np.int64], top: NDArray[np.int64], offsets: NDArray[np.int64]) -> Doubles:
+    """The probability of each type to be met by as many of the largest jumps if chance had aligned them.
+
+    Chance shifts the types of every sequence against its jumps, cyclically and by any number of steps, independently of
+    the other sequences. That keeps how much each sequence jumps, and that large jumps, and equal types, come in runs.
+    The distribution is exact: those of the sequences, convolved.
+
+    Parameters
+    ----------
+    types, known, top : as of ``over_represented``
+    offsets : int64 (N + 1,)
+
+    Returns
+    -------
+    float64 (types.max() + 1,)
+    """
+    count = int(types.max()) + 1
+    among = np.bincount(types[top], minlength=count)
+    chances: list[Doubles] = [np.eye(1, most + 1)[0] for most in among]  # of 0, 1, ... and at least ``most``
+    bounds, is_top = np.searchsorted(known, offsets), np.isin(known, top)
+    for first, end in pairwise(bounds):
+        here = np.flatnonzero(is_top[first:end])
+        if not here.size:
+            continue
+        kinds, own = np.unique(types[known[first:end]], return_inverse=True)
+        shifts = evenly(own.size, max(1, _MOST_SHIFTED // here.size))
+        met = own[(here[:, None] + shifts) % own.size] * shifts.size + np.arange(shifts.size)
+        found = np.bincount(met.ravel(), minlength=kinds.size * shifts.size).reshape(kinds.size, -1)
+        for kind, hits in zip(kinds, found, strict=True):
+            if among[kind]:
+                chances[kind] = _added(chances[kind], np.bincount(hits) / shifts.size)
+    return np.array([own[-1] for own in chances])
+
+
+def _added(chances: Doubles, more: Doubles) -> Doubles:
+    """The distribution of a sum, its last place all that is as large or larger."""
+    found = np.convolve(chances, more)
+    found[chances.size - 1] = found[chances.size - 1 :].sum()
+    return found[: chances.size]
 
 
 def _rank(values: Doubles, types: Ints, probe: Probe, params: JumpParams) -> Ranked:

@@ -36,7 +36,7 @@ from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
-from rnnreport.results.schema import Jumps, Unavailable, UnitMap, Units, Words
+from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,16 @@ def _analyse_run(
     folder.write_result(readable_properties(folder, probe, step_words, params.readable))
     folder.write_result(given_sentences(folder, manifest))
     with Stage("similar states"):
-        folder.write_result(similar_states(scope, last.states[scope], probe, sample, params.similar))
+        _write_similar(folder, manifest, probe, sample, last, params.similar)
     with Stage(f"map of {sample.steps.size:,} states"):
         epochs = params.projection.kept_epochs(folder.epochs(), sample.steps.size)[:-1]
         earlier = [(epoch, folder.checkpoint(epoch).states[scope]) for epoch in epochs]
         guest = _guest(baseline) if baseline else None
-        folder.write_result(project(scope, last.states[scope], probe, sample, params.projection, earlier, guest))
+        hand = folder.sentences()
+        given = hand[2].states.get(scope) if hand else None
+        maps = project(scope, last.states[scope], probe, sample, params.projection, earlier, guest, given)
+        for result in maps:
+            folder.write_result(result)
     write_training(folder, scope, probe, step_words, params.training, growth)
 
 
@@ -183,6 +187,24 @@ def _write_units(
     for kind in (Units, UnitMap):
         folder.discard_results(kind, len(vectors))
     return step_words
+
+
+def _write_similar(
+    folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: SimilarParams
+) -> None:
+    """Of every recorded state, as far as comparing all with all is cheap, but of the first one always."""
+    spent = 0
+    for number, key in enumerate(manifest.state_keys):
+        cost = sample.steps.size**2 * last.states[key].shape[1]
+        if number and spent + cost > params.most_products:
+            reason = (
+                f"comparing all {sample.steps.size:,} displayed states of this kind with each other would take long"
+            )
+            folder.write_result(Unavailable(Similar.analysis, reason), scope=number)
+            continue
+        spent += cost
+        found = similar_states(key, last.states[key], probe, sample, params)
+        folder.write_result(found, scope=number or None)
 
 
 def _write_jumps(

@@ -19,19 +19,23 @@ _GUIDE = (
     "Which other places of the displayed sequences the network treats like the selected one: their states lie closest "
     "to its state, measured over all units as they are, without projection and without rescaling, so that units of "
     "large values count for more. A distance of 0 means the same state, as after equal beginnings; 1 is the typical "
-    "distance between two states of different sequences. By the angle between states instead of their distance, "
-    "{share} of these places would be found as well. That two states are close does not say which of the inputs made "
-    "them so."
+    "distance between two states of different sequences. The note says how many of these places would be found by the "
+    "angle between states as well. That two states are close does not say which of the inputs made them so."
 )
 
 
 @dataclass(frozen=True)
 class SimilarParams:
-    """``k``: neighbours of each step; ``pairs``: pairs drawn for the typical distance; ``seed``: of that draw."""
+    """``k``: neighbours of each step; ``pairs``: pairs drawn for the typical distance; ``seed``: of that draw.
+
+    ``most_products``: squared states times units of all kinds of state together, about eight seconds of one core; the
+    first kind is compared in any case.
+    """
 
     k: int = 4
     pairs: int = 20_000
     seed: int = 0
+    most_products: int = 40_000_000_000
 
 
 def similar_states(
@@ -62,7 +66,7 @@ def similar_states(
     spread[places] = distances
     typical, pairs = _typical(points[finite], owners[finite], params)
     share = agreeing / int((near >= 0).sum())
-    return Similar(scope, neighbours, spread, typical, pairs, share, _GUIDE.format(share=f"{share:.0%}"))
+    return Similar(scope, neighbours, spread, typical, pairs, share, _GUIDE)
 
 
 def _nearest(points: Doubles, owners: NDArray[np.int64], k: int) -> tuple[Ints, Doubles, int]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rnnreport.capture.calling import Adapter
+from rnnreport.capture.fingerprints import fingerprints
 from rnnreport.capture.gates import read_gates
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.inspection import Inspection, inspect_model
@@ -172,7 +173,7 @@ class Recorder:
         wall = round(time.monotonic() - self._start, 3)
         self._open()
         # metrics first: an epoch counts as recorded by its states, so none that is recorded ever lacks them
-        self.folder.append_metrics(line | {"epoch": checkpoint.epoch, "wall_s": wall})
+        self.folder.append_metrics(line | {"epoch": checkpoint.epoch, "wall_s": wall}, fingerprints(self.model))
         self.folder.write_checkpoint(checkpoint)
 
     def gates(self, epoch: int, /) -> None:

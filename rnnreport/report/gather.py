@@ -20,6 +20,7 @@ from rnnreport.results.schema import (
     Formation,
     GateUse,
     GivenDependence,
+    GivenPlaces,
     GivenSentences,
     Health,
     Jumps,
@@ -64,6 +65,7 @@ class Run:
     gates_left_out: int
     sequences: Sequences | Unavailable
     projection: Projection | Unavailable
+    given_places: GivenPlaces | Unavailable
     dynamics: Dynamics | Unavailable
     node_states: NodeStates | Unavailable
     formation: Formation | Unavailable
@@ -82,6 +84,7 @@ class Run:
     decisions: Decisions | Unavailable
     jumps: Jumps | Unavailable
     similar: Similar | Unavailable
+    further_similar: tuple[Similar, ...]
     health: Health | Unavailable
     cards: CardDifferences | Unavailable
     provenance: dict[str, StageCard]
@@ -119,6 +122,7 @@ def gather(folder: RunFolder) -> Run:
         gates_left_out=0 if carried else len(gates),
         sequences=folder.result(Sequences),
         projection=folder.result(Projection),
+        given_places=_later(folder, GivenPlaces),
         dynamics=folder.result(Dynamics),
         node_states=_later(folder, NodeStates),
         formation=folder.result(Formation),
@@ -137,6 +141,7 @@ def gather(folder: RunFolder) -> Run:
         decisions=_later(folder, Decisions),
         jumps=_later(folder, Jumps),
         similar=_later(folder, Similar),
+        further_similar=_of_states(folder, Similar, range(1, states)),
         health=_later(folder, Health),
         cards=_later(folder, CardDifferences),
         provenance=read_provenance(folder),

@@ -42,6 +42,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     comparison, scored = available(run.comparison), available(run.performance)
     decided, jumps = available(run.decisions), available(run.jumps)
     given, similar, machine = available(run.given), available(run.similar), available(run.machine)
+    alike = (similar, *run.further_similar) if similar else run.further_similar
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
@@ -63,11 +64,13 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
             for place, units in enumerate(run.units)
         ],
         "sequences": sequences and _pack_displayed(sequences, given, payload),
-        "map": projection and pack_projection(projection, payload),
+        "map": projection and pack_projection(projection, available(run.given_places) if given else None, payload),
         **pack_training(run, payload),
         "decisions": decided and sequences and pack_decisions(decided, sequences, payload),
         "jumps": jumps and sequences and pack_jumps(jumps, payload),
-        "similar": similar and sequences and pack_similar(similar, payload),
+        "similar": [pack_similar(f"similar{place}", one, payload) for place, one in enumerate(alike)]
+        if sequences
+        else [],
         "machine": machine and sequences and pack_machine(machine, payload),
         "dependence": sequences and _pack_dependence(run, len(sequences.lengths), payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),

@@ -12,32 +12,44 @@ import numpy as np
 
 from rnnreport.report.figures.maps import Square
 from rnnreport.report.payload import Payload
-from rnnreport.results.schema import Projection
+from rnnreport.results.recorded import Floats
+from rnnreport.results.schema import GivenPlaces, Projection
 
 PLACE_BITS = 12
 
 
-def pack_projection(projection: Projection, payload: Payload) -> dict[str, Any]:
-    """Pack the maps and the states placed into them.
+def pack_projection(projection: Projection, given: GivenPlaces | None, payload: Payload) -> dict[str, Any]:
+    """Pack the maps and the states placed into them, those of the sentences given by hand among them.
 
     Returns
     -------
     dict
         ``methods``: of each its ``name`` and the names of its arrays ``flat`` (P, 2), ``space`` (P, 3) and ``placed``
-        (E, P, ``columns``), None where there is none; a plane of three columns is the first two times ``scale``.
-        ``epochs``, ``strangeness`` and ``baseline`` as in ``Projection``.
+        (E, P, ``columns``), None where there is none; a plane of three columns is the first two times ``scale``;
+        ``given`` (G, ``columns``) likewise. ``epochs``, ``strangeness`` and ``baseline`` as in ``Projection``;
+        ``givenStrangeness``.
     """
     return {
-        "methods": [_pack_method(place, name, projection, payload) for place, name in enumerate(projection.methods)],
+        "methods": [
+            _pack_method(place, name, projection, given.placed.get(name) if given else None, payload)
+            for place, name in enumerate(projection.methods)
+        ],
+        "givenStrangeness": _short(given.strangeness) if given else None,
         "epochs": projection.placed_epochs.tolist(),
-        "strangeness": [round(float(value), 2) if np.isfinite(value) else None for value in projection.strangeness],
+        "strangeness": [_short(value) for value in projection.strangeness],
         "baseline": projection.baseline,
     }
 
 
-def _pack_method(place: int, name: str, projection: Projection, payload: Payload) -> dict[str, Any]:
+def _short(value: float) -> float | None:
+    return round(float(value), 2) if np.isfinite(value) else None
+
+
+def _pack_method(
+    place: int, name: str, projection: Projection, given: Floats | None, payload: Payload
+) -> dict[str, Any]:
     flat = projection.coordinates[place]
-    packed: dict[str, Any] = {"name": name, "flat": f"map.{place}", "space": None, "placed": None}
+    packed: dict[str, Any] = {"name": name, "flat": f"map.{place}", "space": None, "placed": None, "given": None}
     square = plane = Square.around(flat)
     payload.add_reals(f"map.{place}", plane.place(flat), bits=PLACE_BITS)
     if name in projection.space_methods:
@@ -45,11 +57,13 @@ def _pack_method(place: int, name: str, projection: Projection, payload: Payload
         square = Square.around(space)
         payload.add_reals(f"map.{place}.space", square.place(space), bits=PLACE_BITS)
         packed["space"] = f"map.{place}.space"
-    if name in projection.placed:
-        placed = projection.placed[name]
-        columns = placed.shape[2]
-        places = (square if columns == 3 else plane).place(placed)
-        payload.add_reals(f"map.{place}.placed", places, bits=PLACE_BITS, changes=True)
+    guests = {"placed": projection.placed.get(name), "given": given}
+    for kind, others in guests.items():
+        if others is None:
+            continue
+        columns = others.shape[-1]
+        places = (square if columns == 3 else plane).place(others)
+        payload.add_reals(f"map.{place}.{kind}", places, bits=PLACE_BITS, changes=kind == "placed")
         scale = plane.factor / (square.factor or 1.0) if columns == 3 else 1.0
-        packed |= {"placed": f"map.{place}.placed", "columns": columns, "scale": float(f"{scale:.6g}")}
+        packed |= {kind: f"map.{place}.{kind}", "columns": columns, "scale": float(f"{scale:.6g}")}
     return packed

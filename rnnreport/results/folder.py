@@ -4,6 +4,7 @@ RUN/
   run.json              Manifest
   probe.npz .json       Probe
   metrics.jsonl         one line per epoch, written before its states: {"epoch": 3, "wall_s": 1.5, "loss": 0.4, ...}
+                        and "weights", an object of names and short hashes of the tensors of weights
   states/epoch-000003.npz .json       Checkpoint
   gates.npz .json       Gates of the last epoch
   continuations.npz .json             Continuations of a language model
@@ -55,6 +56,7 @@ from rnnreport.results.typed import typed, typed_entries
 Record = TypeVar("Record")
 AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation, UnitAblation)
 
+_WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
 _LAST_EPOCH = 10**9 - 1  # epochs are int32
 _MOST_METRICS = 1000
@@ -313,8 +315,8 @@ class RunFolder:
         """Store the responses of a gate over the whole corpus; gates are counted from 0."""
         store.save(self.path / "corpus" / f"gates-{number}", responses)
 
-    def append_metrics(self, line: dict[str, Any]) -> None:
-        """Append one epoch's metrics.
+    def append_metrics(self, line: dict[str, Any], weights: dict[str, str] | None = None) -> None:
+        """Append one epoch's metrics, with the hashes of its weights where they are known.
 
         Raises
         ------
@@ -325,14 +327,34 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             _drop_torn_line(self.path / "metrics.jsonl")
             with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(json.loads(store.to_json(line))) + "\n")
+                everything = line | {_WEIGHTS: weights} if weights else line
+                stream.write(json.dumps(json.loads(store.to_json(everything))) + "\n")
         except OSError as error:
             raise RnnReportError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}") from error
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of every recorded epoch, increasing: of an epoch recorded twice those of the later line.
+        """The metrics of every recorded epoch, increasing.
 
-        A torn last line (a killed run) is left out.
+        Raises
+        ------
+        InputError
+            If a line but the last does not parse.
+        """
+        return [{name: value for name, value in line.items() if name != _WEIGHTS} for line in self._lines()]
+
+    def fingerprints(self, epoch: int) -> dict[str, str]:
+        """Name to hash of the weights of an epoch, of those that are not constant; none where they are not known.
+
+        Raises
+        ------
+        InputError
+            As ``metrics``.
+        """
+        found = next((line.get(_WEIGHTS) for line in self._lines() if line["epoch"] == epoch), None)
+        return found if isinstance(found, dict) else {}
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """One line for each epoch: of one recorded twice the later. A torn last line (a killed run) is left out.
 
         Raises
         ------

@@ -4,7 +4,8 @@ RR.views.push(function stateMap() {
   const { map } = RR.description, reading = RR.reading;
   if (!map || !reading) return;
   const colouring = RR.byId("map-colour");
-  const P = reading.starts[reading.shown], owners = Int32Array.from({ length: P }, (_, p) => reading.owner(p));
+  // P displayed states, then those of sentences given by hand, which are not everywhere on the map.
+  const P = reading.starts[reading.shown], all = reading.starts.at(-1), owners = Int32Array.from({ length: all }, (_, p) => reading.owner(p));
   const options = [...reading.shows.colourings(reading), {
     value: "time", name: "place in the sequence",
     colour: (p) => RR.orderColour((p - reading.starts[owners[p]]) / Math.max(1, reading.lengths[owners[p]] - 1)),
@@ -26,24 +27,26 @@ RR.views.push(function stateMap() {
   const faded = (q) => fades.some(([kind, box]) => box.checked && reading.shows.right(reading, q, RR.selection.epoch) === (kind === "right"));
 
   RR.plot("map", (plot) => {
-    const places = RR.mapPlaces(map, P, () => { place(); path(); });
+    const places = RR.mapPlaces(map, P, all - P, () => { place(); path(); });
     let xy = places.dots(), dots = {};
-    const at = (p) => [xy[2 * p], xy[2 * p + 1]];
+    const at = (p) => [xy[2 * p], xy[2 * p + 1]], there = (p) => Number.isFinite(xy[2 * p]);
     const place = () => {
       xy = places.dots();
-      for (let p = 0; p < P; p++) [dots.x[p], dots.y[p]] = at(p);
+      for (let p = 0; p < all; p++) [dots.x[p], dots.y[p]] = at(p);
       plot.fill("map.points", { ...dots });
+      const hand = Array.from({ length: all - P }, (_, g) => P + g).filter(there);
+      plot.fill("map.given", { x: hand.map((p) => at(p)[0]), y: hand.map((p) => at(p)[1]), color: hand.map(() => RR.css("ink")) });
     };
     const draw = () => {
       const { words, sequence, cluster, node } = RR.selection, machine = RR.description.machine && RR.arrays["machine.displayed"], steps = RR.arrays["words.steps"];
       const wordLabels = cluster === null ? null : RR.row(RR.unitsOf().array("wordLabels"), RR.kPlace());
       const { colour, legend } = options.find(({ value }) => value === colouring.value);
       let unknown = 0;
-      const data = { x: new Float32Array(P), y: new Float32Array(P), color: [], alpha: new Float32Array(P) };
+      const data = { x: new Float32Array(all), y: new Float32Array(all), color: [], alpha: new Float32Array(all) };
       const chosen = (p) => node !== null ? machine[p] === node : words.length ? words.includes(steps?.[p]) : wordLabels ? steps?.[p] >= 0 && wordLabels[steps[p]] === cluster : null;
-      for (let p = 0; p < P; p++) {
+      for (let p = 0; p < all; p++) {
         const shade = colour(p);
-        unknown += shade === null;
+        unknown += shade === null && p < P;
         data.color.push(shade ?? RR.css("rule"));
         const picked = chosen(p);
         data.alpha[p] = (picked === null ? (sequence === null ? 0.8 : 0.22) : picked ? 0.95 : 0.08) * (faded(owners[p]) ? 0.15 : 1);
@@ -57,12 +60,12 @@ RR.views.push(function stateMap() {
       if (node !== null) facts.push(`in full colour: state ${RR.nodeLetter(node)} of the machine`);
       else if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
-      if (sequence !== null && reading.given(sequence)) facts.push(`${reading.ids[sequence]} is not on the map`);
+      if (sequence !== null && !there(reading.starts[sequence])) facts.push(`${reading.ids[sequence]} is not on this map`);
       RR.note("map", facts.join(" · "));
       path();
     };
     const path = () => {
-      const { sequence } = RR.selection, q = sequence !== null && !reading.given(sequence) ? sequence : null, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
+      const { sequence } = RR.selection, q = sequence !== null && there(reading.starts[sequence]) ? sequence : null, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
       const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [] };
       const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); };
       const ring = (p, colour) => { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(RR.css(colour)); };
@@ -93,7 +96,7 @@ RR.views.push(function stateMap() {
       const found = [];
       if (RR.selection.step !== null && RR.selection.sequence !== null) found.push(RR.stepIndex(RR.selection.sequence, RR.selection.step));
       if (RR.pointed >= 0 && !found.includes(RR.pointed)) found.push(RR.pointed);
-      const drawn = found.filter((p) => p < P); // sentences given by hand are not on the map
+      const drawn = found.filter(there);
       plot.fill("map.here", { x: drawn.map((p) => at(p)[0]), y: drawn.map((p) => at(p)[1]), color: drawn.map(() => RR.css("ink")) });
     };
     // One dot: its step. A dragged box: what lies in the region.

@@ -1,7 +1,8 @@
 "use strict";
 // Where the dots of the map lie: by which method, in the plane or turned in space, at which epoch, of which network.
 // The map is that of the last epoch; the states of other epochs and of a baseline were placed into it.
-RR.mapPlaces = function (map, P, redraw) {
+// Then come the states of the sentences given by hand, G of them, where this map takes others and shows the last epoch.
+RR.mapPlaces = function (map, P, G, redraw) {
   const [method, view, whose, turn] = ["method", "map-view", "map-whose", "map-turn"].map((id) => RR.byId(id));
   const chosen = () => map.methods[method.value], last = RR.epochs().at(-1);
   const solid = () => view.value === "space" && chosen().space !== null;
@@ -15,26 +16,28 @@ RR.mapPlaces = function (map, P, redraw) {
   const project = RR.turntable(turn, redraw, solid);
 
   function dots() {
-    const { flat, space, placed, columns, scale } = chosen(), which = placed === null ? -1 : asked(), xy = new Float32Array(2 * P);
-    const width = which < 0 ? (solid() ? 3 : 2) : columns;
-    const source = which < 0 ? RR.arrays[solid() ? space : flat] : RR.arrays[placed].subarray(which * P * width, (which + 1) * P * width);
-    const stretch = which >= 0 && width === 3 ? scale : 1;
-    for (let p = 0; p < P; p++) {
-      const [x, y] = solid() ? project(source, p) : [stretch * source[width * p], stretch * source[width * p + 1]];
-      xy[2 * p] = x;
-      xy[2 * p + 1] = y;
-    }
+    const { flat, space, placed, given, columns, scale } = chosen(), which = placed === null ? -1 : asked(), xy = new Float32Array(2 * (P + G)).fill(NaN);
+    const lay = (first, count, source, width, stretch) => {
+      for (let p = 0; p < count; p++) {
+        const [x, y] = solid() ? project(source, p) : [stretch * source[width * p], stretch * source[width * p + 1]];
+        xy[2 * (first + p)] = x;
+        xy[2 * (first + p) + 1] = y;
+      }
+    };
+    const guests = [columns, columns === 3 ? scale : 1];
+    if (which < 0) lay(0, P, RR.arrays[solid() ? space : flat], solid() ? 3 : 2, 1);
+    else lay(0, P, RR.arrays[placed].subarray(which * P * columns, (which + 1) * P * columns), ...guests);
+    if (given !== null && asked() < 0) lay(P, G, RR.arrays[given], ...guests);
     return xy;
   }
   // In words: the method, and whose states the dots are.
   function says() {
-    const { name, placed } = chosen(), which = asked(), shown = [`${name}${solid() ? ", in 3-D" : ""}; axes carry no unit`];
-    if (which < 0) return shown;
+    const { name, placed, given } = chosen(), which = asked(), shown = [`${name}${solid() ? ", in 3-D" : ""}; axes carry no unit`];
+    const beyond = (far) => (far === null ? "" : `, ${far} times as far from the states of the map as these from each other`);
+    if (which < 0) return given === null ? shown : [...shown, `framed: ${G} states of sentences given by --sentence, placed into the map${beyond(map.givenStrangeness)}`];
     if (placed === null) return [...shown, `this map shows epoch ${last} of this network alone`];
-    const far = map.strangeness[which];
-    const like = far === null ? "" : `, ${far} times as far from the states of the map as these from each other`;
     const owner = which === map.epochs.length ? `states of ${map.baseline}` : `states of epoch ${map.epochs[which]}`;
-    return [...shown, `${owner}, placed into the map of epoch ${last}${like}`];
+    return [...shown, `${owner}, placed into the map of epoch ${last}${beyond(map.strangeness[which])}`];
   }
   function dress(plot) {
     view.disabled = chosen().space === null;

@@ -87,11 +87,10 @@ RR.views.push(function pattern() {
     from.max = to.max = reading.lengths[q];
     [from.value, to.value] = chosen ? chosen.map((t) => t + 1) : ["", ""];
     const title = "Units that are on through a range of steps, and where else they are", state = RR.description.states[RR.selection.state];
-    if (units.gate) { say(title, state, RR.el("p", {}, "The page carries no values of gates at single steps: choose a state in the bar.")); return; }
     if (!chosen) { say(title, state, RR.el("p", {}, "Select a step, or drag over several in the running text.")); return; }
     const all = kept().at, carried = kept().known, at = (t) => all[starts[q] + t], states = [];
     for (let t = chosen[0]; t <= chosen[1]; t++) states.push(at(t));
-    if (states.includes(undefined)) { say(title, state, RR.el("p", {}, `The page does not carry the states of ${reading.ids[q]}.`)); return; }
+    if (states.includes(undefined)) { say(title, state, RR.el("p", {}, `The page does not carry the ${units.gate ? "values of this gate in" : "states of"} ${reading.ids[q]}.`)); return; }
     const off = [before.checked && chosen[0] > 0 && at(chosen[0] - 1), after.checked && chosen[1] + 1 < reading.lengths[q] && at(chosen[1] + 1)].filter(Boolean);
     const on = RR.unitsOn(states, threshold, off), found = RR.findStretches(on, threshold, { starts, stateAt: (p) => all[p], skip: (p) => p >= starts[q] + chosen[0] && p <= starts[q] + chosen[1] });
     const where = `${chosen[0] === chosen[1] ? `at step ${chosen[0] + 1}` : `from step ${chosen[0] + 1} to ${chosen[1] + 1}`} of ${reading.ids[q]}`, whole = found.length > 0 && found[0].on === on.length;
@@ -99,7 +98,7 @@ RR.views.push(function pattern() {
     const told = !on.length ? "Lower the threshold, or choose fewer steps." : !found.length ? "None of these units is on anywhere else."
       : whole ? `${on.length > 1 ? "All of them are" : "It is"} on at ${plural(found.length, "other place")}.${beginnings(found)}` : `Nowhere else are all of them on at once; ${found[0].on} of them are, at ${plural(found.length, "place")}.${beginnings(found)}`;
     say(`${on.length ? plural(on.length, "unit") : "No unit"} ${on.length > 1 ? "are" : "is"} on ${where}`,
-      `${state}, last epoch · on: above ${RR.number(threshold)} · searched: ${plural(carried.length, "step")}${carried.length < starts.at(-1) ? `, those of ${starts.at(-1).toLocaleString("en")} displayed ones whose states this page carries` : ""}`,
+      `${state}, last epoch · on: above ${RR.number(threshold)} · searched: ${plural(carried.length, "step")}${carried.length < starts.at(-1) ? `, those of ${starts.at(-1).toLocaleString("en")} displayed ones whose ${units.gate ? "gates" : "states"} this page carries` : ""}`,
       RR.el("p", { class: "on-units" }, ...chips.slice(0, UNITS).flatMap(({ chip }) => [chip, " "]), left > 0 ? `and ${left} more, which are on more often` : ""), RR.el("p", {}, told), ...(found.length ? places(on, found, threshold) : []));
     mark();
   }

@@ -32,9 +32,10 @@ RR.whileSeen = function (node, draw) {
 };
 
 RR.views.push(function similar() {
-  const node = RR.byId("similar"), found = RR.description.similar, reading = RR.reading;
-  if (!node || !found) return;
-  const neighbours = RR.arrays["similar.neighbours"], distances = RR.arrays["similar.distances"], P = reading.starts[reading.shown];
+  const node = RR.byId("similar"), kinds = RR.description.similar, reading = RR.reading, P = reading?.starts[reading.shown];
+  if (!node || !reading || !kinds.length) return;
+  // Those of the selected state, if they were compared; without units there is no choice of states.
+  const chosen = () => { const name = RR.description.states[RR.selection.state]; return name === undefined ? kinds[0] : kinds.find(({ state }) => state === name); };
   const around = reading.features ? 3 : reading.characters ? 14 : 6;
   const row = (p, head) => RR.placeRow(reading, p, {
     low: p - around, high: p + around, tint: (other) => RR.textTint(reading, other), marked: (other) => other === p,
@@ -43,8 +44,17 @@ RR.views.push(function similar() {
   function draw() {
     const { sequence, step } = RR.selection, q = sequence ?? reading.first, p = reading.starts[q] + (step ?? reading.lengths[q] - 1);
     const where = `${step === null ? "the last step" : `step ${step + 1}`} of ${reading.ids[q]}`;
+    const found = chosen();
+    if (!found) {
+      RR.title("similar", "States of other sequences most like a selected one");
+      RR.note("similar", RR.description.states[RR.selection.state]);
+      const which = kinds.map(({ state }) => state).join(", ");
+      node.replaceChildren(RR.el("p", {}, `Computed for ${which}: choose ${kinds.length > 1 ? "one of these" : "it"} in the bar.`));
+      return;
+    }
+    const neighbours = RR.arrays[`${found.prefix}.neighbours`], distances = RR.arrays[`${found.prefix}.distances`];
     RR.title("similar", `States of other sequences most like the one after ${where}`);
-    RR.note("similar", `${found.state}, last epoch · the ${neighbours.shape[1]} nearest of the ${P.toLocaleString("en")} displayed states, Euclidean, original space, not rescaled · typical distance ${RR.number(found.unit)}, the median of ${found.pairs.toLocaleString("en")} pairs${step === null ? " · select a step" : ""}`);
+    RR.note("similar", `${found.state}, last epoch · the ${neighbours.shape[1]} nearest of the ${P.toLocaleString("en")} displayed states, Euclidean, original space, not rescaled · typical distance ${RR.number(found.unit)}, the median of ${found.pairs.toLocaleString("en")} pairs; ${RR.percent(found.angleShare)} of all neighbours are also near by angle${step === null ? " · select a step" : ""}`);
     if (p >= P) { node.replaceChildren(RR.el("p", { class: "note" }, "Not computed for sentences given by hand.")); return; }
     const near = [...RR.row(neighbours, p)].map((other, i) => [other, RR.row(distances, p)[i]]).filter(([other]) => other >= 0);
     const rows = near.map(([other, far]) => {
@@ -58,6 +68,6 @@ RR.views.push(function similar() {
   }
   const mark = () => { for (const token of node.querySelectorAll(".token")) token.classList.toggle("pointed", Number(token.dataset.p) === RR.pointed); };
   RR.tellTokens(node);
-  RR.on(["sequence", "step", "output", "theme"], RR.whileSeen(node.closest("figure"), draw));
+  RR.on(["sequence", "step", "state", "output", "theme"], RR.whileSeen(node.closest("figure"), draw));
   RR.onPoint(mark);
 });

@@ -53,6 +53,17 @@ def test_the_nearest_states_of_the_selected_step_are_listed_in_their_context(ope
         assert row.locator(".token").all_inner_texts() == tokens  # sequences of at most 6 steps: all of it
 
 
+def test_another_kind_of_state_has_neighbours_of_its_own(open_page, report, run, shown, near):
+    q, t = 4, 2
+    page, p = open_page(report, f"#state=1&sequence={q}&step={t}&lens=step"), starts_of(shown)[q] + t
+    other = run.result(Similar, 1)
+    assert other.scope != near.scope and (other.neighbours[p] != near.neighbours[p]).any()
+    assert meant(page, "#similar") == [p, *other.neighbours[p]]
+    page.select_option("#state", "0")
+    settle(page)
+    assert meant(page, "#similar") == [p, *near.neighbours[p]]
+
+
 def test_a_place_leads_to_its_step_and_points_in_every_view(open_page, report, shown, near):
     q, t = 4, 2
     page, p = open_page(report, f"#sequence={q}&step={t}&lens=step"), starts_of(shown)[q] + t

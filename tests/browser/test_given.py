@@ -8,8 +8,9 @@ import pytest
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Sentences
-from rnnreport.results.schema import GivenSentences, Sequences
+from rnnreport.results.schema import GivenPlaces, GivenSentences, Projection, Sequences
 from tests.browser.conftest import show_plot
+from tests.browser.test_tasks import column
 from tests.browser.test_units import settle
 from tests.fabricate import HOSTILE, fabricate_run
 
@@ -48,6 +49,31 @@ def _without_answers(probe, ids):
         truths=np.zeros((0, 0), np.float32),
         sampled_from=2,
     )
+
+
+def on_the_map(page, maps, given):
+    """The first of two sentences is selected: its four states are dots and a path, and lead to their steps."""
+    for place, method in enumerate(maps.methods):
+        page.select_option("#method", str(place))
+        dots = column(page, "map.given", "x"), column(page, "map.given", "y")
+        note = page.locator("#note-map").inner_text()
+        if method not in given.placed:
+            assert not dots[0].size and "given 1 is not on this map" in note
+            continue
+        assert "framed: 5 states of sentences given by --sentence" in note and "not on this map" not in note
+        assert len(column(page, "map.path", "x0")) == 3
+        own, where = (np.array([column(page, name, axis) for axis in "xy"]).T for name in ("map.points", "map.given"))
+        both = np.concatenate([maps.coordinates[place], given.placed[method][:, :2]])
+        scale = np.linalg.norm(np.ptp(own[: -len(where)], axis=0)) / np.linalg.norm(
+            np.ptp(maps.coordinates[place], axis=0)
+        )
+        np.testing.assert_array_equal(own[-len(where) :], where)
+        np.testing.assert_allclose(own - own[0], scale * (both - both[0]), atol=2)
+    page.select_option("#method", "0")
+    index = len(maps.coordinates[0]) + 1
+    page.evaluate("(index) => { RR.plots.map.source('map.points').selected.indices = [index]; }", index)
+    settle(page)
+    assert page.locator("#text .token.here").get_attribute("data-p") == str(index)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +119,8 @@ def test_given_sentences_are_read_and_not_judged(open_page, tmp_path, task):
         assert not any("given" in text for text in rows.all_inner_texts())
     if page.locator("#plot-map").count():
         show_plot(page, "map")
-        assert "given 1 is not on the map" in page.locator("#note-map").inner_text()
         assert f"of {count} sequences" in page.locator("#note-map").inner_text()
+        on_the_map(page, folder.result(Projection), folder.result(GivenPlaces))
     page.locator("#figure-sentence").scroll_into_view_if_needed()
     page.wait_for_selector("#sentence .glyph")
     assert page.locator("#sentence .strip text.unknown").count() == 1

@@ -8,7 +8,7 @@ from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Words
-from tests.browser.conftest import chip_colours, settle, show_plot
+from tests.browser.conftest import chip_colours, settle, show_figure, show_plot
 from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
@@ -429,6 +429,15 @@ def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(op
     assert "gate" in page.locator("#note-sentence").inner_text()
     once = page.evaluate("Array.from(RR.plots.response.source('response.once').data.y)")
     np.testing.assert_allclose(np.sort(once), np.sort(carried), atol=1e-6)  # of a gate its value, not its change
+    page.evaluate("RR.set({ sequence: 3, step: 1 })")
+    show_figure(page, "pattern")
+    values = np.array(page.evaluate("Array.from(RR.stateAt(RR.stepIndex(3, 1)))"))
+    threshold = 0.3 * page.evaluate("RR.unitsOf().activationClip")
+    on = {int(chip.get_attribute("data-unit")) for chip in page.locator("#pattern .on-unit").all()}
+    assert on == set(np.flatnonzero(values > threshold)) and on
+    assert "gate f" in page.locator("#note-pattern").inner_text()
+    show_figure(page, "similar")
+    assert "choose one of these" in page.locator("#similar").inner_text()
     monkeypatch.setattr("rnnreport.report.packing_units._MOST_SPREAD", 10)
     monkeypatch.setattr("rnnreport.report.packing_units._MOST_GATES", 10)
     path.write_text(render_report(run), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The jump explorer against loops over single steps, Fisher's test of SciPy, and planted jumps."""
+"""The jump explorer against loops over single steps, shifts drawn at random, and planted jumps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import fisher_exact
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
 
-from rnnreport.analyses.jumps import JumpParams, jump_measures, largest_jumps
+from rnnreport.analyses.jumps import JumpParams, jump_measures, largest_jumps, over_represented, shift_chances
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.significance import holm
-from rnnreport.results.recorded import Checkpoint, Ints, Probe, Task
+from rnnreport.results.recorded import Checkpoint, Doubles, Ints, Probe, Task
 from rnnreport.results.schema import Jumps, Unavailable
 from tests.fabricate import fabricate_run
 
@@ -80,33 +81,95 @@ def test_every_jump_as_a_loop_finds_it(tmp_path: Path, task: Task) -> None:
                 assert found.classes[m, j].tolist() == last.step_output[[step - 1, step]].argmax(axis=1).tolist()
 
 
-def test_over_representation_is_fishers_test(tmp_path: Path) -> None:
+def planted(draw: np.random.Generator, effect: float = 0.0) -> tuple[Probe, Ints, NDArray[np.int64], NDArray[np.int64]]:
+    """Jumps without an effect of the words, but dependent: sequences move differently far, large moves come in runs,
+    every sequence has favourite words, and words repeat. ``effect``: how much word 0 adds to the logarithm of a move.
+
+    Returns the probe set, the words, all jumps and the largest hundredth of them.
+    """
+    count, steps, words = 40, 60, 30
+    sizes, tokens = np.zeros((count, steps)), np.zeros((count, steps), np.int32)
+    for n in range(count):
+        favourites = draw.choice(words, 5, replace=False)
+        level = 0.0
+        for t in range(steps):
+            level = 0.9 * level + draw.normal(0, 0.5)
+            sizes[n, t] = level
+            repeated = t and draw.random() < 0.6
+            tokens[n, t] = tokens[n, t - 1] if repeated else draw.choice(favourites if draw.random() < 0.7 else words)
+        sizes[n] += draw.normal(0, 1) + effect * (tokens[n] == 0)
+    probe, *_ = walks(draw, words, count, steps)
+    known = np.flatnonzero(np.arange(count * steps) % steps > 0)
+    top = known[np.argsort(-sizes.ravel()[known])[: known.size // 100 + 1]]
+    return probe, tokens.ravel(), known, top
+
+
+def test_chances_are_those_of_shifts_drawn_at_random() -> None:
+    """And unlike those of independent jumps (Fisher's test)."""
+    probe, types, known, top = planted(np.random.default_rng(3))
+    draw = np.random.default_rng(0)
+    found = shift_chances(types, known, top, probe.offsets)
+    among = np.bincount(types[top], minlength=30)
+    rows, largest = types.reshape(40, 60)[:, 1:], np.zeros((40, 59), bool)
+    largest[top // 60, top % 60 - 1] = True
+    drawn = []
+    for _ in range(20_000):
+        turned = (np.arange(59) + draw.integers(0, 59, 40)[:, None]) % 59
+        drawn.append(np.bincount(np.take_along_axis(rows, turned, axis=1)[largest], minlength=30))
+    expected = (np.array(drawn) >= among).mean(axis=0)
+    assert (expected[among == 0] == 1).all() and (among > 1).sum() > 4
+    np.testing.assert_allclose(found, expected, atol=0.015)
+    assert np.abs(independent(types, known, top) - expected).max() > 0.1
+
+
+def independent(types: Ints, known: NDArray[np.int64], top: NDArray[np.int64]) -> Doubles:
+    """Chances if jumps were independent of each other: the hypergeometric distribution."""
+    counts, among = (np.bincount(types[steps], minlength=30) for steps in (known, top))
+    return np.asarray(hypergeom.sf(among - 1, known.size, counts, top.size))
+
+
+def test_dependent_jumps_name_words_without_an_effect_as_rarely_as_asked() -> None:
+    """5% in the long run; of 400, more than 33 with a probability of one in a thousand."""
+    false, naive, real = 0, 0, 0
+    for seed in range(400):
+        probe, types, known, top = planted(np.random.default_rng(seed))
+        found, tested = over_represented(types, known, top, probe, JumpParams())
+        assert tested == 30
+        false += bool(found)
+        naive += bool((holm(independent(types, known, top)) < 0.05).any())
+        if seed < 40:
+            probe, types, known, top = planted(np.random.default_rng(seed), effect=4)
+            real += 0 in [one.type for one in over_represented(types, known, top, probe, JumpParams())[0]]
+    assert false <= 33
+    assert naive > 200  # what the dependence would do to a test that does not know of it
+    assert real >= 36
+
+
+def test_of_a_long_sequence_some_shifts_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, types, known, top = planted(np.random.default_rng(3))
+    exact = shift_chances(types, known, top, probe.offsets)
+    monkeypatch.setattr("rnnreport.analyses.jumps._MOST_SHIFTED", 150)
+    np.testing.assert_allclose(shift_chances(types, known, top, probe.offsets), exact, atol=0.15)
+
+
+def test_the_listed_types_are_those_of_the_test(tmp_path: Path) -> None:
     probe, last = recorded(tmp_path, sequences=400)
     found = explored(probe, last, largest_share=0.05)
     own = alone(probe, last, probe.tokens, 20)
     token = {key: probe.vocabulary[probe.tokens[probe.offsets[key[0]] + key[1]]] for key in own}
     total = {name: sum(one == name for one in token.values()) for name in set(token.values())}
-    ordered = sorted(own, key=lambda key: -own[key][0])
-    top = ordered[: int(np.ceil(0.05 * len(own)))]
+    top = sorted(own, key=lambda key: -own[key][0])[: int(np.ceil(0.05 * len(own)))]
     assert found.largest[0] == len(top) and found.tested[0] == sum(count >= 5 for count in total.values())
-    p = {}
-    for name, count in total.items():
-        if count >= 5:
-            inside = sum(token[key] == name for key in top)
-            table = np.array([[inside, len(top) - inside], [count - inside, len(own) - len(top) - count + inside]])
-            p[name] = fisher_exact(table, alternative="greater").pvalue
-    names = sorted(p, key=lambda name: p[name])
-    adjusted, last_p = {}, 0.0
-    for place, name in enumerate(names):  # Holm, written out
-        last_p = max(last_p, min(1.0, (len(names) - place) * p[name]))
-        adjusted[name] = last_p
-    expected = {name for name in names if adjusted[name] < 0.05}
+    places = np.array([probe.offsets[n] + t for n, t in own]), np.array([probe.offsets[n] + t for n, t in top])
+    chances = shift_chances(probe.tokens, *places, probe.offsets)
+    names = [name for name, count in total.items() if count >= 5]
+    p = dict(zip(names, holm(chances[[probe.vocabulary.index(name) for name in names]]), strict=True))
     listed = [found.names[k] for k in found.types[0] if k >= 0]
-    assert expected and set(listed) == expected and len(expected) < 12
+    assert listed and set(listed) == {name for name in names if p[name] < 0.05} and len(listed) < 12
     for name, (among, sequences, everywhere), value in zip(listed, found.type_counts[0], found.type_p[0], strict=False):
         inside = [key for key in top if token[key] == name]
         assert (among, sequences, everywhere) == (len(inside), len({n for n, _ in inside}), total[name])
-        assert value == pytest.approx(adjusted[name], rel=1e-6)
+        assert value == pytest.approx(p[name], rel=1e-6)
 
 
 def test_holm_is_between_bonferroni_and_nothing() -> None:
@@ -121,19 +184,21 @@ def test_holm_is_between_bonferroni_and_nothing() -> None:
         assert (found < 0.05).sum() == rejected
 
 
-def walks(draw: np.random.Generator, words: int = 30, count: int = 150) -> tuple[Probe, Checkpoint, Ints]:
-    """Random walks of 40 steps whose steps are of one size, read with random words."""
-    lengths = np.full(count, 40, np.int32)
-    tokens = draw.integers(0, words, 40 * count).astype(np.int32)
+def walks(
+    draw: np.random.Generator, words: int = 30, count: int = 150, steps: int = 40
+) -> tuple[Probe, Checkpoint, Ints]:
+    """Random walks whose steps are of one size, read with random words."""
+    lengths = np.full(count, steps, np.int32)
+    tokens = draw.integers(0, words, steps * count).astype(np.int32)
     probe = Probe(
         task="unlabelled", sequence_ids=tuple(f"s{n}" for n in range(count)), lengths=lengths, tokens=tokens,
         values=np.zeros((0, 0), np.float32), labels=np.zeros(0, np.int32), targets=np.zeros(0, np.int32),
         truths=np.zeros((0, 0), np.float32), vocabulary=tuple(f"w{k}" for k in range(words)), class_names=(),
         feature_names=(), sampled_from=count,
     )  # fmt: skip
-    moves = draw.normal(0, 1, (40 * count, 6))
+    moves = draw.normal(0, 1, (steps * count, 6))
     nothing = np.zeros((0, 0), np.float32)
-    states = {SCOPE: moves.reshape(count, 40, 6).cumsum(axis=1).reshape(-1, 6).astype(np.float32)}
+    states = {SCOPE: moves.reshape(count, steps, 6).cumsum(axis=1).reshape(-1, 6).astype(np.float32)}
     top = np.zeros((0, 5), np.int32), np.zeros((0, 5), np.float32)
     return probe, Checkpoint(0, states, nothing, nothing, np.zeros(0, np.float32), *top), tokens
 

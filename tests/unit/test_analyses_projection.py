@@ -16,7 +16,7 @@ from rnnreport.analyses.projection.displayed import align
 from rnnreport.analyses.projection.measures import disparity, shepard, strangeness
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
 from rnnreport.results.recorded import Doubles, Floats, Ints, Probe
-from rnnreport.results.schema import Projection, Sequences
+from rnnreport.results.schema import GivenPlaces, Projection, Sequences, Unavailable
 from tests.fabricate import fabricate_run
 
 SCOPE = "lstm.0.fwd.h"
@@ -38,7 +38,8 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Projection, Floats
     sample = display_sample(probe, SampleParams())
     states, group = planted(probe)
     noise = np.random.default_rng(1).normal(0, 0.1, states.shape).astype(np.float32)
-    found = project(SCOPE, states, probe, sample, FAST, [(0, states + noise)], Guest("turned", states[:, ::-1] * 3 + 1))
+    guest = Guest("turned", states[:, ::-1] * 3 + 1)
+    found, _ = project(SCOPE, states, probe, sample, FAST, [(0, states + noise)], guest)
     assert isinstance(found, Projection)
     return found, states[sample.steps], group[sample.steps], sample
 
@@ -96,6 +97,22 @@ def test_earlier_states_land_where_they_lie_and_a_turned_network_is_turned_back(
     assert found.baseline.startswith("turned, ") and " 0% " in found.baseline
 
 
+def test_sentences_given_by_hand_land_where_they_lie_in_every_map_that_takes_others(tmp_path: Path) -> None:
+    probe = fabricate_run(tmp_path / "run", epochs=1, sequences=40).probe()
+    sample = display_sample(probe, SampleParams())
+    states, group = planted(probe)
+    params = ProjectionParams(perplexities=(30.0, 10.0), seed_points=60, phate_states=100)
+    given = states[:30] + np.random.default_rng(1).normal(0, 0.1, (30, 10)).astype(np.float32)
+    found, placed = project(SCOPE, states, probe, sample, params, given=given)
+    assert isinstance(found, Projection) and isinstance(placed, GivenPlaces)
+    assert set(placed.placed) == {TSNE, "t-SNE, perplexity 10", "PCA"} and 0 < placed.strangeness < 0.5
+    for method, where in placed.placed.items():
+        reference = found.coordinates[found.methods.index(method)]
+        assert (nearest_group(where[:, :2], reference, group[sample.steps]) == group[:30]).all()
+    broken = project(SCOPE, states, probe, sample, params, given=np.full((1, 10), np.nan, np.float32))[1]
+    assert isinstance(broken, Unavailable) and "finite" in broken.reason
+
+
 def test_placing_moves_nothing_of_the_map_itself(mapped) -> None:
     found, shown, _, _ = mapped
     space = found.space[found.space_methods.index("PCA")]
@@ -130,7 +147,7 @@ def test_another_network_is_matched_as_far_as_it_can_be() -> None:
 def test_few_states_lower_the_perplexity_and_say_so(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", epochs=1, sequences=8)
     probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
-    found = project(SCOPE, folder.checkpoint(0).states[SCOPE], probe, sample, FAST)
+    found, _ = project(SCOPE, folder.checkpoint(0).states[SCOPE], probe, sample, FAST)
     assert isinstance(found, Projection)
     most = (sample.steps.size - 1) / 3
     assert found.params[found.methods[0]]["perplexity"] == pytest.approx(min(30, most))
@@ -143,7 +160,7 @@ def test_many_states_are_sampled_for_phate_whole_sequences_at_a_time(tmp_path: P
     folder = fabricate_run(tmp_path / "run", epochs=1)
     probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
     params = ProjectionParams(seed_points=60, perplexities=(30,), phate_states=200, landmarks=50)
-    found = project(SCOPE, folder.checkpoint(0).states[SCOPE], probe, sample, params)
+    found, _ = project(SCOPE, folder.checkpoint(0).states[SCOPE], probe, sample, params)
     assert isinstance(found, Projection)
     known = np.isfinite(found.coordinates[found.methods.index("PHATE")]).all(axis=1)
     assert 150 < known.sum() == found.params["PHATE"]["states"] <= 200
@@ -158,7 +175,7 @@ def test_the_same_states_give_the_same_maps_to_the_bit(tmp_path: Path) -> None:
     probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
     both = [folder.checkpoint(epoch).states[SCOPE] for epoch in (0, 1)]
     with threadpool_limits(1):
-        one, other = (project(SCOPE, both[1], probe, sample, FAST, [(0, both[0])]) for _ in range(2))
+        one, other = (project(SCOPE, both[1], probe, sample, FAST, [(0, both[0])])[0] for _ in range(2))
     assert isinstance(one, Projection) and isinstance(other, Projection)
     for name in ("coordinates", "space", "strangeness"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -214,7 +231,7 @@ def test_folding_costs_trustworthiness_and_tearing_costs_continuity() -> None:
 def test_one_unit_still_has_a_plane_to_spread_in(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", epochs=1, units=1, sequences=12)
     probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
-    found = project("lstm.0.fwd.h", folder.checkpoint(0).states["lstm.0.fwd.h"], probe, sample, ProjectionParams())
+    found, _ = project("lstm.0.fwd.h", folder.checkpoint(0).states["lstm.0.fwd.h"], probe, sample, ProjectionParams())
     assert isinstance(found, Projection)
     assert (found.coordinates[found.methods.index("PCA")][:, 1] == 0).all()
     assert found.coordinates[0].std(axis=0).min() > 0.1

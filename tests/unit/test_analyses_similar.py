@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from rnnreport.analyses.pipeline import _write_similar
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.similar import SimilarParams, similar_states
-from rnnreport.results.schema import Unavailable
+from rnnreport.results.schema import Similar, Unavailable
 from tests.fabricate import fabricate_run
 
 K = 4
@@ -106,3 +107,20 @@ def test_too_few_states(probe, states):
     broken = np.full_like(states, np.inf)
     found = similar_states("lstm.0.fwd.h", broken, probe, two, SimilarParams())
     assert isinstance(found, Unavailable) and "finite" in found.reason
+
+
+def test_every_kind_of_state_is_compared_as_far_as_that_is_cheap(tmp_path):
+    folder = fabricate_run(tmp_path / "run", epochs=1, sequences=20)
+    probe, sample = folder.probe(), display_sample(folder.probe(), SampleParams())
+    last, (h, c) = folder.checkpoint(0), folder.manifest().state_keys
+    once = sample.steps.size**2 * last.states[h].shape[1]
+    for most, kinds in (
+        (2 * once, (Similar, Similar)),
+        (2 * once - 1, (Similar, Unavailable)),
+        (0, (Similar, Unavailable)),
+    ):
+        _write_similar(folder, folder.manifest(), probe, sample, last, SimilarParams(most_products=most))
+        first, second = folder.result(Similar), folder.result(Similar, 1)
+        assert (type(first), type(second)) == kinds
+        assert first.scope == h and (kinds[1] is Unavailable or second.scope == c)
+    assert "take long" in second.reason

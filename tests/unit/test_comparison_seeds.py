@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -90,8 +91,33 @@ def test_a_fault_is_named_with_its_layer(
     assert found.first_states[0] == f"rnn.{layer}.fwd.h"
     assert any(f"layer {layer + 1}," in sentence["text"] for sentence in found.found[0]["sentences"])
     # a copy with a fault has the manifest of a seed, but was not trained separately
-    assert 1 not in found.seeds or layer == 0
-    assert {0, *range(2, SEEDS + 1)} <= set(found.seeds)
+    assert set(found.seeds) == {0, *range(2, SEEDS + 1)}
+    alone = _changes([runs[0], broken])  # without other seeds as well
+    assert (alone.verdicts[0], alone.first_states[0]) == ("changed", f"rnn.{layer}.fwd.h")
+    (told,) = [one["text"] for one in alone.found[0]["sentences"] if one["anchor"] == "likeness"]
+    assert "the first state that differs is rnn, layer " in told and f"layer {layer + 1}, hidden state h" in told
+    changed = {name for name, values in nets_weights(broken).items() if nets_weights(runs[0])[name] != values}
+    assert changed and all(name in told or "more" in told for name in changed)
+    assert all(name.endswith(f"_l{layer}") for name in changed)
+
+
+def nets_weights(run: RunFolder) -> dict[str, str]:
+    found = run.fingerprints(1)
+    assert {"embedding.weight", "rnn.weight_hh_l0", "rnn.bias_ih_l1", "head.weight"} <= set(found)
+    return found
+
+
+def test_one_frozen_module_does_not_make_two_seeds_a_copy(runs: list[RunFolder], tmp_path: Path) -> None:
+    """Pre-trained embeddings, never trained further, are the same in networks trained separately."""
+    folders = []
+    for place in range(2):
+        own = runs[place].fingerprints(1) | {"embedding.weight": "0" * 16}
+        shutil.copytree(runs[place].path, tmp_path / str(place))
+        folders.append(RunFolder(tmp_path / str(place)))
+        folders[-1].append_metrics(runs[place].metrics()[0], own)
+        assert folders[-1].fingerprints(1) == own
+    found = _changes(folders)
+    assert found.verdicts[0] == "no significant change" and "not judged" in found.found[0]["sentences"][1]["text"]
 
 
 def test_noise_in_the_labels_is_a_change(runs: list[RunFolder], tmp_path: Path) -> None:

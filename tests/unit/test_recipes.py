@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,41 @@ def test_github_recipes_are_workflows(path: Path) -> None:
     assert subprocess.run(check, capture_output=True, text=True).returncode == 0
 
 
+def lint(*paths: Path) -> tuple[int, set[str]]:
+    """Exit status and kinds of findings of zizmor, without a question to the network."""
+    config = Path(__file__).with_name("zizmor.yml")
+    check = [shutil.which("zizmor", path=Path(sys.executable).parent) or "zizmor", "--offline", "--no-progress"]
+    done = subprocess.run(
+        [*check, "--format", "json", "--config", str(config), *map(str, paths)], capture_output=True, text=True
+    )
+    return done.returncode, {finding["ident"] for finding in json.loads(done.stdout)}
+
+
+def test_the_workflows_pass_a_linter_of_workflows() -> None:
+    assert lint(*GITHUB) == (0, set())
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "kind"),
+    [
+        (
+            "        with:\n          persist-credentials: false # the token stays out of the artifacts\n",
+            "",
+            "artipacked",
+        ),
+        ("actions/setup-python@v6", "someone/setup-python@v6", "unpinned-uses"),
+        ("pip install -r requirements.txt", "echo ${{ github.head_ref }}", "template-injection"),
+        ("name: rnnreport\non:", "name: rnnreport\non:\n  pull_request_target:", "dangerous-triggers"),
+    ],
+)
+def test_the_linter_of_workflows_sees_what_is_dangerous(tmp_path: Path, right: str, wrong: str, kind: str) -> None:
+    text = (RECIPES / "github-report.yml").read_text(encoding="utf-8")
+    assert right in text
+    (tmp_path / "broken.yml").write_text(text.replace(right, wrong), encoding="utf-8")
+    status, found = lint(tmp_path / "broken.yml")
+    assert status > 0 and kind in found
+
+
 def test_the_gitlab_recipe_is_one() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]
     done = subprocess.run(
@@ -72,7 +108,8 @@ def test_the_shell_is_shell_and_calls_what_exists() -> None:
 def test_no_workflow_that_may_write_runs_code_of_a_pull_request() -> None:
     for path in GITHUB:
         workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
-        writes = "write" in workflow["permissions"].values()
+        rights = [workflow["permissions"], *(job.get("permissions", {}) for job in workflow["jobs"].values())]
+        writes = any("write" in right.values() for right in rights)
         checks_out = any("actions/checkout" in step.get("uses", "") for step in steps(path))
         assert not (writes and checks_out), path.name
         for step in steps(path):  # what comes from outside reaches the shell as a variable, never as text of the script

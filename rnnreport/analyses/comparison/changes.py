@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor, configurations, noise_floor, seeds
 from rnnreport.analyses.comparison.runs import Read
+from rnnreport.analyses.comparison.weights import CommonWeights, common_weights
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
 
@@ -74,8 +75,9 @@ def _judge(
     others = [member for member in group if member not in (0, place)] if within else group
     floor = noise_floor(runs, others, metrics, likeness.angle)
     changed, metric_text = _metric_change(runs[0], runs[place], pair, floor, metrics)
-    copied = _shares_weights(likeness, place)
-    first, state_text = _state_change(likeness, place, floor, copied=copied)
+    weights = common_weights(runs[0], runs[place])
+    copied = weights.copied or _shares_units(likeness, place)
+    first, state_text = _state_change(likeness, place, floor, weights, copied=copied)
     if not (copied or changed):  # some seeds lie far out: states alone do not make a change of another training
         first = ""
     if is_floor := floor is None and place in group:
@@ -132,7 +134,9 @@ def _metric_change(
     return changed, f"{text}: {own}{more}"
 
 
-def _state_change(likeness: Likeness, place: int, floor: Floor | None, *, copied: bool) -> tuple[str, str]:
+def _state_change(
+    likeness: Likeness, place: int, floor: Floor | None, weights: CommonWeights, *, copied: bool
+) -> tuple[str, str]:
     """The first state that changed, "" where none did or it cannot be told, and the sentence."""
     change, angle = likeness.change[place], likeness.angle[0, place]
     known = np.flatnonzero(np.isfinite(angle))
@@ -144,8 +148,9 @@ def _state_change(likeness: Likeness, place: int, floor: Floor | None, *, copied
             return "", "the states are those of the baseline"
         first = int(moved[0])
         before = "; those before it are the same" if first else ""
+        alike = weights.sentence() if weights.copied else "the units are those of the baseline"
         return likeness.states[first], (
-            f"the units are those of the baseline, and the first state that differs is {_title(likeness, first)}, "
+            f"{alike}, and the first state that differs is {_title(likeness, first)}, "
             f"by {change[first]:.0%} of its size{before}"
         )
     if floor is None:
@@ -161,7 +166,7 @@ def _state_change(likeness: Likeness, place: int, floor: Floor | None, *, copied
     )
 
 
-def _shares_weights(likeness: Likeness, place: int) -> bool:
+def _shares_units(likeness: Likeness, place: int) -> bool:
     """Whether some state has the units of the baseline in their places: a copy, a fine-tuned or a damaged one."""
     enough = likeness.widths[0] >= FEWEST_UNITS
     same = (likeness.same_place[place] >= SAME_PLACE) & enough

@@ -59,7 +59,7 @@ def as_of(folder: RunFolder, epoch: int, scratch: Path) -> RunFolder:
             _link(path.with_name(path.name + suffix), scratch / "states" / (path.name + suffix))
     for line in folder.metrics():
         if line["epoch"] <= epoch:
-            earlier.append_metrics(line)
+            earlier.append_metrics(line, folder.fingerprints(line["epoch"]))
     earlier.write_manifest(replace(manifest, name=f"{manifest.name}, epoch {epoch}"))
     with Stage(f"{folder.path.name} at epoch {epoch}"), threadpool_limits(1):
         _analyse(earlier)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.analyses.comparison.similarity import match_units
+from rnnreport.analyses.comparison.weights import common_weights
 from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles, Manifest
 
@@ -90,7 +91,9 @@ def _distinct(runs: Sequence[Read], places: list[int]) -> list[int]:
 
 
 def _copied(one: Read, other: Read) -> bool:
-    """Whether some state has most units of the other in their places: they were not trained separately."""
+    """Whether they share weights, or most units of some state in their places: they were not trained separately."""
+    if common_weights(one, other).copied:
+        return True
     for key, states in one.last.states.items():
         moved = other.last.states.get(key)
         if moved is None or moved.shape != states.shape:

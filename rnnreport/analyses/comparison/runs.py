@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.scores import Errors, Scores, score
@@ -22,6 +22,9 @@ class Read:
     last: Checkpoint
     scores: Scores | Errors | None
     performance: Performance
+    weights: dict[str, str] = field(
+        default_factory=dict
+    )  # hashes of the weights at the last epoch, where they are known
 
     @property
     def scope(self) -> str:
@@ -38,4 +41,5 @@ def read(folder: RunFolder, params: PerformanceParams) -> Read:
     recorded = folder.epochs()
     probe, last = folder.probe(), folder.checkpoint(recorded[-1])
     scored = performance(probe, last, folder.metrics(), params)
-    return Read(folder, folder.manifest(), probe, tuple(recorded), last, score(probe, last), scored)
+    weights = folder.fingerprints(recorded[-1])
+    return Read(folder, folder.manifest(), probe, tuple(recorded), last, score(probe, last), scored, weights)

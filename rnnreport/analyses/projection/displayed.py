@@ -20,7 +20,7 @@ from rnnreport.analyses.projection.maps import (
 from rnnreport.analyses.projection.measures import disparity, strangeness, trust
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample, evenly, hash_order
 from rnnreport.results.recorded import Doubles, Floats, Probe
-from rnnreport.results.schema import Projection, Unavailable
+from rnnreport.results.schema import GivenPlaces, Projection, Unavailable
 
 _FEWEST_FOR_PHATE = 12  # states: its graph joins each to five others
 _GUIDE = (
@@ -69,12 +69,13 @@ class Guest:
 
 @dataclass
 class _Drawing:
-    """What is collected on the way: maps, their settings and measures."""
+    """What is collected on the way: maps, their settings and measures, and of t-SNE what places others in its maps."""
 
     flat: dict[str, Doubles]
     space: dict[str, Doubles]
     settings: dict[str, dict[str, Any]]
     trust: dict[str, dict[str, float]]
+    tsne: dict[str, Any]
 
 
 def project(
@@ -85,7 +86,8 @@ def project(
     params: ProjectionParams,
     earlier: Sequence[tuple[int, Floats]] = (),
     guest: Guest | None = None,
-) -> Projection | Unavailable:
+    given: Floats | None = None,
+) -> tuple[Projection | Unavailable, GivenPlaces | Unavailable]:
     """Map the displayed states by t-SNE, PCA and PHATE, and place other states into these maps.
 
     Parameters
@@ -97,25 +99,34 @@ def project(
     params : ProjectionParams
     earlier : epoch and states float32 (S, H) of earlier epochs, in their order
     guest : Guest, optional
+    given : float32 (P, H), optional
+        States of sentences given by hand, of the same network at the last epoch.
+
+    Returns
+    -------
+    Projection | Unavailable
+    GivenPlaces | Unavailable
+        Of the given states.
     """
     shown = states[sample.steps].astype(np.float64)
     if not np.isfinite(shown).all():
-        return Unavailable(Projection.analysis, f"the state {scope} is not finite at every displayed step")
+        return _no_map(f"the state {scope} is not finite at every displayed step")
     different = np.unique(shown, axis=0).shape[0]
     if different < 3:
-        return Unavailable(Projection.analysis, f"the state {scope} takes only {different} different values: no map")
+        return _no_map(f"the state {scope} takes only {different} different values: no map")
     axes = principal_axes(shown)
     judged = _trust_sample(probe, sample, params)
-    found = _Drawing({}, {}, {}, {})
+    found = _Drawing({}, {}, {}, {}, {})
     left_out: list[str] = []
-    first = _draw_tsne(found, shown, axes, judged, params, left_out)
+    _draw_tsne(found, shown, axes, judged, params, left_out)
     _draw_pca(found, shown, axes, judged, params)
     _draw_phate(found, shown, probe, sample, judged, params, left_out)
     others, placed_epochs, baseline = _others(shown, sample, earlier, guest, left_out)
     placed = {"PCA": np.stack([axes.place(other) for other in others])} if others else {}
-    if first is not None and others:
-        placed[next(iter(found.flat))] = np.stack([place_tsne(first, other) for other in others])
-    return Projection(
+    if found.tsne and others:
+        name, first = next(iter(found.tsne.items()))
+        placed[name] = np.stack([place_tsne(first, other) for other in others])
+    projection = Projection(
         scope=scope,
         methods=tuple(found.flat),
         coordinates=np.stack(list(found.flat.values())).astype(np.float32),
@@ -130,6 +141,26 @@ def project(
         left_out=tuple(left_out),
         guide=_GUIDE,
     )
+    return projection, _place_given(scope, found, shown, axes, given)
+
+
+def _no_map(reason: str) -> tuple[Unavailable, Unavailable]:
+    return Unavailable(Projection.analysis, reason), Unavailable(GivenPlaces.analysis, reason)
+
+
+def _place_given(
+    scope: str, found: _Drawing, shown: Doubles, axes: Axes, given: Floats | None
+) -> GivenPlaces | Unavailable:
+    """The states of sentences given by hand in every map that can take others: t-SNE at every perplexity, and PCA."""
+    if given is None:
+        return Unavailable(GivenPlaces.analysis, "no sentences were given")
+    states = given.astype(np.float64)
+    if not np.isfinite(states).all():
+        return Unavailable(GivenPlaces.analysis, "their states are not finite at every step")
+    placed = {name: place_tsne(embedding, states) for name, embedding in found.tsne.items()}
+    placed["PCA"] = axes.place(states)
+    kept = {name: values.astype(np.float32) for name, values in placed.items()}
+    return GivenPlaces(scope, kept, strangeness(states, shown))
 
 
 def _draw_tsne(
@@ -139,11 +170,11 @@ def _draw_tsne(
     judged: NDArray[np.int64],
     params: ProjectionParams,
     left_out: list[str],
-) -> Any:
-    """Draw t-SNE at every perplexity; return the first, in which others can be placed, or None with too few states."""
+) -> None:
+    """Draw t-SNE at every perplexity, in its order; not with too few states."""
     most = (len(shown) - 1) / 3
     if most <= 1:
-        return None
+        return
     start = plane_start(axes.place(shown)[:, :2], params.seed)
     seeds = _two_seeds(shown, axes, params)
     first = None
@@ -161,6 +192,7 @@ def _draw_tsne(
         first = flat if first is None else first
         name = f"t-SNE, perplexity {perplexity:.3g}"
         found.flat[name] = np.asarray(flat, dtype=np.float64)
+        found.tsne[name] = flat
         found.settings[name] = {
             "perplexity": perplexity,
             **({"lowered from": asked} if perplexity < asked else {}),
@@ -170,7 +202,6 @@ def _draw_tsne(
             "library": "openTSNE",
         }
         found.trust[name] = trust(shown[judged], found.flat[name][judged], params.neighbours) | seeds(perplexity)
-    return first
 
 
 def _two_seeds(shown: Doubles, axes: Axes, params: ProjectionParams) -> Callable[[float], dict[str, float]]:

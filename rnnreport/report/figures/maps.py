@@ -71,7 +71,7 @@ def state_map() -> figure:
     """All displayed states; the selected sequence as a path over them, start and end ringed.
 
     Sources: ``map.points`` (x, y, color, alpha), ``map.path`` (x0, y0, x1, y1, color), ``map.rings`` (x, y, color),
-    ``map.here`` (x, y), ``map.labels`` (x, y, text).
+    ``map.given`` (x, y, color), the frames of states placed by hand, ``map.here`` (x, y), ``map.labels`` (x, y, text).
     """
     plot = _map_figure(560)
     plot.add_tools(PanTool(), WheelZoomTool(), BoxSelectTool(), ResetTool())
@@ -80,6 +80,10 @@ def state_map() -> figure:
     points = plot.scatter(
         "x", "y", source=empty_source("map.points", "x", "y", "color", "alpha"),
         size=6, fill_color="color", fill_alpha="alpha", line_color=EDGE, line_alpha="alpha", line_width=0.5,
+    )  # fmt: skip
+    plot.scatter(
+        "x", "y", source=empty_source("map.given", "x", "y", "color"),
+        size=9, fill_color=None, line_color="color", line_width=1.2, marker="square",
     )  # fmt: skip
     plot.segment(
         "x0", "y0", "x1", "y1", source=empty_source("map.path", "x0", "y0", "x1", "y1", "color", "width"),

@@ -37,7 +37,8 @@ class Jumps:
     types : int32 (M, O), places in ``names`` of the types that are over-represented there, the least likely first
     type_counts : int32 (M, O, 3), of each type: its jumps in the largest hundredth, the sequences these are of, and its
         jumps in all
-    type_p : float64 (M, O), probability of at least as many by chance (hypergeometric), times Holm's factor
+    type_p : float64 (M, O), probability of at least as many when the types of each sequence are shifted against its
+        jumps, cyclically and by any number of steps, times Holm's factor
     guide : str
     """
 

@@ -192,3 +192,20 @@ class Projection:
     params: dict[str, dict[str, Any]]
     left_out: tuple[str, ...]
     guide: str
+
+
+@dataclass(frozen=True)
+class GivenPlaces:
+    """Where the states of the sentences given by hand lie in the maps of ``Projection``, into which they were placed.
+
+    Attributes
+    ----------
+    scope : str, a StateKey
+    placed : dict of method to float32 (P, 2), of PCA (P, 3), its first two columns the plane; P steps of the sentences
+    strangeness : float, as in ``Projection``
+    """
+
+    analysis: ClassVar[str] = "projection-given"
+    scope: str
+    placed: dict[str, Floats]
+    strangeness: float
