@@ -351,7 +351,7 @@ class RunFolder:
             As ``metrics``.
         """
         found = next((line.get(_WEIGHTS) for line in self._lines() if line["epoch"] == epoch), None)
-        return found if isinstance(found, dict) else {}
+        return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 
     def _lines(self) -> list[dict[str, Any]]:
         """One line for each epoch: of one recorded twice the later. A torn last line (a killed run) is left out.
