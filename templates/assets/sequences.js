@@ -5,7 +5,6 @@ RR.stepIndex = (sequence, step) => RR.reading.starts[sequence] + step;
 RR.views.push(function sequences() {
   if (!RR.description.sequences) return;
   RR.reading = RR.reader(RR.description.sequences);
-  RR.withText = () => (RR.reading.features ? null : RR.reading.token);
 });
 
 RR.views.push(function table() {
