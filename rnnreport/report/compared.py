@@ -13,6 +13,7 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import (
     Changes,
     Comparison,
+    Confusions,
     Effects,
     Likeness,
     MachineDiff,
@@ -45,6 +46,7 @@ def gather_side_by_side(folder: RunFolder) -> SideBySide | None:
         _stored(folder, MatchedClusters),
         _stored(folder, Changes),
         _stored(folder, MachineDiff),
+        _stored(folder, Confusions),
     )
 
 
@@ -86,7 +88,7 @@ def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] 
         "machines": machines,
         "machine_lines": _machine_lines(details.comparison.runs, machines) if details and machines else [],
         "kept": _kept_rows(clusters) if clusters else [],
-        "confusions": confusions(details.comparison) if details else None,
+        "confusions": _confusions(available(details.confusions), details.comparison.runs) if details else None,
         "guides": {
             part.analysis: part.guide
             for part in (changes, alike, slices, effects, clusters, machines)
@@ -237,22 +239,30 @@ def _kept_rows(clusters: MatchedClusters) -> list[dict[str, Any]]:
     ]
 
 
-def confusions(comparison: Comparison) -> dict[str, Any] | None:
-    """The confusion matrices of every run, in shares of one scale; None unless each sequence has one class."""
-    names = comparison.class_names
-    if not comparison.predicted.size or not comparison.labels.size or not 1 < len(names) <= _MOST_CLASSES:
+def _confusions(found: Confusions | None, runs: Sequence[str]) -> dict[str, Any] | None:
+    """The confusion matrices of every run, in shares of one scale; None of too few or too many classes."""
+    if found is None or not 1 < len(found.class_names) <= _MOST_CLASSES:
         return None
-    counts = np.zeros((len(comparison.runs), len(names), len(names)), np.int64)
-    for run, predicted in enumerate(comparison.predicted):
-        known = predicted >= 0
-        np.add.at(counts[run], (comparison.labels[known], predicted[known]), 1)
-    wrong = counts.copy()
-    wrong[:, np.arange(len(names)), np.arange(len(names))] = 0
-    changed = (counts != counts[0]).any(axis=0)
+    counts = found.counts.astype(np.int64)
+    wrong = counts * (1 - np.eye(len(found.class_names), dtype=np.int64))
     return {
-        "names": names,
+        "title": _confusion_change(found.class_names, wrong, runs),
+        "names": found.class_names,
+        "items": found.items,
+        "n": int(counts[0].sum()),
         "counts": counts.tolist(),
-        "changed": changed.tolist(),
+        "changed": (counts != counts[0]).any(axis=0).tolist(),
         "most_wrong": max(1, int(wrong.max())),
         "most_right": max(1, int(counts.max())),
     }
+
+
+def _confusion_change(names: Sequence[str], wrong: NDArray[np.int64], runs: Sequence[str]) -> str:
+    """The mistake whose frequency differs most from the first run, in words."""
+    apart = np.abs(wrong - wrong[0])
+    if not apart.any():
+        return "All runs confuse the same classes equally often"
+    run, actual, predicted = (int(place) for place in np.unravel_index(apart.argmax(), apart.shape))
+    before, after = int(wrong[0, actual, predicted]), int(wrong[run, actual, predicted])
+    one = f"“{names[actual]}” is taken for “{names[predicted]}”"
+    return f"{one} {after:,} times by {runs[run]}, {before:,} times by {runs[0]}"

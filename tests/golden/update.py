@@ -26,6 +26,7 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import (
     Changes,
     Comparison,
+    Confusions,
     Effects,
     Likeness,
     MachineDiff,
@@ -42,7 +43,7 @@ DIGITS = tuple(cell.lower() for cell in CELLS)
 COMPARED = "compared"  # the folder of what compare.html is rendered from
 SHOWN = "lstm"  # of the digits, the run whose whole report is kept; of the others only what the comparison reads
 SHORT: tuple[TaskName, ...] = ("sentiment", "source")  # of which only the pages are kept
-_PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes, MachineDiff)
+_PARTS = (Comparison, Likeness, Slices, Effects, MatchedClusters, Changes, MachineDiff, Confusions)
 
 
 def sample_pages(samples: Path = SAMPLES) -> dict[str, str]:

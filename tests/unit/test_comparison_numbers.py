@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.linalg import orthogonal_procrustes
+from sklearn.metrics import confusion_matrix
 
+from rnnreport.analyses.bootstrap import BootstrapParams, ratio_interval
 from rnnreport.analyses.comparison import side_by_side
 from rnnreport.analyses.comparison.clusters import match_by_words
 from rnnreport.analyses.comparison.likeness import counterpart, in_order
@@ -24,7 +26,7 @@ from rnnreport.analyses.comparison.similarity import (
 from rnnreport.analyses.significance import clustered_means, holm
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Probe
-from rnnreport.results.schema import Effects, Likeness, Slices, Unavailable
+from rnnreport.results.schema import Confusions, Effects, Likeness, Slices, Unavailable
 from tests.fabricate import fabricate_run
 
 
@@ -177,6 +179,24 @@ def test_intervals_of_clustered_means_hold_the_truth() -> None:
     assert 0.90 <= held / 300 <= 0.98
 
 
+def test_intervals_agree_with_the_bootstrap_and_hold_the_truth_in_small_groups_where_that_is_too_short() -> None:
+    """Why groups and words, of ten sequences or more, have these intervals, and whole runs the bootstrap's."""
+    for count, least, most in ((10, 0.7, 0.9), (200, 0.93, 1.03)):
+        held, widths = [0, 0], []
+        for seed in range(300):
+            draw = np.random.default_rng(seed)
+            sizes = draw.integers(1, 30, count).astype(float)
+            sums = sizes * draw.normal(0, 1, count) + draw.normal(0, np.sqrt(sizes))
+            _, low, high, _ = clustered_means(sums[:, None], sizes[:, None])
+            _, *drawn = ratio_interval(sums, sizes, BootstrapParams(resamples=300, seed=seed))
+            held[0] += low[0] < 0 < high[0]
+            held[1] += drawn[0] < 0 < drawn[1]
+            widths.append((drawn[1] - drawn[0]) / (high[0] - low[0]))
+        assert least < np.median(widths) < most
+        assert held[0] >= held[1] - 5 and 0.88 <= held[0] / 300 <= 0.98
+        assert count > 10 or held[1] / 300 < 0.9
+
+
 def test_too_few_sequences_have_no_interval() -> None:
     mean, low, high, p_value = clustered_means(np.array([[2.0], [0.0]]), np.array([[4.0], [0.0]]))
     assert mean[0] == 0.5 and np.isnan([low[0], high[0], p_value[0]]).all()
@@ -257,6 +277,23 @@ def test_the_map_keeps_the_plane_of_the_baseline(runs: list[RunFolder]) -> None:
         abs(np.corrcoef(found.plane[0, :, 0], reference.transform(last.states[key])[found.plane_steps, 0])[0, 1])
         > 0.999
     )
+
+
+def test_confusions_of_classes_and_of_tags(runs: list[RunFolder], tmp_path: Path) -> None:
+    tagged = [
+        fabricate_run(tmp_path / str(seed), "tagging", epochs=1, sequences=30, seed=seed, gain=1 - 0.4 * seed)
+        for seed in (0, 1)
+    ]
+    for folders, items in ((runs, "sequences"), (tagged, "steps")):
+        found = side_by_side(folders).confusions
+        assert isinstance(found, Confusions) and found.items == items
+        for folder, counts in zip(folders, found.counts, strict=True):
+            probe, last = _last(folder)
+            true, given = (
+                (probe.labels, last.model_output) if items == "sequences" else (probe.targets, last.step_output)
+            )
+            expected = confusion_matrix(true, given.argmax(axis=1), labels=range(len(probe.class_names)))
+            np.testing.assert_array_equal(counts, expected)
 
 
 def test_slices_counted_one_by_one(runs: list[RunFolder]) -> None:

@@ -26,8 +26,10 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Doubles, Manifest
 from rnnreport.results.schema import (
     Comparison,
+    Confusions,
     Performance,
     SideBySide,
+    Unavailable,
 )
 
 _GUIDE = (
@@ -94,7 +96,16 @@ def side_by_side(folders: Sequence[RunFolder], params: CompareParams | None = No
         matched_clusters(runs),
         describe_changes(runs, paired, alike, groups, effects),
         machine_diff(runs),
+        _confusions(runs),
     )
+
+
+def _confusions(runs: Sequence[Read]) -> Confusions | Unavailable:
+    tables = [run.performance.confusion for run in runs]
+    if not all(table.size for table in tables):
+        return Unavailable(Confusions.analysis, "neither sequences nor steps have one class each")
+    items = "steps" if runs[0].probe.task == "tagging" else "sequences"
+    return Confusions(runs[0].probe.class_names, np.stack(tables), items)
 
 
 def _read_all(folders: Sequence[RunFolder], params: CompareParams) -> list[Read]:

@@ -17,7 +17,9 @@ from rnnreport.results.schema import Slices, Unavailable
 
 _GUIDE = (
     "Each line is a group of sequences; groups overlap. The p-value asks whether the difference in the group could be "
-    "chance, and is corrected for the number of groups asked (Holm), so that one false alarm among all is rare. A "
+    "chance, and is corrected for the number of groups asked (Holm), so that one false alarm among all is rare. "
+    "Intervals rest on the spread between sequences (Student's t): of many sequences they are those of the bootstrap, "
+    "of ten a quarter longer, because there the bootstrap's are too short. A "
     "group without a significant difference is not shown to be equal: small groups can hide large differences."
 )
 

@@ -7,6 +7,7 @@ from rnnreport.results.schema.causes import UnitImportance
 from rnnreport.results.schema.comparison import (
     Changes,
     Comparison,
+    Confusions,
     Effects,
     Likeness,
     MachineDiff,
@@ -44,6 +45,7 @@ __all__ = [
     "Changes",
     "Check",
     "Comparison",
+    "Confusions",
     "ContinuationTrees",
     "Decisions",
     "Dependence",

@@ -238,6 +238,23 @@ class MatchedClusters:
 
 
 @dataclass(frozen=True)
+class Confusions:
+    """How often each run answers what, where every sequence, or every step, has one of K classes.
+
+    Attributes
+    ----------
+    class_names : tuple of str, length K
+    counts : int32 (R, K, K), rows true, columns predicted; items without a finite output are left out
+    items : str, "sequences" or "steps"
+    """
+
+    analysis: ClassVar[str] = "confusions"
+    class_names: tuple[str, ...]
+    counts: Ints
+    items: str
+
+
+@dataclass(frozen=True)
 class Changes:
     """What changed from the baseline to each run after it, and the noise floor by which it was judged.
 
@@ -310,6 +327,7 @@ class SideBySide:
     clusters: MatchedClusters | Unavailable
     changes: Changes | Unavailable
     machines: MachineDiff | Unavailable
+    confusions: Confusions | Unavailable
 
     @property
     def records(self) -> tuple[Any, ...]:
@@ -322,4 +340,5 @@ class SideBySide:
             self.clusters,
             self.changes,
             self.machines,
+            self.confusions,
         )
