@@ -1,6 +1,7 @@
 """The comparison page and the index in a real Chromium."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from rnnreport.analyses import side_by_side
+from rnnreport.analyses.comparison import as_of
 from rnnreport.report import IndexEntry, render_comparison, render_index
 from rnnreport.results.folder import RunFolder
 from tests.browser.conftest import settle, show_plot
+from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
 
@@ -201,3 +204,70 @@ def test_index_sorts_by_a_click(open_page, pages, runs):
     assert page.locator("#runs tbody th").all_inner_texts() == [run.summary().run for run in order]
     page.locator("#runs thead button").nth(column).click()
     assert page.locator("#runs tbody th").all_inner_texts() == [run.summary().run for run in reversed(order)]
+
+
+def gru(folder):
+    """The same run, as if it had been a GRU: another architecture, without a cell state."""
+    manifest = folder.manifest()
+    for checkpoint in list(folder.checkpoints()):
+        states = {"gru.0.fwd.h": checkpoint.states["lstm.0.fwd.h"]}
+        folder.write_checkpoint(replace(checkpoint, states=states))
+    folder.write_manifest(replace(manifest, model=manifest.model | {"cell": "GRU"}, state_keys=("gru.0.fwd.h",)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        ("architectures", "classification"),
+        ("sizes", "tagging"),
+        ("checkpoints", "classification"),
+        ("seeds", "language-model"),
+    ],
+)
+def test_swap_and_only_what_changed_for_every_kind_of_pair(open_page, tmp_path, kind, task):
+    count = 3 if kind == "seeds" else 2
+    made = [
+        fabricate_run(
+            tmp_path / str(place),
+            task,
+            epochs=4,
+            sequences=40,
+            seed=0 if kind == "checkpoints" else place,
+            units=6 + 4 * place * (kind == "sizes"),
+            gain=1 - 0.4 * place * (kind in ("sizes", "architectures")),
+            name=f"run {place}",
+        )
+        for place in range(count)
+    ]
+    made[1] = gru(made[1]) if kind == "architectures" else made[1]
+    runs = [
+        as_of(run, 1 if kind == "checkpoints" and place else 3, tmp_path / f"of {place}")
+        for place, run in enumerate(made)
+    ]
+    details = side_by_side(runs)
+    path = tmp_path / "compare.html"
+    path.write_text(render_comparison(runs, details.comparison, details), encoding="utf-8")
+    page = open_page(path)
+    names = [f"run {place}, epoch {1 if kind == 'checkpoints' and place else 3}" for place in range(count)]
+    assert page.locator("#readings .who b").all_inner_texts()[:2] == names[:2]
+    sides = page.locator(".confusions .side h4:visible")
+    tables = [] if task == "language-model" else names
+    assert sides.all_inner_texts() == tables
+    page.locator("#swap").click()
+    settle(page)
+    assert page.locator("#readings .who b").all_inner_texts()[:2] == names[1::-1]
+    assert sides.all_inner_texts() == tables[::-1]
+    show_plot(page, "plane-0")
+    assert page.locator("#plane-name-0").inner_text().startswith(names[1])
+    assert page.locator("#beside .matched .half .note").first.inner_text().startswith(names[1])
+    page.locator("#changed").check()
+    settle(page)
+    assert page.locator(".changes > li:visible").count() == details.changes.verdicts.count("changed")
+    assert page.locator("[data-same]:visible").count() == 0
+    if kind == "seeds":
+        page.select_option("#other", "2")
+        settle(page)
+        assert page.locator("#readings .who b").all_inner_texts()[:2] == [names[2], names[0]]
+    text = page.locator("main").text_content()
+    assert not any(word in text for word in ("NaN", "undefined"))

@@ -11,8 +11,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+import rnnreport
 from rnnreport.cli import main
 from rnnreport.report import IndexEntry, render_index, render_report
 from rnnreport.results.folder import RunFolder
@@ -124,25 +125,44 @@ def test_a_light_page_without_its_files_says_so(browser: Browser, site: Path, tm
     context.close()
 
 
-@pytest.mark.parametrize("sandbox", ["allow-scripts", "allow-scripts allow-same-origin"])
-@pytest.mark.parametrize("how", ["src", "srcdoc"])
+BOTH = "allow-scripts", "allow-scripts allow-same-origin"
+
+
+@pytest.mark.parametrize(
+    ("how", "sandbox"), [*((how, sandbox) for how in ("src", "srcdoc") for sandbox in BOTH), ("show", BOTH[0])]
+)
 def test_a_report_works_in_a_sandboxed_frame(
-    browser: Browser, report: Path, tmp_path: Path, sandbox: str, how: str
+    browser: Browser, analysed_runs: tuple[Path, Path], report: Path, tmp_path: Path, how: str, sandbox: str
 ) -> None:
     """As experiment trackers and notebooks show it: storage and the address may be out of reach."""
     host = tmp_path / "host.html"
-    host.write_text(f'<iframe id="frame" sandbox="{sandbox}" width="1200" height="800"></iframe>', encoding="utf-8")
+    frame_text = f'<iframe id="frame" sandbox="{sandbox}" width="1200" height="800"></iframe>'
+    if how == "show":
+        frame_text = rnnreport.show(analysed_runs[0])._repr_html_().replace("<iframe ", '<iframe id="frame" ')
+    host.write_text(frame_text, encoding="utf-8")
     context = browser.new_context(viewport={"width": 1300, "height": 900}, offline=True)
     page, problems = context.new_page(), []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     page.goto(host.as_uri())
     shown = report.as_uri() if how == "src" else report.read_text(encoding="utf-8")
-    page.evaluate("([how, shown]) => { document.getElementById('frame')[how] = shown; }", [how, shown])
+    if how != "show":
+        page.evaluate("([how, shown]) => { document.getElementById('frame')[how] = shown; }", [how, shown])
     frame = page.frame_locator("#frame")
     frame.locator(READY).wait_for(state="attached")
     frame.locator("#theme").click()
     frame.locator("#figure-units").scroll_into_view_if_needed()
     frame.locator("#clusters .chip, #clusters svg").first.wait_for()
+    word = frame.locator("#clusters .word").nth(3)
+    word.click()
+    expect(word).to_have_attribute("aria-pressed", "true")
+    expect(frame.locator("#title-units")).to_contain_text(word.inner_text())
+    row = frame.locator("#table tbody tr").nth(2)
+    row.scroll_into_view_if_needed()
+    row.click()
+    expect(row).to_have_attribute("aria-selected", "true")
+    expect(frame.locator("#title-text")).to_contain_text(row.locator("td, th").first.inner_text())
+    frame.locator("#text .token").nth(1).click()
+    expect(frame.locator("#text .token.here")).to_have_count(1)
     context.close()
     assert problems == []
