@@ -19,6 +19,7 @@ from rnnreport.analyses.memory import MemoryParams, memory_horizon
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.embed import EmbedParams, Engine
 from rnnreport.analyses.mmphate.growth import Growth
+from rnnreport.analyses.mmphate.pictures import PicturesParams
 from rnnreport.analyses.mmphate.stage import TrainingParams, write_training
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.projection import Guest, ProjectionParams, project
@@ -37,6 +38,8 @@ from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
 from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
+
+_NODES_WATCHED = 500  # laid out by other methods than MM-PHATE
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,13 @@ class AnalysisParams:
         """The defaults, with MM-PHATE laid out by this engine, of at most so many nodes where a number is given."""
         dynamics = DynamicsParams.of_nodes(nodes) if nodes else DynamicsParams()
         return cls(training=TrainingParams(replace(dynamics, embed=EmbedParams(engine=engine))))
+
+    @classmethod
+    def while_training(cls, nodes: int | None = None) -> AnalysisParams:
+        """What is made again after every epoch of a training: fewer maps and points by other methods than MM-PHATE."""
+        made = cls.of_mmphate(nodes=nodes)
+        training = replace(made.training, pictures=PicturesParams(nodes=_NODES_WATCHED))
+        return replace(made, training=training, projection=ProjectionParams.while_training())
 
 
 def analyse(

@@ -11,6 +11,7 @@ from rnnreport.results.recorded import Ints, PartsOfSpeech, Probe
 
 Labels = NDArray[np.int64]
 _COMMON = 11  # tokens or tags told apart; all others are one class
+FIFTH = ", which fifth"  # ends the name of a number
 _FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -44,7 +45,7 @@ def properties(
     """
     owners = np.repeat(np.arange(probe.lengths.size), probe.lengths)
     place = np.arange(owners.size) - probe.offsets[owners]
-    found = _answers(probe, owners)
+    found = answers(probe)
     inputs = step_words if probe.continuous else probe.tokens
     what = "prototype" if probe.continuous else "token"
     if inputs is not None:
@@ -54,14 +55,17 @@ def properties(
             found.append(Property(f"{what} {steps} {'step' if steps == 1 else 'steps'} back", earlier))
     if parts is not None and probe.task != "tagging":
         found.append(Property("part of speech", _common(parts.tags.astype(np.int64))))
-    found.append(Property("length, which fifth", _fifths(probe.lengths.astype(np.float64))[owners]))
-    found.append(Property("step, which fifth", _fifths(place.astype(np.float64)), over_time=False))
+    found.append(Property(f"length{FIFTH}", _fifths(probe.lengths.astype(np.float64))[owners]))
+    found.append(Property(f"step{FIFTH}", _fifths(place.astype(np.float64)), over_time=False))
     return [one for one in found if np.unique(one.labels[one.labels >= 0]).size > 1]
 
 
-def _answers(probe: Probe, owners: Labels) -> list[Property]:
-    """What the model is made to answer."""
-    names = probe.class_names
+def answers(probe: Probe) -> list[Property]:
+    """What the model is made to answer: one property, or none where nothing is known to be right.
+
+    Of several labels or quantities it is one: the label that divides the sequences best, the first quantity.
+    """
+    names, owners = probe.class_names, np.repeat(np.arange(probe.lengths.size), probe.lengths)
     if probe.task == "classification" and probe.labels.size:
         return [Property("class", probe.labels.astype(np.int64)[owners])]
     if probe.task == "tagging" and probe.targets.size:
@@ -74,7 +78,7 @@ def _answers(probe: Probe, owners: Labels) -> list[Property]:
     if probe.task in ("regression", "step-regression") and probe.truths.size:
         values = probe.truths[:, 0].astype(np.float64)
         fifths = _fifths(values)
-        return [Property(f"{names[0]}, which fifth", fifths[owners] if probe.task == "regression" else fifths)]
+        return [Property(f"{names[0]}{FIFTH}", fifths[owners] if probe.task == "regression" else fifths)]
     return []
 
 

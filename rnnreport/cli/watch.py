@@ -36,7 +36,7 @@ def watch(run: Path, mmphate_nodes: int | None, max_size: float | None) -> None:
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.results.folder import RunFolder
 
-    params = AnalysisParams.of_mmphate(nodes=mmphate_nodes)
+    params = AnalysisParams.while_training(mmphate_nodes)
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
     if not run.absolute().parent.is_dir():
         raise InputError(f"{run.absolute().parent} is no folder", "give the run folder that the training records into")

@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.mmphate sizes [n ...]``: time and memory, ours and phate's (which m-phate calls with 4000
 landmarks); ``... large``: 487,680 nodes, ours only; ``... suite``: the synthetic suite of the authors;
 ``... growing [n ...]``: the last epoch of 50 added to those before;
-``... fidelity [n ...]``: rank correlation of potential distances with those of the exact diffusion (minutes).
+``... fidelity [n ...]``: rank correlation of potential distances with those of the exact diffusion (minutes);
+``... published FILE ...``: ours on the trainings that ``mphate_whole`` gave to m-phate itself, and both against exact.
 Every case runs in a process of its own, with one thread, so that times and memory are its own.
 """
 
@@ -37,7 +38,7 @@ from rnnreport.analyses.mmphate.growth import Course, Growth, updated
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, grown_kernel, multislice_kernel, standardise
 from rnnreport.analyses.mmphate.preservation import preservation
 from rnnreport.results.recorded import Doubles
-from tests.courses import SCENARIOS, bifurcations, planted
+from tests.courses import COMMUNITIES, SCENARIOS, bifurcations, planted
 
 SHAPES = {5000: (15, 14), 20000: (30, 28), 50000: (50, 42), 100000: (50, 85)}  # epochs and steps of 24 units
 LARGE = (127, 160)
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run a case here, or all cases of a table in processes of their own."""
     what, rest = arguments[0], list(arguments[1:])
     if what == "case":
-        sys.stdout.write(json.dumps(CASES[rest[0]](*map(int, rest[1:]))) + "\n")
+        given = [int(value) if value.isdigit() else value for value in rest[1:]]
+        sys.stdout.write(json.dumps(CASES[rest[0]](*given)) + "\n")
     elif what == "sizes":
         line("nodes", "engine", "CPU-s", "peak, GB", "entries", "bytes per entry", "t", "stress 2-D, 3-D")
         line(*["---"] * 8)
@@ -72,6 +74,22 @@ def main(arguments: Sequence[str]) -> None:
             moved = ", ".join(f"{value:.5f}" for value in found["disparity"])
             counts = (", ".join(map(str, counts)) for counts in found["iterations"])
             line(f"{found['nodes']:,}", *times, *counts, moved)
+    elif what == "published":
+        line("nodes", "units", "m-phate, CPU-s, GB, t", "ours, CPU-s, GB, t", "times faster", "m-phate's rho", "ours")
+        line(*["---"] * 7)
+        for path in rest:
+            theirs = dict(np.load(path))
+            epochs, steps, units = theirs["shape"].tolist()
+            ours = spawned("ours", epochs, steps, units)
+            faithful = spawned("faithful", path)["found"]
+            line(
+                f"{epochs * steps * units:,}",
+                str(units),
+                f"{theirs['seconds']:.1f}, {theirs['peak'] / 1e9:.1f}, {theirs['t']}",
+                f"{ours['seconds']:.1f}, {ours['peak'] / 1e9:.1f}, {ours['t']}",
+                f"{theirs['seconds'] / ours['seconds']:.1f}",
+                *(f"{value:.4f}" for value in faithful),
+            )
     elif what == "large":
         row("ours", *LARGE)
     else:
@@ -112,9 +130,9 @@ def spawned(*case: object) -> dict[str, Any]:
     return result
 
 
-def ours(epochs: int, steps: int) -> dict[str, Any]:
+def ours(epochs: int, steps: int, units: int = 24) -> dict[str, Any]:
     """Kernel and both layouts by our engine."""
-    activity = training(epochs, steps)
+    activity = training(epochs, steps, units)
     before, start = peak(), time.process_time()
     kernel = multislice_kernel(activity, KernelParams())
     found = embed(kernel, EmbedParams())
@@ -142,15 +160,31 @@ def fidelity(epochs: int, steps: int) -> dict[str, Any]:
 
     kernel = multislice_kernel(training(epochs, steps), KernelParams())
     judged = judged_nodes(kernel)
-    diffusion = diffuse(kernel, landmark_labels(kernel.nodes, EmbedParams().landmarks, 0))
-    t = max(1, knee(von_neumann_entropy(singular_values(diffusion.operator))))
-    ours = pdist(diffusion.to_landmarks[judged].toarray() @ potential(diffusion.operator, t, 0))
+    t, ours = our_potential_distances(kernel, judged)
     theirs = phate_embedding(kernel.matrix, PUBLISHED_LANDMARKS, 0, 0)
     exact = exact_distances(kernel.matrix, judged, (t, theirs.t))
     found = []
     for time_of, apart in ((t, ours), (theirs.t, pdist(theirs.potential[judged]))):
         found += [time_of, float(spearmanr(apart, exact[time_of]).statistic)]
     return {"found": found}
+
+
+def faithful(path: str) -> dict[str, Any]:
+    """Agreement with the exact diffusion of m-phate's potentials, kept in a file, and of ours, each at its own t."""
+    theirs = dict(np.load(path))
+    kernel = multislice_kernel(training(*theirs["shape"].tolist()), KernelParams())
+    judged, when = judged_nodes(kernel), int(theirs["t"])
+    t, ours = our_potential_distances(kernel, judged)
+    exact = exact_distances(kernel.matrix, judged, (t, when))
+    found = [(pdist(theirs["potentials"]), exact[when]), (ours, exact[t])]
+    return {"found": [float(spearmanr(apart, true).statistic) for apart, true in found]}
+
+
+def our_potential_distances(kernel: Kernel, judged: np.ndarray) -> tuple[int, Doubles]:
+    """t, and the distances between the potentials of some nodes."""
+    diffusion = diffuse(kernel, landmark_labels(kernel.nodes, EmbedParams().landmarks, 0))
+    t = max(1, knee(von_neumann_entropy(singular_values(diffusion.operator))))
+    return t, pdist(diffusion.to_landmarks[judged].toarray() @ potential(diffusion.operator, t, 0))
 
 
 def growing(epochs: int, steps: int) -> dict[str, Any]:
@@ -195,13 +229,15 @@ CASES: dict[str, Callable[..., dict[str, Any]]] = {
     "phate": phate,
     "suite": suite,
     "fidelity": fidelity,
+    "faithful": faithful,
     "growing": growing,
 }
 
 
-def training(epochs: int, steps: int) -> Doubles:
-    """float64 (slices, 24, samples); few samples where there are very many nodes, as in the published run."""
-    activity = planted(0, epochs, steps, samples=40 if epochs * steps <= 5000 else 6).activity
+def training(epochs: int, steps: int, units: int = 24) -> Doubles:
+    """float64 (slices, units, samples); few samples where there are very many nodes, as in the published run."""
+    samples = 40 if epochs * steps <= 5000 else 6
+    activity = planted(0, epochs, steps, samples, per_community=units // COMMUNITIES).activity
     return activity.reshape(epochs * steps, *activity.shape[2:])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Dynamics
+from rnnreport.results.schema import Dynamics, Projection
 from rnnreport.results.schema.landmarks import Landmarks
 from tests.cli.conftest import Command
 from tests.fabricate import fabricate_run
@@ -99,6 +99,9 @@ def test_a_page_for_every_epoch_until_interrupted(
     found = training.folder.result(Dynamics)
     assert isinstance(found, Dynamics) and found.epochs.tolist() == [0, 1, 2]
     assert "updated 1 times" in " ".join(found.left_out)
+    mapped = training.folder.result(Projection)
+    assert isinstance(mapped, Projection) and set(mapped.methods) == {"t-SNE, perplexity 30", "PCA"}
+    assert "while the training is watched" in " ".join(mapped.left_out)
     landmarks = training.folder.result(Landmarks)
     assert isinstance(landmarks, Landmarks) and landmarks.updates == 1
 

@@ -14,6 +14,7 @@ from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
 from rnnreport.analyses.mmphate.readout import entropy_of, label_information
 from rnnreport.analyses.probing import probe_predictions
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Probes, Unavailable
 from tests.fabricate import fabricate_run
 
@@ -143,13 +144,33 @@ def test_the_finding_gives_every_number_with_its_n(found: Probes) -> None:
     assert f"{found.control[-1].mean():.1%}" in found.finding and f"of {found.entropy:.2f} bits" in found.finding
 
 
-@pytest.mark.parametrize(("task", "reason"), [("language-model", "class of each sequence"), ("regression", "class of")])
-def test_probes_need_classes(tmp_path: Path, task: str, reason: str) -> None:
-    run = fabricate_run(tmp_path / "run", task=task, epochs=2)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("task", "what"),
+    [("language-model", "next token"), ("regression", "fifth of <i>mood</i>"), ("multi-label", "label ")],
+)
+def test_other_tasks_are_probed_for_their_answers(tmp_path: Path, task: Task, what: str) -> None:
+    """The fabricated states of a step hold what was read, which the answer is made of."""
+    run = fabricate_run(tmp_path / "run", task=task, epochs=3, sequences=150)
+    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    assert isinstance(embedded, Embedded)
+    result = linear_probes(run, run.probe(), embedded, ProbeParams(shuffles=5))
+    assert isinstance(result, Probes) and result.what.startswith(what)
+    assert f"reads the {result.what}" in result.finding
+    last = run.probe().lengths > result.steps[-1] + (task == "language-model")  # the last token has none after it
+    assert result.sequences == last.sum()
+    if task != "language-model":  # whose next token is drawn without regard to what was read
+        assert result.mean[1, -1] > result.control[-1].mean()
+    else:
+        assert result.classes == 12
+        assert abs(result.mean[0, -1] - result.control[-1].mean()) < 0.15
+
+
+def test_sequences_of_which_nothing_is_known_are_not_probed(tmp_path: Path) -> None:
+    run = fabricate_run(tmp_path / "run", task="unlabelled", epochs=2)
     embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
     assert isinstance(embedded, Embedded)
     result = linear_probes(run, run.probe(), embedded, ProbeParams())
-    assert isinstance(result, Unavailable) and reason in result.reason
+    assert isinstance(result, Unavailable) and "no labels" in result.reason
 
 
 def test_classes_without_a_label_on_any_sequence_are_not_probed(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
 from rnnreport.analyses.mmphate.dynamics import Embedded
 from rnnreport.analyses.mmphate.readout import entropy_of, label_information
 from rnnreport.analyses.probing import Labels, probe_predictions
+from rnnreport.analyses.properties import FIFTH, answers
 from rnnreport.analyses.sample import hash_order
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
@@ -20,11 +20,12 @@ from rnnreport.results.schema import Probes, Unavailable
 
 _GUIDE = (
     "A linear probe (ridge regression) is fitted to the states of some sequences and names the class of others; no "
-    "sequence is in both. The control is the same probe with the classes shuffled between the sequences: what it "
-    "reaches comes from its freedom, not from the state. A probe says that the class can be read, not that the model "
-    "reads it. Information is estimated from the nearest states (Ross, 2014) in the leading principal components and "
-    "holds for these alone; the mean of the same estimate with shuffled classes, which hold none, is taken off as its "
-    "bias. It finds what is not linear as well, but misses what lies in small directions."
+    "sequence is in both. Of a language model the class is the next token, all but the most frequent counting as one; "
+    "quantities are divided into fifths. The control is the same probe with the classes shuffled between the "
+    "sequences: what it reaches comes from its freedom, not from the state. A probe says that the class can be read, "
+    "not that the model reads it. Information is estimated from the nearest states (Ross, 2014) in the leading "
+    "principal components and holds for these alone; the mean of the same estimate with shuffled classes, which hold "
+    "none, is taken off as its bias. It finds what is not linear as well, but misses what lies in small directions."
 )
 
 
@@ -58,20 +59,23 @@ def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: P
     Returns
     -------
     Probes or Unavailable
-        Unavailable without classes or tags, with fewer than ``fewest`` sequences or where they are all of one class.
+        Unavailable where nothing is known to be right, with fewer than ``fewest`` sequences or where they are all of
+        one class.
     """
     dynamics = embedded.dynamics
-    if probe.task not in ("classification", "tagging"):
-        return Unavailable(Probes.analysis, "probes need a class of each sequence or a tag of each step")
-    if not (probe.labels if probe.task == "classification" else probe.targets).size:
+    asked = _asked(probe)
+    if asked is None:
         return Unavailable(Probes.analysis, "the sequences have no labels")
+    what, of_steps = asked
     reaching = np.flatnonzero(probe.lengths > dynamics.steps[-1])
+    known = of_steps[probe.offsets[reaching][:, None] + dynamics.steps] >= 0
+    reaching = reaching[known.all(axis=1)]
     order = hash_order([probe.sequence_ids[n] for n in reaching])[: params.sequences]
     chosen = reaching[order]  # in the order of their hashes: folds and the informed ones are drawn by it
     if chosen.size < params.fewest:
         return Unavailable(Probes.analysis, f"probes need {params.fewest} sequences, here are {chosen.size}")
     places = probe.offsets[chosen][:, None] + dynamics.steps
-    labels = _labels(probe, chosen, places)
+    labels = of_steps[places]
     if all(np.unique(column).size < 2 for column in labels.T):
         return Unavailable(Probes.analysis, "all sequences are of one class")
     drawn = _shuffled(labels, params)
@@ -82,14 +86,18 @@ def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: P
         steps = list(_read(states, drawn, folds, params))
         right.append(np.stack([hits for hits, _ in steps]))
         estimates.append(np.stack([bits for _, bits in steps]))
-    return _probes(embedded, labels, np.array(right), np.array(estimates), params)
+    return _probes(embedded, what, labels, np.array(right), np.array(estimates), params)
 
 
-def _labels(probe: Probe, chosen: NDArray[np.int64], places: NDArray[np.int64]) -> Labels:
-    """int64 (N, T)."""
-    if probe.task == "tagging":
-        return probe.targets[places].astype(np.int64)
-    return np.repeat(probe.labels[chosen].astype(np.int64)[:, None], places.shape[1], axis=1)
+def _asked(probe: Probe) -> tuple[str, Labels] | None:
+    """What the probe is asked for, in words, and int64 (S,), the right answer at every step, -1 where there is none."""
+    if probe.task == "tagging" and probe.targets.size:
+        return "tag", probe.targets.astype(np.int64)  # all of them, however rare
+    found = answers(probe)
+    if not found:
+        return None
+    quantity = found[0].name.removesuffix(FIFTH)
+    return f"fifth of {quantity}" if quantity != found[0].name else quantity, found[0].labels
 
 
 def _shuffled(labels: Labels, params: ProbeParams) -> Labels:
@@ -110,7 +118,9 @@ def _read(states: Doubles, drawn: Labels, folds: Labels, params: ProbeParams) ->
         yield (named == labels).astype(np.float64), bits
 
 
-def _probes(embedded: Embedded, labels: Labels, right: Doubles, estimates: Doubles, params: ProbeParams) -> Probes:
+def _probes(
+    embedded: Embedded, what: str, labels: Labels, right: Doubles, estimates: Doubles, params: ProbeParams
+) -> Probes:
     """``right`` float64 (E, T, 1 + shuffles, N), ``estimates`` float64 (E, T, 1 + shuffles)."""
     dynamics = embedded.dynamics
     accuracy, control = right[:, :, 0].mean(axis=-1), right[:, :, 1:].mean(axis=(-1, -2))
@@ -122,7 +132,6 @@ def _probes(embedded: Embedded, labels: Labels, right: Doubles, estimates: Doubl
     mean = np.stack([accuracy.mean(axis=1), *ends.T])
     noise = np.percentile((estimates[..., 1:] - bias[..., None]).mean(axis=1), 95, axis=1)
     frequent = np.array([np.bincount(column).max() / count for column in labels.T])
-    what = "class" if (labels == labels[:, :1]).all() else "tag"
     entropy = entropy_of(labels[:, -1])
     information = estimates[..., 0] - bias
     found = Probes(
@@ -162,7 +171,7 @@ def _said(found: Probes) -> str:
         f"A linear probe reads the {what} from the state in {mean:.1%} at the last epoch (mean over the steps; 95% "
         f"interval {low:.1%} to {high:.1%}, {found.sequences} sequences), after {found.mean[0, 0]:.1%} at epoch "
         f"{found.epochs[0]}. "
-        f"With shuffled classes it reaches {found.control[-1].mean():.1%}, and naming the most frequent {what} "
+        f"With shuffled labels it reaches {found.control[-1].mean():.1%}, and naming the most frequent {what} "
         f"{found.most_frequent.mean():.1%}. At the last step it reaches {found.accuracy[-1, -1]:.1%}; the leading "
         f"directions hold {found.information[-1, -1]:.2f} of {found.entropy:.2f} bits there."
     )

@@ -40,7 +40,7 @@ class ProjectionParams:
     ``perplexities`` (lowered to a third of the states), the first fully optimised, the others started from its map;
     ``neighbours`` and ``trust_points`` of the measures; ``seed_points``: states on which t-SNE is repeated from another
     start; ``phate_states`` and ``landmarks`` of PHATE; ``epochs`` whose states are placed, at most, and
-    ``placed_states`` of all of them together.
+    ``placed_states`` of all of them together. ``left_out`` says what these limits leave out of a usual report.
     """
 
     perplexities: tuple[float, ...] = (30.0, 10.0, 100.0)
@@ -52,6 +52,18 @@ class ProjectionParams:
     epochs: int = 12
     placed_states: int = 40_000
     seed: int = 0
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def while_training(cls) -> ProjectionParams:
+        """One map, which is most of the report's time, for a page that is made again with the next epoch."""
+        less = "while the training is watched, t-SNE at one perplexity, three epochs placed and no PHATE"
+        return cls(
+            perplexities=(30.0,),
+            phate_states=0,
+            epochs=4,
+            left_out=(f"{less}; `rnnreport analyse --force` makes the others",),
+        )
 
     def kept_epochs(self, recorded: Sequence[int], states: int) -> list[int]:
         """The epochs whose states are placed, evenly spaced, the last one last."""
@@ -117,10 +129,11 @@ def project(
     axes = principal_axes(shown)
     judged = _trust_sample(probe, sample, params)
     found = _Drawing({}, {}, {}, {}, {})
-    left_out: list[str] = []
+    left_out = list(params.left_out)
     _draw_tsne(found, shown, axes, judged, params, left_out)
     _draw_pca(found, shown, axes, judged, params)
-    _draw_phate(found, shown, probe, sample, judged, params, left_out)
+    if params.phate_states:
+        _draw_phate(found, shown, probe, sample, judged, params, left_out)
     others, placed_epochs, baseline = _others(shown, sample, earlier, guest, left_out)
     placed = {"PCA": np.stack([axes.place(other) for other in others])} if others else {}
     if found.tsne and others:

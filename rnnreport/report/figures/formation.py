@@ -104,7 +104,7 @@ def _probe_panels(probes: Probes, axis: tuple[int, int], formed: Formation) -> l
     frequent = float(probes.most_frequent.mean())
     return [
         drawn("read", f"A linear probe reads the {what}", f"share; dotted: most frequent {what}", read,
-              ("other sequences, 95% interval", f"with shuffled {what}es" if what == "class" else "with shuffled tags"),
+              ("other sequences, 95% interval", "with shuffled labels"),
               level=frequent, around=(probes.mean[1], probes.mean[2])),
         drawn("information", f"The leading directions hold the {what}", "bits, less bias", held,
               ("estimate", "what one shuffle in 20 exceeds")),

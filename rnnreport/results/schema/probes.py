@@ -10,7 +10,7 @@ from rnnreport.results.recorded import Floats, Ints
 
 @dataclass(frozen=True)
 class Probes:
-    """How well the class of a sequence, or the tag of a step, can be read from the state, on the axes of ``Dynamics``.
+    """How well what the model is made to answer can be read from the state, on the axes of ``Dynamics``.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Probes:
     noise : float32 (E,), the mean over the steps that one shuffle in twenty exceeds, likewise less ``bias``
     most_frequent : float32 (T,), share of the most frequent class at the step
     entropy : float, bits of the classes at the last step: what there is to know
-    what : "class" or "tag"
+    what : str, "class", "tag", "next token", a label or "fifth of" a quantity
     sequences, classes : int
     finding : str
     params : dict: folds, ridge, shuffles, informed (sequences of the information), neighbours, dimensions, seed,
