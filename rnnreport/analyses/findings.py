@@ -12,9 +12,9 @@ from rnnreport.analyses.rules import Evidence, loss_curve
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Unavailable, Units, Words
+from rnnreport.results.schema.machine import FAITHFUL
 
 MOST_FINDINGS = 5
-_FAITHFUL = 0.9  # fidelity of a state machine from which it describes the network
 _FEWEST_OCCURRENCES = 10  # below this a mean response says little
 
 
@@ -133,7 +133,7 @@ def automaton(evidence: Evidence) -> tuple[str, str] | None:
     found = evidence.machine
     if isinstance(found, Unavailable) or not found.stable:
         return None
-    matters = found.fidelity[1] >= _FAITHFUL and found.baseline < found.fidelity[1]
+    matters = found.fidelity[1] >= FAITHFUL and found.baseline < found.fidelity[1]
     return (found.finding, "machine") if matters else None
 
 

@@ -144,7 +144,8 @@ def _listed(
     layer = values.mean(axis=1, dtype=np.float64)
     cells = owners[at] * tested.size + which
     shape = sequences, tested.size
-    sums = np.bincount(cells, weights=layer[at] - layer.mean(), minlength=sequences * tested.size).reshape(shape)
+    weights = layer[at] - layer.mean()
+    sums = np.bincount(cells, weights=weights, minlength=sequences * tested.size).reshape(shape).astype(np.float64)
     sizes = np.bincount(cells, minlength=sequences * tested.size).reshape(shape).astype(np.float64)
     means, low, high, chances = clustered_means(sums, sizes)
     certain = holm(chances) < params.level

@@ -10,7 +10,7 @@ from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
 from rnnreport.report.trees import shortened, visible
 from rnnreport.results.schema import Machine
-from rnnreport.results.schema.machine import letter
+from rnnreport.results.schema.machine import FAITHFUL, letter
 
 
 def pack_machine(found: Machine, payload: Payload) -> dict[str, Any]:
@@ -52,9 +52,11 @@ def machine_context(run: Run, colours: Sequence[str]) -> dict[str, Any]:
 
 
 def _title(found: Machine) -> str:
-    k = len(found.answers)
-    states = f"{k} states" if k > 1 else "one state"
-    return f"An automaton of {states} predicts what the network predicts in {found.fidelity[0]:.1%} of the steps"
+    k, tried = len(found.answers), int(found.curve[:, 0].max())
+    states, share = f"{k} states" if k > 1 else "one state", f"{found.fidelity[0]:.1%} of the steps"
+    if found.fidelity[0] >= FAITHFUL:
+        return f"The network behaves like an automaton of {states} in {share}"
+    return f"No automaton of up to {tried} states tells what the network does: that of {k} agrees in {share}"
 
 
 def _note(found: Machine) -> str:

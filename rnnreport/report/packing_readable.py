@@ -26,7 +26,6 @@ def readable_context(run: Run) -> dict[str, Any]:
     found = available(run.readable)
     if found is None:
         return {"readable": None, "readable_missing": reason(run.readable)}
-    asked = np.isfinite(found.accuracy).any(axis=(0, 2))
     return {
         "readable": {
             "title": _title(found),
@@ -45,7 +44,7 @@ def readable_context(run: Run) -> dict[str, Any]:
                     ],
                 }
                 for place, name in enumerate(found.properties)
-                if asked[place]
+                if np.isfinite(found.accuracy[:, place]).any()
             ],
         },
         "readable_missing": "",

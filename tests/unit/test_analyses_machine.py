@@ -11,11 +11,17 @@ import torch
 from scipy.stats import binom
 from torch import Tensor, nn
 
+from rnnreport.analyses.decisions import DecisionParams, decision_timeline
+from rnnreport.analyses.findings import automaton
+from rnnreport.analyses.health import state_health
 from rnnreport.analyses.machine import state_machine
 from rnnreport.analyses.machine.automaton import Strings, beginning, counted, minimised
 from rnnreport.analyses.machine.patterns import PatternParams, entering_patterns
+from rnnreport.analyses.performance import PerformanceParams, performance
+from rnnreport.analyses.rules import Evidence, Thresholds
 from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import Corpus
+from rnnreport.report.figures.machine import arrows, machine_picture
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Machine, Unavailable
 from tests.fabricate import fabricate_run
@@ -285,3 +291,41 @@ def test_held_out_fidelity_is_no_better_than_chance_where_the_input_says_nothing
     found = machine_of(run)
     assert isinstance(found, Machine)
     assert found.fidelity[1] < 0.5 < found.fidelity[2] + 0.02
+
+
+def test_a_faithful_machine_is_a_finding_and_a_poor_or_unstable_one_is_not(tmp_path: Path) -> None:
+    run = fabricate_run(tmp_path / "run", epochs=2)
+    found, probe, last = machine_of(run), run.probe(), run.checkpoint(1)
+    assert isinstance(found, Machine)
+    scored = performance(probe, last, run.metrics(), PerformanceParams())
+    unknown = Unavailable("words", "not asked for")
+    decided = decision_timeline(probe, last, DecisionParams())
+    evidence = Evidence(run.manifest(), probe, last, scored, unknown, {}, Thresholds(), state_health(run), decided)
+    good = replace(found, fidelity=np.array([0.97, 0.95, 0.99]), baseline=0.4, stability=0.8)
+    assert automaton(replace(evidence, machine=good)) == (good.finding, "machine")
+    for fault in (
+        {"fidelity": np.array([0.7, 0.65, 0.75])},
+        {"stability": 0.5},
+        {"baseline": 0.96},  # a machine that says no more than the most frequent answer
+    ):
+        assert automaton(replace(evidence, machine=replace(good, **fault))) is None
+    assert automaton(evidence) is None
+
+
+def test_the_graph_draws_every_state_the_strongest_arrows_and_where_sequences_begin(tmp_path: Path) -> None:
+    found = machine_of(fabricate_run(tmp_path / "run", epochs=3))
+    assert isinstance(found, Machine)
+    names = [f"<{name}>" for name in found.names]
+    drawn = arrows(found, names)
+    for state in range(len(found.answers)):
+        leaving = found.edges[(found.edges[:, 0] == state) & (found.edges[:, 1] != state)]
+        shown = [arrow.target for arrow in drawn if arrow.source == state and arrow.target != state]
+        assert shown and shown == leaving[: len(shown), 1].tolist()
+        total = found.edges[found.edges[:, 0] == state, 2].sum()
+        assert len(shown) == 2 or len(leaving) == 1 or leaving[1, 2] < 0.02 * total
+    assert sum(arrow.source == -1 for arrow in drawn) == (1 if found.beginning >= 0 else 2)
+    begun = arrows(replace(found, beginning=1), names)
+    assert [(arrow.target, arrow.count) for arrow in begun if arrow.source == -1] == [(1, 120)]
+    picture = str(machine_picture(found, names, ["#123456"]))
+    assert picture.count('class="state"') == len(found.answers) and picture.count('class="arrow"') == len(drawn)
+    assert "&lt;" in picture and "<b>" not in picture  # tokens and names of classes are text

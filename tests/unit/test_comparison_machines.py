@@ -96,6 +96,7 @@ def test_another_answer_and_another_number_of_states_make_another_machine(
     )
     assert isinstance(diff, MachineDiff) and diff.verdicts == ("another machine",)
     assert diff.states == (k, k + 1) and diff.partner[1, k] == -1
+    assert diff.answers[1][f"{chr(ord('A') + k)}*"] == found.answers[0] and diff.answers[0]["B"] == found.answers[1]
     assert any(f"{chr(ord('A') + k)}*" in (edge["from"], edge["to"]) for edge in diff.edges)
 
 

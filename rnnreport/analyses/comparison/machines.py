@@ -90,6 +90,7 @@ def machine_diff(runs: Sequence[Read]) -> MachineDiff | Unavailable:
         )
     return MachineDiff(
         states=tuple(len(one.answers) for one in machines),
+        answers=tuple(_answers(one, partner[run], largest) for run, one in enumerate(machines)),
         fidelity=np.array([one.fidelity for one in machines]),
         stability=np.array([one.stability for one in machines]),
         partner=partner,
@@ -116,6 +117,14 @@ def _common(run: Read, machines: Sequence[Machine]) -> _Steps:
 def _same(machines: Sequence[Machine], run: int, partner: Ints, agreement: float) -> bool:
     k = len(machines[run].answers)
     return k == len(machines[0].answers) and bool((partner[:k] >= 0).all()) and agreement >= _SAME
+
+
+def _answers(machine: Machine, partner: Ints, others: int) -> dict[str, str]:
+    """What a run predicts in each of its states, by their names; ``others`` is any number of states."""
+    return {
+        _name(int(partner[state]) if partner[state] >= 0 else others + state, others, others): answer
+        for state, answer in enumerate(machine.answers)
+    }
 
 
 def _turned(baseline: Machine, machine: Machine, partner: Ints) -> list[tuple[int, str, str]]:

@@ -18,6 +18,7 @@ from rnnreport.analyses.sample import hash_order, steps_of
 from rnnreport.progress import track
 from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import Machine, Unavailable
+from rnnreport.results.schema.machine import FAITHFUL
 
 Places = NDArray[np.int64]
 
@@ -337,10 +338,13 @@ def _judged(made: _Made, judge: _Part, params: MachineParams) -> tuple[Doubles, 
 def _finding(found: Machine) -> str:
     value, low, high = found.fidelity
     k, (steps, sequences) = len(found.answers), found.held_out
+    states = f"{k} states" if k > 1 else "one state"
+    lead = f"The network behaves like an automaton of {states}"
+    if value < FAITHFUL:
+        lead = f"The best automaton found, of {states}, agrees with the network"
     text = (
-        f"The network behaves like an automaton of {k} {'states' if k > 1 else 'state'} in {value:.1%} of the held-out "
-        f"steps (95% interval {low:.1%} to {high:.1%}, n = {steps:,} steps of {sequences:,} sequences); always naming "
-        f"the most frequent prediction agrees in {found.baseline:.1%}."
+        f"{lead} in {value:.1%} of the held-out steps (95% interval {low:.1%} to {high:.1%}, n = {steps:,} steps of "
+        f"{sequences:,} sequences); always naming the most frequent prediction agrees in {found.baseline:.1%}."
     )
     unstable = f" Another seed finds other states (adjusted Rand index {found.stability:.2f}): they are unstable."
     return text if found.stable else text + unstable

@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 600, 500
 _ACROSS, _UP = 225, 190  # half axes of the ring
 _PILL = 13  # half the height of a state
 _PER_STATE = 2  # arrows that leave a state, besides the one back to itself
-_LEAST = 0.1  # of the steps that leave a state, for an arrow
+_LEAST = 0.02  # of the steps that leave a state, for an arrow
 _NAMED = 2  # inputs at an arrow
 _LETTER = 6.6  # px of a letter of a label
 
@@ -55,12 +55,17 @@ def arrows(machine: Machine, names: Sequence[str]) -> list[Arrow]:
     leaving = {
         source: int(sum(n for a, _, n in machine.edges if a == source)) for source in range(-1, len(machine.answers))
     }
-    drawn: dict[int, int] = {}
+    if machine.beginning >= 0:  # sequences begin as if they were in that state: one arrow says so
+        found.append(Arrow(-1, machine.beginning, leaving[-1], 1.0, "begins"))
+    drawn: dict[int, int] = {-1: _PER_STATE} if machine.beginning >= 0 else {}
     for (source, target, count), causes in zip(machine.edges.tolist(), machine.causes.tolist(), strict=True):
         share = count / leaving[source]
-        if share < _LEAST or (source != target and drawn.get(source, 0) >= _PER_STATE):
+        already = drawn.get(source, 0)
+        if already >= _PER_STATE if source != target else share < _LEAST:
             continue
-        drawn[source] = drawn.get(source, 0) + (source != target)
+        if already and source != target and share < _LEAST:  # the first is drawn however rare it is
+            continue
+        drawn[source] = already + (source != target)
         label = " ".join(names[token] for token in causes[:_NAMED] if token >= 0)
         found.append(Arrow(source, target, count, share, label))
     return found
@@ -185,6 +190,8 @@ def _arrow(arrow: Arrow, places: Sequence[tuple[float, float]], sizes: Sequence[
 
 
 def _said(arrow: Arrow) -> str:
+    if arrow.label == "begins" and arrow.source < 0:
+        return f"sequences begin as in {letter(arrow.target)}: {arrow.count:,} of them"
     source = letter(arrow.source) if arrow.source >= 0 else "the beginning"
     return f"{source} to {letter(arrow.target)}: {arrow.count:,} times, {arrow.share:.0%}; mostly {arrow.label}"
 

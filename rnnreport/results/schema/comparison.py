@@ -289,6 +289,7 @@ class MachineDiff:
     Attributes
     ----------
     states : tuple of int, length R
+    answers : tuple of dict, length R, name of a state in the letters of the baseline to what the run predicts in it
     fidelity : float64 (R, 3), stability : float64 (R,), as in ``Machine``
     partner : int32 (R, kmax), the baseline's state that a state is matched with by common steps, -1 for none
     overlap : float64 (R, kmax), Jaccard index of their steps, NaN for none
@@ -303,6 +304,7 @@ class MachineDiff:
 
     analysis: ClassVar[str] = "machine_diff"
     states: tuple[int, ...]
+    answers: tuple[dict[str, str], ...]
     fidelity: Doubles
     stability: Doubles
     partner: Ints

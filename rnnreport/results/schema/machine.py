@@ -76,6 +76,7 @@ class Machine:
 
 
 STABLE = 0.6  # adjusted Rand index
+FAITHFUL = 0.9  # fidelity from which an automaton describes the network
 
 
 def letter(state: int) -> str:
