@@ -23,8 +23,10 @@ FIRST, LOAD, CAPTURE, COMMANDS, PAGES = (
     f"{folder}README.md" for folder in ("", *(f"rnnreport/{name}/" for name in ("load", "capture", "cli", "report")))
 )
 READ = (FIRST, LOAD, CAPTURE, COMMANDS, PAGES)  # in the order in which one builds on the other
-# The examples of LOAD are untrained nets: a small part of the corpus says as much of them.
-SMALL = {"RNNREPORT_MAX_STEPS": "400", "RNNREPORT_BUDGET": "quick"}
+# The first page is run in full. What follows needs less: the examples of LOAD are untrained nets, of which a small part
+# of the corpus says as much.
+QUICK = {"RNNREPORT_BUDGET": "quick"}
+SETTINGS = {FIRST: {}, LOAD: QUICK | {"RNNREPORT_MAX_STEPS": "400"}, CAPTURE: QUICK, COMMANDS: QUICK, PAGES: QUICK}
 NOT_HERE = ("rnnreport demo", "rnnreport watch ", "make ")  # they take minutes, or go on until Ctrl-C
 
 
@@ -50,16 +52,14 @@ def ran(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("readme")
     for name, text in modules(root).items():
         (folder / name).write_text(text)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for page in READ:
-            for name, value in SMALL.items() if page == LOAD else ():
+    for page in READ:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for name, value in SETTINGS[page].items():
                 patch.setenv(name, value)
             for command in commands(root, page):
                 if not command.startswith(NOT_HERE):
                     run(command, patch)
-            for name in SMALL if page == LOAD else ():
-                patch.delenv(name)
     return folder
 
 
