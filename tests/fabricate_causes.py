@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnreport.results.causes import UnitAblation
+from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
 from rnnreport.results.folder import RunFolder
 
 
@@ -48,4 +48,49 @@ def write_unit_ablation(folder: RunFolder) -> UnitAblation:
         reason="",
     )
     folder.write_unit_ablation(found)
+    return found
+
+
+def write_attribution(folder: RunFolder, broken: int = 1) -> Attribution:
+    """Token w adds (w + 1) / 10 by either method, in sequences of which the first ``broken`` do not add up."""
+    epoch, probe = folder.epochs()[-1], folder.probe()
+    count = probe.lengths.size
+    adds = ((probe.tokens + 1) / 10).astype(np.float32)
+    sums = np.add.reduceat(adds, probe.offsets[:-1])
+    value = np.where(np.arange(count) < broken, 2 * sums, sums).astype(np.float32)
+    found = Attribution(
+        epoch=epoch,
+        sequences=np.arange(count, dtype=np.int32),
+        lengths=probe.lengths,
+        answers=(np.arange(count) % 2).astype(np.int32),
+        steps=probe.lengths - 1,
+        value=value - np.float32(1),
+        baseline=np.full(count, -1, np.float32),
+        points=np.full(count, 16, np.int32),
+        gradients=adds,
+        occlusion=adds**3,
+        skipped=2,
+        reason="",
+    )
+    folder.write_attribution(found)
+    return found
+
+
+def write_gradient_flow(folder: RunFolder, factor: float) -> GradientFlow:
+    """Every step back multiplies the derivative of the loss at the end by the factor, and by a little noise."""
+    epoch, probe = folder.epochs()[-1], folder.probe()
+    keys = tuple(key for key in folder.manifest().state_keys if key.endswith(".h"))
+    noise = np.random.default_rng(0)
+    rows = [factor ** np.arange(length)[::-1] * np.exp(noise.normal(0, 0.01, length)) for length in probe.lengths]
+    found = GradientFlow(
+        epoch=epoch,
+        scopes=keys,
+        sequences=np.arange(probe.lengths.size, dtype=np.int32),
+        lengths=probe.lengths,
+        counts=np.ones(probe.lengths.size, np.int32),
+        steps=probe.lengths - 1,
+        norms={key: np.concatenate(rows).astype(np.float32) for key in keys},
+        reason="",
+    )
+    folder.write_gradient_flow(found)
     return found

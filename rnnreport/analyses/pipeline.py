@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from rnnreport.analyses.attribution import AttributionTableParams, input_attribution
 from rnnreport.analyses.cards import card_differences
 from rnnreport.analyses.comparison import CompareParams, refuse_incomparable, side_by_side
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.gates import GateParams, gate_use
+from rnnreport.analyses.gradient_reach import ReachParams, gradient_reach
 from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.importance import ImportanceParams, unit_importance
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
@@ -63,6 +65,8 @@ class AnalysisParams:
     machine: MachineParams = field(default_factory=MachineParams)
     readable: ReadableParams = field(default_factory=ReadableParams)
     importance: ImportanceParams = field(default_factory=ImportanceParams)
+    attribution: AttributionTableParams = field(default_factory=AttributionTableParams)
+    reach: ReachParams = field(default_factory=ReachParams)
     compare: CompareParams = field(default_factory=CompareParams)
     summary: SummaryParams = field(default_factory=SummaryParams)
 
@@ -144,10 +148,12 @@ def _analyse_run(
         folder.write_result(memory_horizon(folder, probe, params.memory))
     with Stage("which units matter"):
         folder.write_result(unit_importance(folder, probe, params.importance))
+        folder.write_result(gradient_reach(folder, probe, params.reach))
     step_words = _write_units(folder, manifest, probe, sample, last, params)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     words = folder.result(Words)
     names = words.names if isinstance(words, Words) else ()
+    folder.write_result(input_attribution(folder, probe, sample, step_words, names, params.attribution))
     folder.write_result(state_machine(scope, last, probe, step_words, names, sample.steps, params.machine))
     folder.write_result(gate_use(folder, probe, step_words, params.gates))
     folder.write_result(readable_properties(folder, probe, step_words, params.readable))

@@ -14,6 +14,7 @@ from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manife
 from rnnreport.results.schema import (
     Check,
     Decisions,
+    GradientReach,
     Health,
     Machine,
     Performance,
@@ -59,6 +60,9 @@ class Evidence:
     machine: Machine | Unavailable = field(default_factory=lambda: Unavailable(Machine.analysis, "not asked for"))
     importance: UnitImportance | Unavailable = field(
         default_factory=lambda: Unavailable(UnitImportance.analysis, "not asked for")
+    )
+    reach: GradientReach | Unavailable = field(
+        default_factory=lambda: Unavailable(GradientReach.analysis, "not asked for")
     )
 
 
@@ -306,6 +310,26 @@ def state_is_used(evidence: Evidence) -> Check:
     return Check(id, title, verdict, brought, 0, found.judged, anchor, text)
 
 
+def gradients_reach(evidence: Evidence) -> Check:
+    """Warn where the derivative of the loss explodes on the way back, or vanishes though the answer is of it all.
+
+    Where there is an answer at each step it is not known how far back they should reach, so vanishing is no warning.
+    """
+    id, title, anchor, found = "gradient-reach", "Gradients reach back without exploding", "causes", evidence.reach
+    if isinstance(found, Unavailable):
+        return Check(id, title, "no data", None, None, 0, anchor, found.reason)
+    bad = ("exploding",) if found.per_step else ("exploding", "vanishing")
+    wrong = [place for place, verdict in enumerate(found.verdicts) if verdict in bad]
+    place = wrong[0] if wrong else 0
+    left, limit = found.remaining[place], found.exploding if found.verdicts[place] == "exploding" else found.vanishing
+    interval = f" (95% interval {left[1]:.2g} to {left[2]:.2g})" if np.isfinite(left[1]) else ""
+    text = (
+        f"{left[0]:.2g}{interval} of the derivative by {StateKey.parse(found.scopes[place]).title} is left after "
+        f"{found.span:,} steps (n = {found.sequences:,}): {found.verdicts[place]}"
+    )
+    return Check(id, title, "warn" if wrong else "pass", float(left[0]), limit, found.sequences, anchor, text)
+
+
 def classes_are_balanced(evidence: Evidence) -> Check:
     """Warn where one class is much more frequent than another: its answer may be preferred, its words better known."""
     title, anchor, probe = "Classes are about as frequent", "overview", evidence.probe
@@ -355,6 +379,7 @@ RULES: tuple[Callable[[Evidence], Check], ...] = (
     gates_move,
     state_keeps_its_directions,
     state_is_used,
+    gradients_reach,
 )
 
 CHECK_IDS = (
@@ -371,5 +396,6 @@ CHECK_IDS = (
     "stuck-gates",
     "collapsed-state",
     "state-used",
+    "gradient-reach",
     "worse-than-baseline",
 )

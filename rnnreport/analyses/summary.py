@@ -14,6 +14,7 @@ from rnnreport.results.schema import (
     Check,
     Comparison,
     Decisions,
+    GradientReach,
     Health,
     Machine,
     Performance,
@@ -126,6 +127,7 @@ def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:
         decisions=folder.result(Decisions),
         machine=folder.result(Machine),
         importance=folder.result(UnitImportance),
+        reach=folder.result(GradientReach),
     )
 
 

@@ -11,8 +11,10 @@ from torch import nn
 
 from rnnreport.budget import Budget, within
 from rnnreport.capture.ablation import AblationParams, read_ablation
+from rnnreport.capture.attribution import AttributionParams, read_attribution
 from rnnreport.capture.calling import Adapter
 from rnnreport.capture.continuations import read_continuations
+from rnnreport.capture.gradient_flow import GradientFlowParams, read_gradient_flow
 from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.perturbation import PerturbationParams, read_perturbation
 from rnnreport.capture.probe import make_probe
@@ -145,6 +147,10 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
     folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint, perturbing))
     holding = within(UnitAblationParams(), budget)
     folder.write_unit_ablation(read_unit_ablation(recorder.model, probe, found, checkpoint, holding))
+    explaining = within(AttributionParams(), budget)
+    folder.write_attribution(read_attribution(recorder.model, probe, found, epoch, explaining))
+    following = within(GradientFlowParams(), budget)
+    folder.write_gradient_flow(read_gradient_flow(recorder.model, probe, found, epoch, following))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

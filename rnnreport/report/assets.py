@@ -50,6 +50,7 @@ REPORT_SCRIPTS = (
     "decisions.js",
     "jumps.js",
     "salience.js",
+    "attribution.js",
     "sentence.js",
     "steps.js",
     "tops.js",

@@ -22,7 +22,9 @@ from rnnreport.results.schema import (
     GivenDependence,
     GivenPlaces,
     GivenSentences,
+    GradientReach,
     Health,
+    InputAttribution,
     Jumps,
     LeftOutSteps,
     Machine,
@@ -93,6 +95,8 @@ class Run:
     gates: GateUse | Unavailable
     readable: Readable | Unavailable
     importance: UnitImportance | Unavailable
+    attribution: InputAttribution | Unavailable
+    reach: GradientReach | Unavailable
 
 
 def gather(folder: RunFolder) -> Run:
@@ -150,6 +154,8 @@ def gather(folder: RunFolder) -> Run:
         gates=_later(folder, GateUse),
         readable=_later(folder, Readable),
         importance=_later(folder, UnitImportance),
+        attribution=_later(folder, InputAttribution),
+        reach=_later(folder, GradientReach),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
+from rnnreport.report.packing_causes import pack_attribution
 from rnnreport.report.packing_decisions import pack_decisions
 from rnnreport.report.packing_jumps import pack_jumps
 from rnnreport.report.packing_machine import pack_machine
@@ -46,6 +47,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
+    attribution = available(run.attribution)
     gates = sum(units.scope not in run.manifest.state_keys for units in run.units)
     return {
         "kind": "report",
@@ -72,6 +74,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         if sequences
         else [],
         "machine": machine and sequences and pack_machine(machine, payload),
+        "attribution": attribution and sequences and pack_attribution(attribution, payload),
         "dependence": sequences and _pack_dependence(run, len(sequences.lengths), payload),
         "comparison": comparison and sequences and _pack_flips(comparison, sequences),
     }

@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve, written
-from rnnreport.report.gather import Run, available, reason
-from rnnreport.results.schema import UnitImportance
+from rnnreport.report.figures.reach import reach_curves, reach_legend, reach_matrix, reach_range
+from rnnreport.report.gather import Run, available, reason, state_title
+from rnnreport.report.payload import Payload
+from rnnreport.results.schema import InputAttribution, UnitImportance
+
+_MANY = 0.1  # share of unreliable sequences from which all of it is called so
 
 
 def importance_context(run: Run) -> dict[str, Any]:
@@ -60,3 +65,121 @@ def _note(found: UnitImportance) -> str:
             f"rank correlation of a unit's cost with the size of its readout {rho:.2f}{interval}, n = {units:.0f} units"
         )
     return " · ".join(said)
+
+
+def attribution_context(run: Run) -> dict[str, Any]:
+    """What the template of the frame on inputs needs."""
+    found = available(run.attribution)
+    if found is None:
+        return {"attribution": None, "attribution_missing": reason(run.attribution)}
+    return {
+        "attribution": {
+            "title": found.finding or "No single word adds to an answer beyond doubt",
+            "note": _attribution_note(found),
+            "guide": found.guide,
+            "unreliable": found.unreliable > _MANY * found.explained,
+            "rows": _word_rows(found),
+            "picture": agreement_picture(found),
+            "agreement": _agreement_title(found),
+        },
+        "attribution_missing": "",
+    }
+
+
+def pack_attribution(found: InputAttribution, payload: Payload) -> dict[str, Any]:
+    """Pack what the steps of the displayed sequences add.
+
+    Returns
+    -------
+    dict
+        ``names``, ``steps``, ``quantity`` and ``tolerance`` as in ``InputAttribution``.
+    """
+    for name in ("sequences", "lengths", "steps"):
+        payload.add_integers(f"attribution.{name}", getattr(found, name))
+    for name in ("value", "baseline", "errors", "agreements"):
+        payload.add_exact(f"attribution.{name}", getattr(found, name))
+    for name in ("gradients", "occlusion"):
+        payload.add_reals(f"attribution.{name}", getattr(found, name), bits=12)
+    return {
+        "names": list(found.names),
+        "quantity": found.quantity,
+        "perStep": found.per_step,
+        "tolerance": found.tolerance,
+    }
+
+
+def reach_context(run: Run) -> dict[str, Any]:
+    """What the template of the frame on gradients needs."""
+    found = available(run.reach)
+    if found is None:
+        return {"reach": None, "reach_missing": reason(run.reach)}
+    low, high = reach_range(found)
+    factor, left = found.factors[0], found.remaining[0]
+    interval = f" ({factor[1]:.3g} to {factor[2]:.3g})" if np.isfinite(factor[1]) else ""
+    rows = "one row for each of a few losses" if found.per_step else "one row per sequence"
+    return {
+        "reach": {
+            "title": f"The gradient is {found.verdicts[0]}: each step back multiplies it by {factor[0]:.2g}",
+            "note": f"factor per step {factor[0]:.3g}{interval}, 95% interval; {left[0]:.2g} of it left after "
+            f"{found.span:,} steps, the length of the middle sequence; n = {found.sequences:,} sequences, last epoch",
+            "guide": found.guide,
+            "matrix": reach_matrix(found),
+            "matrix_title": f"Derivative of the loss by {state_title(found.scopes[0])}",
+            "matrix_note": f"{rows}; faint 1e{low:.0f}, strong 1e{high:.0f}",
+            "curves": reach_curves(found),
+            "legend": reach_legend(found),
+        },
+        "reach_missing": "",
+    }
+
+
+def _attribution_note(found: InputAttribution) -> str:
+    what = "answers at one step of a sequence each" if found.per_step else "answers"
+    said = [
+        f"n = {found.explained:,} {what}, last epoch; baseline: the mean input of the probe set at every step",
+        f"median completeness error {_share(found.median_error)}; "
+        f"{found.unreliable:,} unreliable ({found.tolerance:.0%} or more), left out of the table",
+    ]
+    if found.skipped:
+        said.append(f"{found.skipped:,} sequences were too long for the budget")
+    return " · ".join(said)
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}" if value < 1 else "above 100%"
+
+
+def _agreement_title(found: InputAttribution) -> str:
+    rho, low, high, sequences = found.agreement.tolist()
+    if not sequences:
+        return "Too few steps for a rank correlation"
+    interval = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else ""
+    return f"Rank correlation within a sequence {rho:.2f}{interval}, n = {sequences:.0f}"
+
+
+def _word_rows(found: InputAttribution) -> list[dict[str, Any]]:
+    """For every answer the words that raise and that lower it, in the order of the result."""
+    rows = []
+    for place, name in enumerate(found.groups):
+        own = np.flatnonzero(found.group == place).tolist()
+        rows.append(
+            {
+                "name": name,
+                "size": int(found.sizes[place]),
+                "raises": [_word(found, n) for n in own if found.means[n, 0] > 0],
+                "lowers": [_word(found, n) for n in own if found.means[n, 0] < 0],
+            }
+        )
+    return rows
+
+
+def _word(found: InputAttribution, place: int) -> dict[str, Any]:
+    value, low, high = found.means[place].tolist()
+    doubt = found.p_values[place]
+    return {
+        "word": found.words[place],
+        "value": f"{value:+.2f}".replace("-", "−"),  # noqa: RUF001
+        "sure": bool(doubt < 0.05),
+        "detail": f"{low:+.2f} to {high:+.2f} (95%), {found.occurrences[place]:,} times in "
+        f"{found.word_sequences[place]:,} sequences, p = {doubt:.2g} (Holm, {found.tested:,} tested)",
+    }

@@ -27,7 +27,7 @@ from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_report
-from rnnreport.report.packing_causes import importance_context
+from rnnreport.report.packing_causes import attribution_context, importance_context, reach_context
 from rnnreport.report.packing_decisions import decision_context
 from rnnreport.report.packing_gates import gate_details
 from rnnreport.report.packing_jumps import jump_context
@@ -117,6 +117,8 @@ def render_report(folder: RunFolder) -> str:
         **_health(run),
         **decision_context(run),
         **importance_context(run),
+        **attribution_context(run),
+        **reach_context(run),
         **memory_context(run),
         **machine_context(run, CLASS_COLOURS),
         **readable_context(run),

@@ -12,6 +12,8 @@ RUN/
   perturbation.npz .json              Perturbation
   ablation.npz .json    Ablation of a classifier
   unit-ablation.npz .json             UnitAblation
+  attribution.npz .json               Attribution
+  gradient-flow.npz .json             GradientFlow
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
@@ -34,7 +36,7 @@ from typing import Any, Literal, TypeVar
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
 from rnnreport.results import store
-from rnnreport.results.causes import UnitAblation
+from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
     Ablation,
@@ -54,7 +56,9 @@ from rnnreport.results.schema import Summary, Unavailable
 from rnnreport.results.typed import typed, typed_entries
 
 Record = TypeVar("Record")
-AtOneEpoch = TypeVar("AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation, UnitAblation)
+AtOneEpoch = TypeVar(
+    "AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation, UnitAblation, Attribution, GradientFlow
+)
 
 _WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
@@ -270,6 +274,22 @@ class RunFolder:
     def write_unit_ablation(self, ablation: UnitAblation) -> None:
         """Store what the answers cost without units."""
         store.save(self.path / "unit-ablation", ablation)
+
+    def attribution(self) -> Attribution | None:
+        """What inputs add to answers; None where that was not recorded at the last epoch."""
+        return self._of_last_epoch(self.path / "attribution", Attribution)
+
+    def write_attribution(self, attribution: Attribution) -> None:
+        """Store what inputs add to answers."""
+        store.save(self.path / "attribution", attribution)
+
+    def gradient_flow(self) -> GradientFlow | None:
+        """How far back losses reach; None where that was not recorded at the last epoch."""
+        return self._of_last_epoch(self.path / "gradient-flow", GradientFlow)
+
+    def write_gradient_flow(self, flow: GradientFlow) -> None:
+        """Store how far back losses reach."""
+        store.save(self.path / "gradient-flow", flow)
 
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""

@@ -10,14 +10,19 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from rnnreport.analyses.attribution import AttributionTableParams, explain, input_attribution
+from rnnreport.analyses.gradient_reach import gradient_reach
 from rnnreport.analyses.importance import unit_importance
-from rnnreport.analyses.rules import state_is_used
+from rnnreport.analyses.rules import gradients_reach, state_is_used
+from rnnreport.analyses.sample import SampleParams, display_sample
+from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve
-from rnnreport.report.packing_causes import importance_context
+from rnnreport.report.figures.reach import reach_curves, reach_matrix
+from rnnreport.report.packing_causes import attribution_context, importance_context, reach_context
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Unavailable, UnitImportance
+from rnnreport.results.schema import GradientReach, InputAttribution, Unavailable, UnitImportance
 from tests.fabricate import fabricate_run
-from tests.fabricate_causes import write_unit_ablation
+from tests.fabricate_causes import write_attribution, write_gradient_flow, write_unit_ablation
 
 KEY = "lstm.0.fwd.h"
 
@@ -93,3 +98,72 @@ def test_a_state_that_nothing_reads_is_doubtful(folder: RunFolder, found: UnitIm
     assert page["title"] == "Holding all 8 units at their mean costs nothing beyond doubt"
     missing = unit_importance(fabricate_run(tmp_path / "none", epochs=1, sequences=5), folder.probe())
     assert isinstance(missing, Unavailable)
+
+
+def test_words_are_listed_with_what_each_occurrence_adds(folder: RunFolder) -> None:
+    record, probe = write_attribution(folder), folder.probe()
+    sample = display_sample(probe, SampleParams(max_steps=60))
+    found = input_attribution(folder, probe, sample, probe.tokens, probe.vocabulary)
+    assert isinstance(found, InputAttribution)
+    assert (found.explained, found.unreliable) == (40, 1)
+    np.testing.assert_allclose(found.errors, np.where(sample.sequences == 0, 0.5, 0), atol=1e-5)
+    assert found.agreement[:3].tolist() == pytest.approx([1, 1, 1])
+    assert found.agreement[3] == (probe.lengths >= 4).sum()
+    for place, word in enumerate(found.words):
+        assert found.means[place, 0] == pytest.approx((probe.vocabulary.index(word) + 1) / 10)
+    rows = np.repeat(np.arange(40), probe.lengths)
+    for group, name in enumerate(found.groups):
+        own = (rows % 2 == probe.class_names.index(name)) & (rows > 0)  # the first sequence is unreliable
+        counts = {w: len(set(rows[own & (probe.tokens == w)])) for w in range(len(probe.vocabulary))}
+        largest = [probe.vocabulary[w] for w in sorted(counts, reverse=True) if counts[w] >= 5][:3]
+        assert [word for word, at in zip(found.words, found.group, strict=True) if at == group] == largest
+    shown = np.flatnonzero(np.isin(record.sequences, sample.sequences))
+    assert found.lengths.tolist() == record.lengths[shown].tolist()
+    assert found.gradients.size == found.lengths.sum()
+    page = attribution_context(cast(Any, SimpleNamespace(attribution=found)))["attribution"]
+    assert "1 unreliable (2% or more)" in page["note"] and "2 sequences were too long" in page["note"]
+    assert not page["unreliable"]
+    assert page["agreement"].startswith("Rank correlation within a sequence 1.00")
+    assert str(agreement_picture(found)).count("h0") == len(found.pairs)
+
+
+def test_many_that_do_not_add_up_get_a_badge(folder: RunFolder) -> None:
+    record, probe = write_attribution(folder, broken=20), folder.probe()
+    sample = display_sample(probe, SampleParams())
+    found = explain(record, probe, sample, None, (), AttributionTableParams())
+    assert found.unreliable == 20
+    page = attribution_context(cast(Any, SimpleNamespace(attribution=found)))["attribution"]
+    assert page["unreliable"]
+    assert page["title"] == "No single word adds to an answer beyond doubt"
+    assert found.tested == 0
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.05, "vanishing"), (0.9, "sound"), (5.0, "exploding")])
+def test_the_factor_is_found_and_judged(factor: float, verdict: str, tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=1, sequences=40, units=4, steps=(5, 9))
+    write_gradient_flow(folder, factor)
+    found = gradient_reach(folder, folder.probe())
+    assert isinstance(found, GradientReach)
+    value, low, high = found.factors[0]
+    assert value == pytest.approx(factor, rel=0.002)
+    assert low < value < high < 1.02 * low
+    assert found.verdicts == (verdict,)
+    assert found.remaining[0, 0] == pytest.approx(value**found.span)
+    curve = found.curves["lstm.0.fwd.h"]
+    np.testing.assert_allclose(curve[:, 1], np.log10(factor) * curve[:, 0], atol=0.05)
+    check = gradients_reach(cast(Any, SimpleNamespace(reach=found)))
+    assert check.verdict == ("pass" if verdict == "sound" else "warn")
+    assert (check.n, check.value) == (40, pytest.approx(found.remaining[0, 0]))
+    page = reach_context(cast(Any, SimpleNamespace(reach=found)))["reach"]
+    assert page["title"].startswith(f"The gradient is {verdict}: each step back multiplies it by ")
+    cells = str(reach_matrix(found)).count("h")
+    assert cells >= np.isfinite(found.matrix).sum() > 24 * 4
+    assert str(reach_curves(found)).count('class="curve first"') == 1
+
+
+def test_vanishing_is_no_warning_where_every_step_has_an_answer(tmp_path: Path) -> None:
+    folder = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=40, units=4, steps=(5, 9))
+    write_gradient_flow(folder, 0.05)
+    found = gradient_reach(folder, folder.probe())
+    check = gradients_reach(cast(Any, SimpleNamespace(reach=found)))
+    assert (check.verdict, check.text.split(": ")[-1]) == ("pass", "vanishing")

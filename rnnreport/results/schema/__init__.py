@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnreport.results.schema.cards import CardDifferences
-from rnnreport.results.schema.causes import UnitImportance
+from rnnreport.results.schema.causes import GradientReach, InputAttribution, UnitImportance
 from rnnreport.results.schema.comparison import (
     Changes,
     Comparison,
@@ -56,7 +56,9 @@ __all__ = [
     "GivenDependence",
     "GivenPlaces",
     "GivenSentences",
+    "GradientReach",
     "Health",
+    "InputAttribution",
     "Jumps",
     "LeftOutSteps",
     "Likeness",

@@ -66,3 +66,112 @@ class UnitImportance:
     items: int
     finding: str
     guide: str
+
+
+@dataclass(frozen=True)
+class InputAttribution:
+    """What each step of the input adds to an answer; first of M of the displayed sequences, then over all explained.
+
+    Attributes
+    ----------
+    sequences : int32 (M,), places among the displayed sequences
+    lengths : int32 (M,), steps of each that were read, from its beginning
+    names : tuple of str, length M: the answer that is explained
+    steps : int32 (M,), the step at which it is answered
+    value, baseline : float32 (M,), its number (log odds in nats, or the quantity) for the sequence and for the baseline
+    errors : float32 (M,), completeness error: the difference between the sum of the parts and ``value - baseline``, as
+        a share of the latter
+    agreements : float32 (M,), rank correlation of the two methods over the steps, NaN with fewer than ``fewest``
+    gradients, occlusion : float32 (sum of ``lengths``,), what each step adds, by either method
+    tolerance : float, completeness error from which a sequence counts as unreliable
+    explained, unreliable : int, sequences, and those of them that are left out below
+    median_error : float, of all explained sequences
+    agreement : float64 (4,), mean rank correlation, low, high, number of sequences
+    pairs : float32 (J, 2), gradients and occlusion of a sample of steps
+    groups : tuple of str, the answers that words are listed for
+    sizes : int32, sequences of each group
+    group : int32 (R,), place in ``groups`` of each listed word, the largest means of a group first
+    words : tuple of str, length R
+    means : float64 (R, 3), mean of what an occurrence adds, low, high, by integrated gradients
+    p_values : float64 (R,), by Holm over all ``tested`` words and groups, that it is 0
+    occurrences, word_sequences : int32 (R,)
+    tested : int
+    skipped : int, sequences that were too long
+    quantity : bool, whether the numbers are quantities rather than log odds
+    per_step : bool, whether one of several steps with an answer was explained
+    finding : str
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "attribution"
+    sequences: Ints
+    lengths: Ints
+    names: tuple[str, ...]
+    steps: Ints
+    value: Floats
+    baseline: Floats
+    errors: Floats
+    agreements: Floats
+    gradients: Floats
+    occlusion: Floats
+    tolerance: float
+    explained: int
+    unreliable: int
+    median_error: float
+    agreement: Doubles
+    pairs: Floats
+    groups: tuple[str, ...]
+    sizes: Ints
+    group: Ints
+    words: tuple[str, ...]
+    means: Doubles
+    p_values: Doubles
+    occurrences: Ints
+    word_sequences: Ints
+    tested: int
+    skipped: int
+    quantity: bool
+    per_step: bool
+    finding: str
+    guide: str
+
+
+@dataclass(frozen=True)
+class GradientReach:
+    """How the derivative of the loss by earlier states changes from step to step; L states.
+
+    Attributes
+    ----------
+    scopes : tuple of str, length L, the StateKeys
+    curves : dict of StateKey to float64 (J, 5): steps back, mean of log10 of the derivative less that at the step of
+        the loss, low, high (95 %, over sequences), and number of sequences
+    factors : float64 (L, 3), by what the derivative is multiplied with each step further back, low, high
+    remaining : float64 (L, 3), what would be left of it ``span`` steps back
+    verdicts : tuple of str, length L: "vanishing", "exploding" or "sound"
+    vanishing, exploding : float, limits of ``remaining``
+    span : int, steps of the middle sequence after its first
+    rows : tuple of str, length R, what the rows of ``matrix`` are: steps of the loss, or sequences
+    lags : int32 (C,), steps back of its columns
+    matrix : float32 (R, C), log10 of the derivative by the first state, mean over sequences; NaN where there is none
+    per_step : bool, whether losses of several steps were followed
+    sequences : int
+    finding : str
+    guide : str
+    """
+
+    analysis: ClassVar[str] = "gradient-reach"
+    scopes: tuple[str, ...]
+    curves: dict[str, Doubles]
+    factors: Doubles
+    remaining: Doubles
+    verdicts: tuple[str, ...]
+    vanishing: float
+    exploding: float
+    span: int
+    rows: tuple[str, ...]
+    lags: Ints
+    matrix: Floats
+    per_step: bool
+    sequences: int
+    finding: str
+    guide: str
