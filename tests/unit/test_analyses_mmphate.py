@@ -125,6 +125,15 @@ def test_few_slices_and_units_clamp_the_neighbours() -> None:
     assert (kernel.inter_neighbours, kernel.intra_neighbours) == (3, 1)
 
 
+@pytest.mark.parametrize(("slices", "units", "samples"), [(6, 2, 5), (30, 2, 1), (2, 2, 3), (40, 3, 1)])
+def test_the_smallest_shapes_stay_finite(slices: int, units: int, samples: int) -> None:
+    """Two units, one sample (which standardises to nothing), two slices: as one step of two epochs would have."""
+    kernel = multislice_kernel(walk(slices, units, samples), KernelParams())
+    assert np.isfinite(kernel.matrix.data).all() and (kernel.matrix.diagonal() == 1).all() and kernel.sigma > 0
+    found = embed(kernel, EmbedParams(landmarks=20))
+    assert np.isfinite(found.plane).all() and np.isfinite(found.space).all()
+
+
 @pytest.mark.parametrize("landmarks", [8, 100])
 @pytest.mark.parametrize("kind", ["constant unit", "duplicate units", "all constant but one", "equal slices"])
 def test_degenerate_units_stay_finite(kind: str, landmarks: int) -> None:
