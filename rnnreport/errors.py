@@ -1,6 +1,7 @@
 """The errors a user can cause, each with its exit code.
 
-Exit codes: 0 ok, 1 failure, 2 usage, configuration or bad input, 3 a threshold failed, 130 interrupted.
+Exit codes: 0 ok, 1 failure, 2 usage, configuration or bad input, 3 a threshold failed, 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -50,6 +51,20 @@ class ThresholdError(RnnReportError):
     """A check of the report failed its threshold."""
 
     exit_code = 3
+
+
+class TerminatedError(BaseException):
+    """Another process asked this one to end: what is half made is removed, as after Ctrl-C.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(number)
 
 
 class RecordingWarning(UserWarning):

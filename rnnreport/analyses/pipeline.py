@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
@@ -38,7 +39,9 @@ from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.provenance import StageCard, write_provenance
 from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
+from rnnreport.results.renewal import renewed
 from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
 
 _NODES_WATCHED = 500  # laid out by other methods than MM-PHATE
@@ -89,8 +92,9 @@ def analyse(
     baseline: RunFolder | None = None,
     params: AnalysisParams | None = None,
     growth: Growth | None = None,
+    card: Callable[[], StageCard] | None = None,
 ) -> None:
-    """Run every analysis and write its result, then the summary.
+    """Run every analysis and write its result, then the summary. They replace earlier ones when all are done.
 
     Parameters
     ----------
@@ -101,28 +105,34 @@ def analyse(
     params : AnalysisParams, optional
     growth : Growth, optional
         What MM-PHATE of a training that goes on is updated from; otherwise it is made from scratch.
+    card : function, optional
+        Called at the end for what ``provenance.json`` says of this stage.
 
     Raises
     ------
     InputError
         If nothing was recorded, or the probe set of the baseline differs.
+    InUseError
+        If another process makes or reads the results of this run.
     """
     params = params or AnalysisParams()
     recorded = folder.epochs()
     if not recorded:
         raise InputError(f"{folder.path} has no recorded epoch", "capture the run again")
     # One thread: sums in a fixed order, so that the same input gives the same bytes.
-    with threadpool_limits(1):
+    with threadpool_limits(1), renewed(folder) as made:
         if baseline is not None:
-            refuse_incomparable(baseline, folder)
-            folder.write_result(card_differences(baseline, folder))
-        last = folder.checkpoint(recorded[-1])
-        _analyse_run(folder, folder.manifest(), folder.probe(), last, params, baseline, growth)
+            refuse_incomparable(baseline, made)
+            made.write_result(card_differences(baseline, made))
+        last = made.checkpoint(recorded[-1])
+        _analyse_run(made, made.manifest(), made.probe(), last, params, baseline, growth)
         if baseline is not None:
             with Stage("comparison"):
-                for result in side_by_side([baseline, folder], params.compare).records:
-                    folder.write_result(result)
-        folder.write_summary(summarise(folder, params.summary, baseline))
+                for result in side_by_side([baseline, made], params.compare).records:
+                    made.write_result(result)
+        made.write_summary(summarise(made, params.summary, baseline))
+        if card is not None:
+            write_provenance(made, "analyse", card())
 
 
 def _analyse_run(
@@ -200,8 +210,6 @@ def _write_units(
         result = analyse_units(key, states, folder, probe, sample, step_words, params.units, responses, gate=gate)
         folder.write_result(result, scope=number)
         folder.write_result(map_units(key, states, params.unit_map), scope=number)
-    for kind in (Units, UnitMap):
-        folder.discard_results(kind, len(vectors))
     return step_words
 
 

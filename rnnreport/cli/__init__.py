@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import click
 from rnnreport import __version__
 from rnnreport.cli import capture, check, compare, demo, index, stages, train, watch
 from rnnreport.config import read_settings
-from rnnreport.errors import RnnReportError, printable
+from rnnreport.errors import RnnReportError, TerminatedError, printable
 from rnnreport.progress import silence
 
 _INTERRUPTED = 130
@@ -45,7 +48,7 @@ def cli(context: click.Context, quiet: bool, debug: bool) -> None:
     Every option can also be set as environment variable RNNREPORT_OPTION, or in rnnreport.toml or [tool.rnnreport] of
     pyproject.toml in the working directory.
 
-    Exit codes: 0 ok, 1 failure, 2 wrong usage or input, 3 a threshold failed, 130 interrupted.
+    Exit codes: 0 ok, 1 failure, 2 wrong usage or input, 3 a threshold failed, 130 interrupted, 143 terminated.
     """
     silence(quiet)
     context.default_map = _defaults()
@@ -81,21 +84,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(typed, prog_name="rnnreport", standalone_mode=False, obj=typed)
+        with _ending_cleanly():
+            code = cli.main(typed, prog_name="rnnreport", standalone_mode=False, obj=typed)
     except click.exceptions.Abort:  # click's name for Ctrl-C
         click.echo("rnnreport: interrupted", err=True)
         return _INTERRUPTED
+    except TerminatedError as error:
+        click.echo("rnnreport: terminated", err=True)
+        return error.exit_code
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "rnnreport"
         return _fail(f"{' '.join(error.format_message().split())} (see {where} --help)", error.exit_code)
     except RnnReportError as error:
         return _fail(str(error), error.exit_code)
     except OSError as error:
-        return _fail(str(error), RnnReportError.exit_code)
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", RnnReportError.exit_code)
     except Exception as error:
         text = " ".join(str(error).split())
         return _fail(f"unexpected {type(error).__name__}: {text} (see --debug)", RnnReportError.exit_code)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal, unwind the command as Ctrl-C does, unless somebody wants otherwise."""
+
+    def end(number: int, _: object) -> None:
+        raise TerminatedError(number)
+
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        ours = [number for name in names if signal.getsignal(number := getattr(signal, name)) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(text: str, code: int) -> int:

@@ -8,6 +8,7 @@ import re
 import time
 import webbrowser
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,15 +50,16 @@ def run(
     from rnnreport.report import render_report, render_summary_markdown
     from rnnreport.results import store
     from rnnreport.results.folder import RunFolder
-    from rnnreport.results.provenance import write_provenance
 
     compared = RunFolder.open(baseline) if baseline else None
     params = AnalysisParams.of_mmphate(nodes=mmphate_nodes)
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
-    with outputs.new_folder(out, force, marker="run.json") as building:
+    with (
+        outputs.new_folder(out, force, marker="run.json") as building,
+        outputs.reading(*filter(None, [baseline])),
+    ):
         folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
-        analyse(folder, compared, params)
-        write_provenance(folder, "analyse", provenance.card(threads=1))
+        analyse(folder, compared, params, card=partial(provenance.card, threads=1))
         with Stage("page"):
             page = render_report(folder)
             store.write_text(building / "summary.md", render_summary_markdown(folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnreport.cli import options, settings
+from rnnreport.cli import options, outputs, settings
 from rnnreport.errors import InputError, ThresholdError, printable
 from rnnreport.progress import note
 
@@ -41,13 +41,14 @@ def check(run: Path, baseline: Path | None, format: str) -> None:
 
     policy = settings.policy()
     folder = RunFolder.open(run)
-    summary, compared = folder.summary(), None
-    if baseline is not None:
-        other = RunFolder.open(baseline)
-        compared = of_baseline(other)
-        if compared is None:
-            raise InputError(f"{baseline} has no summary.json", f"make it with `rnnreport analyse {baseline}`")
-        summary = _against(folder, other, summary)
+    other = RunFolder.open(baseline) if baseline else None
+    with outputs.reading(*filter(None, [run, baseline])):
+        summary, compared = folder.summary(), None
+        if other is not None:
+            compared = of_baseline(other)
+            if compared is None:
+                raise InputError(f"{baseline} has no summary.json", f"make it with `rnnreport analyse {baseline}`")
+            summary = _against(folder, other, summary)
     outcomes = judge(summary, policy, identity(folder.manifest(), summary), compared)
     for name in spent(policy, outcomes):
         note(f"expected_change of {name} acknowledges no warning of this run: remove it, or copy the mark of this one")

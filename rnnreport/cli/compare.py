@@ -30,10 +30,15 @@ def compare(run: Path, others: tuple[Path, ...], out: Path, max_size: float | No
     from rnnreport.results.folder import RunFolder
 
     outputs.refuse_existing(out, force=force)
-    with tempfile.TemporaryDirectory(prefix="rnnreport-compare-") as scratch:
+    wanted = [split_epoch(given) for given in (run, *others)]
+    for path, _ in wanted:
+        RunFolder.open(path)
+    with (
+        outputs.reading(*(path for path, _ in wanted)),
+        tempfile.TemporaryDirectory(prefix="rnnreport-compare-") as scratch,
+    ):
         folders = []
-        for number, given in enumerate((run, *others)):
-            path, epoch = split_epoch(given)
+        for number, (path, epoch) in enumerate(wanted):
             folder = RunFolder.open(path)
             folders.append(folder if epoch is None else as_of(folder, epoch, Path(scratch) / str(number)))
         with Stage("comparison"):

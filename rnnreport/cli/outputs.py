@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -40,45 +37,96 @@ def new_folder(target: Path, force: bool, marker: str) -> Iterator[Path]:
     ------
     InputError
         If there is something at the target that may not be replaced.
+    InUseError
+        If another process is making, using or recording this folder.
     """
+    from rnnreport.results import placing
+    from rnnreport.results.locks import locked
+
     target = target.absolute()
-    _refuse(target, force)
-    if target.exists() and not (target / marker).is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} exists and holds no {marker}", "it is left alone even with --force; choose another")
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-    try:
-        building.chmod(0o755)
-        yield building
-        with set_aside(target):
-            building.rename(target)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with locked(target), locked(target, "training"):
+        placing.restore(target)
+        _refuse(target, force)
+        if target.exists() and not (target / marker).is_file() and (not target.is_dir() or any(target.iterdir())):
+            raise InputError(
+                f"{target} exists and holds no {marker}", "it is left alone even with --force; choose another"
+            )
+        with placing.built(target) as building:
+            yield building
 
 
 @contextmanager
-def set_aside(path: Path) -> Iterator[None]:
-    """Free a path for the block that makes it anew; put the old content back if the block fails.
+def writing(run: Path, wait: bool = False) -> Iterator[None]:
+    """Let no other process make, or read, results and pages of a run during a block.
 
     Parameters
     ----------
-    path : Path
-        A file or folder that may or may not exist.
+    run : Path
+    wait : bool
+        For one that does already, instead of raising ``InUseError``.
     """
-    away = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
-    old = away / path.name
-    try:
-        if path.exists():
-            path.rename(old)
-        try:
-            yield
-        except BaseException:
-            _remove(path)
-            if old.exists():
-                old.rename(path)
-            raise
-    finally:
-        shutil.rmtree(away, ignore_errors=True)
+    from rnnreport.results.locks import locked
+    from rnnreport.results.renewal import settle
+
+    with locked(run, wait=wait):
+        settle(run)
+        yield
+
+
+@contextmanager
+def training(*runs: Path) -> Iterator[None]:
+    """Let no other process train in, or replace, these run folders during a block, which may not exist yet.
+
+    Raises
+    ------
+    InUseError
+        If one does already.
+    """
+    from rnnreport.results import placing
+    from rnnreport.results.locks import locked
+
+    with ExitStack() as held:
+        for run in runs:
+            run.absolute().parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(run, "training"))
+            placing.restore(run.absolute())
+        yield
+
+
+def empty(run: Path) -> None:
+    """Discard a run folder for one that begins anew there; ``training`` must be held.
+
+    Raises
+    ------
+    InUseError
+        If another process uses its results.
+    """
+    from rnnreport.results import placing
+
+    with writing(run), placing.put_away(run.absolute()):
+        run.mkdir()
+
+
+@contextmanager
+def reading(*runs: Path) -> Iterator[None]:
+    """Let no other process replace the results of these runs during a block.
+
+    Raises
+    ------
+    InUseError
+        If one is about to.
+    """
+    from rnnreport.results.locks import locked
+    from rnnreport.results.renewal import unsettled
+
+    with ExitStack() as held:
+        for run in runs:
+            if unsettled(run):
+                with writing(run):
+                    pass
+            held.enter_context(locked(run, shared=True))
+        yield
 
 
 def refuse_existing(*paths: Path, force: bool) -> None:
@@ -130,10 +178,3 @@ def write_page(html: str, target: Path, max_size: float | None) -> None:
 def _refuse(path: Path, force: bool) -> None:
     if not force and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"{path} exists", "choose another place, or replace it with --force")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        path.unlink()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,21 +27,16 @@ def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, mmphate_no
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.analyses import analyse as analyse_run
     from rnnreport.results.folder import RunFolder
-    from rnnreport.results.provenance import write_provenance
 
     folder = RunFolder.open(run)
     compared = RunFolder.open(baseline) if baseline else None
     params = AnalysisParams.of_mmphate(mmphate_engine, mmphate_nodes)
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
-    results, summary = run / "results", run / "summary.json"
-    outputs.refuse_existing(results, summary, force=force)
-    stage_seconds()  # those of an earlier command in this process are not ours
-    with ExitStack() as kept:
-        for path in (results, summary):
-            kept.enter_context(outputs.set_aside(path))
-        analyse_run(folder, compared, params)
-        write_provenance(folder, "analyse", provenance.card(threads=1))
-    click.echo(results)
+    with outputs.writing(run), outputs.reading(*filter(None, [baseline])):
+        outputs.refuse_existing(run / "results", run / "summary.json", force=force)
+        stage_seconds()  # those of an earlier command in this process are not ours
+        analyse_run(folder, compared, params, card=partial(provenance.card, threads=1))
+    click.echo(run / "results")
 
 
 @click.command(context_settings=options.ENVIRONMENT)
@@ -59,10 +54,11 @@ def render(run: Path, out: Path | None, max_size: float | None, force: bool) -> 
 
     folder = RunFolder.open(run)
     page = out or run / "report.html"
-    outputs.refuse_existing(page, force=force)
-    html = render_report(folder)
-    if out is None:
-        store.write_text(run / "summary.md", render_summary_markdown(folder))
-    outputs.write_page(html, page, max_size)
+    with outputs.reading(run) if out else outputs.writing(run):
+        outputs.refuse_existing(page, force=force)
+        html = render_report(folder)
+        if out is None:
+            store.write_text(run / "summary.md", render_summary_markdown(folder))
+        outputs.write_page(html, page, max_size)
     if page != outputs.STDOUT:
         click.echo(page)

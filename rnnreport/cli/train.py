@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rnnreport.cli import options, outputs
+from rnnreport.errors import TerminatedError
 from rnnreport.progress import Stage, note
 
 if TYPE_CHECKING:
@@ -51,30 +51,31 @@ def train(
     for run in runs.values():
         refuse_strangers(run)
     splits = load_splits(settings.data, config.parent)
-    for seed, run in runs.items():
-        if force and run.exists():
-            shutil.rmtree(run)
-        refuse_other_training(run, identity_of(settings, splits, seed))
     title = settings.name or out.absolute().name
     labels = {seed: f"seed {seed}, " if len(seeds) > 1 else "" for seed in seeds}
-    try:
-        folders = [
-            train_run(
-                settings,
-                splits,
-                run,
-                seed=seed,
-                name=f"{title}, {labels[seed]}".removesuffix(", "),
-                command=options.command_line(),
-                label=labels[seed],
-            )
-            for seed, run in runs.items()
-        ]
-        for folder in folders:
-            click.echo(_report(folder, max_size) if report else folder.path)
-    except KeyboardInterrupt:
-        note("the same command goes on where this one stopped")
-        raise
+    with outputs.training(*runs.values()):
+        for seed, run in runs.items():
+            if force and run.exists():
+                outputs.empty(run)
+            refuse_other_training(run, identity_of(settings, splits, seed))
+        try:
+            folders = [
+                train_run(
+                    settings,
+                    splits,
+                    run,
+                    seed=seed,
+                    name=f"{title}, {labels[seed]}".removesuffix(", "),
+                    command=options.command_line(),
+                    label=labels[seed],
+                )
+                for seed, run in runs.items()
+            ]
+            for folder in folders:
+                click.echo(_report(folder, max_size) if report else folder.path)
+        except (KeyboardInterrupt, TerminatedError):
+            note("the same command goes on where this one stopped")
+            raise
 
 
 def _report(folder: RunFolder, max_size: float | None) -> Path:
@@ -84,10 +85,11 @@ def _report(folder: RunFolder, max_size: float | None) -> Path:
     from rnnreport.results import store
 
     page = folder.path / "report.html"
-    if not page.is_file():
-        analyse(folder)
-        with Stage("page"):
-            html = render_report(folder)
-            store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
-        outputs.write_page(html, page, max_size)
+    with outputs.writing(folder.path, wait=True):  # a watch may be at the last epoch
+        if not page.is_file():
+            analyse(folder)
+            with Stage("page"):
+                html = render_report(folder)
+                store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
+            outputs.write_page(html, page, max_size)
     return page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ def watch(run: Path, mmphate_nodes: int | None, max_size: float | None) -> None:
     """
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.results.folder import RunFolder
+    from rnnreport.results.locks import InUseError
 
     params = AnalysisParams.while_training(mmphate_nodes)
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
@@ -47,8 +48,9 @@ def watch(run: Path, mmphate_nodes: int | None, max_size: float | None) -> None:
         while True:
             now = _recorded(folder)
             if now is not None and now != seen:
-                seen = now
-                plain = _update(folder, page, growth, params, max_size) or plain
+                with suppress(InUseError), outputs.writing(run):  # who is at work there now is soon done
+                    seen = now
+                    plain = _update(folder, page, growth, params, max_size) or plain
             time.sleep(_EVERY_S)
     finally:
         _end(page, plain)
@@ -89,12 +91,9 @@ def _update(
 
     try:
         epoch = folder.epochs()[-1]
-        with ExitStack() as kept:
-            for path in (folder.path / "results", folder.path / "summary.json"):
-                kept.enter_context(outputs.set_aside(path))
-            analyse(folder, params=params, growth=growth)
-            with Stage("page"):
-                html = render_report(folder)
+        analyse(folder, params=params, growth=growth)
+        with Stage("page"):
+            html = render_report(folder)
         store.write_text(folder.path / "summary.md", render_summary_markdown(folder))
         followed, stamp = follow(html, page)
         outputs.write_page(followed, page, max_size)

@@ -114,7 +114,7 @@ def gather(folder: RunFolder) -> Run:
     carried = sum(gate.response.size for gate in gates.values()) <= _MOST_GATES
     shown = {scope: result for scope, result in enumerate(units) if not isinstance(result, Unavailable)}
     shown |= gates if carried else {}
-    has_baseline = (folder.path / "results" / "comparison.json").exists()
+    has_baseline = folder.has_result(Comparison)
     return Run(
         manifest=manifest,
         summary=folder.summary(),

@@ -35,7 +35,7 @@ from typing import Any, Literal, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
-from rnnreport.results import store
+from rnnreport.results import placing, store
 from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
@@ -94,10 +94,13 @@ class RunFolder:
     Parameters
     ----------
     path : Path
+    made : Path, optional
+        Where results, summary and provenance are instead, while they are made anew (see ``renewal``).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made: Path | None = None) -> None:
         self.path = Path(path)
+        self.made = made or self.path
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -140,41 +143,33 @@ class RunFolder:
 
     def manifest(self) -> Manifest:
         """The manifest of the run."""
-        raw = store.read_json(self.path / "run.json")
-        version = raw.get("format_version") if isinstance(raw, dict) else None
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"{self.path / 'run.json'} has format version {version}, this rnnreport reads {FORMAT_VERSION}",
-                "use the version that wrote it, or capture again",
-            )
-        manifest = store.from_plain(raw, Manifest, self.path / "run.json")
-        with self._naming("run.json"):
+        path = self.path / "run.json"
+        with self._told(path):
+            version = store.peek(path, "format_version")
+            if version != FORMAT_VERSION:
+                raise InputError(
+                    f"{path} has format version {version}, this rnnreport reads {FORMAT_VERSION}",
+                    "use the version that wrote it, or capture again",
+                )
+            manifest = store.from_plain(store.read_json(path), Manifest, path)
             for key in manifest.state_keys:
                 StateKey.parse(key)
             typed_entries(manifest.model, _MODEL, "model")
             typed_entries(manifest.corpus, _CORPUS, "corpus")
         return manifest
 
-    @contextmanager
-    def _naming(self, name: str) -> Iterator[None]:
-        """Say in which file there is what cannot be used."""
-        try:
-            yield
-        except ValueError as error:
-            raise InputError(f"{self.path / name}: {error}", "rebuild it with the stage that writes it") from error
-
     def write_manifest(self, manifest: Manifest) -> None:
         """Store the manifest; with it the folder counts as a run."""
-        store.write_text(self.path / "run.json", store.to_json(manifest))
+        store.write_json(self.path / "run.json", manifest)
 
     def discard_leftovers(self) -> None:
-        """Remove what a killed recording left of files it was writing. No other process may be recording here."""
+        """Remove what a killed recording left of files it was writing."""
         for folder in (self.path, self.path / "states"):
-            store.discard_leftovers(folder)
+            placing.discard_leftovers(folder)
 
     def probe(self) -> Probe:
         """The probe set."""
-        return store.load(self.path / "probe", Probe)
+        return self._load(self.path / "probe", Probe)
 
     def write_probe(self, probe: Probe) -> None:
         """Store the probe set."""
@@ -201,7 +196,7 @@ class RunFolder:
 
     def checkpoint(self, epoch: int) -> Checkpoint:
         """What was recorded at an epoch."""
-        return store.load(self._checkpoint_path(epoch), Checkpoint)
+        return self._load(self._checkpoint_path(epoch), Checkpoint)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """The checkpoints of ``epochs``, in their order, one at a time in memory."""
@@ -218,7 +213,7 @@ class RunFolder:
         """What is recorded of one epoch only; None where it was not, or at an earlier one."""
         if not path.with_name(path.name + ".json").exists():
             return None
-        found = store.load(path, kind)
+        found = self._load(path, kind)
         return found if [found.epoch] == self.epochs()[-1:] else None
 
     def gates(self) -> Gates | None:
@@ -294,7 +289,7 @@ class RunFolder:
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""
         path = self.path / "speech"
-        return store.load(path, PartsOfSpeech) if path.with_name(path.name + ".json").exists() else None
+        return self._load(path, PartsOfSpeech) if path.with_name(path.name + ".json").exists() else None
 
     def write_parts_of_speech(self, parts: PartsOfSpeech) -> None:
         """Store the parts of speech of the probe set."""
@@ -305,10 +300,10 @@ class RunFolder:
         path = self.path / "sentences"
         if not (path / "written.json").exists():
             return None
-        states = store.load(path / "states", Checkpoint)
+        states = self._load(path / "states", Checkpoint)
         if [states.epoch] != self.epochs()[-1:]:
             return None
-        return store.load(path / "written", Sentences), store.load(path / "probe", Probe), states
+        return self._load(path / "written", Sentences), self._load(path / "probe", Probe), states
 
     def write_sentences(self, sentences: Sentences, probe: Probe, states: Checkpoint) -> None:
         """Store sentences given by hand."""
@@ -320,7 +315,7 @@ class RunFolder:
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""
         path = self.path / "corpus" / f"responses-{scope}"
-        return store.load(path, CorpusResponses) if path.with_name(path.name + ".json").exists() else None
+        return self._load(path, CorpusResponses) if path.with_name(path.name + ".json").exists() else None
 
     def write_corpus_responses(self, responses: CorpusResponses, scope: int) -> None:
         """Store the responses of a state over the whole corpus."""
@@ -329,7 +324,7 @@ class RunFolder:
     def corpus_gates(self) -> list[CorpusResponses]:
         """Responses of the gates over the whole corpus; none where they were not needed."""
         found = len(list((self.path / "corpus").glob("gates-*.json")))
-        return [store.load(self.path / "corpus" / f"gates-{number}", CorpusResponses) for number in range(found)]
+        return [self._load(self.path / "corpus" / f"gates-{number}", CorpusResponses) for number in range(found)]
 
     def write_corpus_gates(self, responses: CorpusResponses, number: int) -> None:
         """Store the responses of a gate over the whole corpus; gates are counted from 0."""
@@ -410,39 +405,27 @@ class RunFolder:
             Number of the state key in the manifest, for analyses made once per state.
         """
         path = self._result_path(kind.analysis, scope)  # type: ignore[attr-defined]  # every result class names its analysis
-        raw = store.read_json(path.with_name(path.name + ".json"))
-        if isinstance(raw, dict) and raw.get("record") == Unavailable.__name__:
-            return store.load(path, Unavailable)
-        return store.load(path, kind)
+        with self._told(path):
+            unavailable = store.peek(path.with_name(path.name + ".json"), "record") == Unavailable.__name__
+        return self._load(path, Unavailable) if unavailable else self._load(path, kind)
 
     def has_result(self, kind: type[Any], scope: int | None = None) -> bool:
         """Whether an analysis has left a result, or the reason why there is none."""
         path = self._result_path(kind.analysis, scope)
         return path.with_name(path.name + ".json").exists()
 
-    def discard_results(self, kind: type[Any], first: int) -> None:
-        """Remove the results of an analysis made once per state, from this number on."""
-        while self.has_result(kind, first):
-            path = self._result_path(kind.analysis, first)
-            for suffix in (".json", ".npz"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            first += 1
-
     def write_result(self, result: Any, scope: int | None = None) -> None:
         """Store a result (or Unavailable); ``scope`` as in ``result``."""
-        path = self._result_path(result.analysis, scope)
-        if isinstance(result, Unavailable):
-            path.with_name(path.name + ".npz").unlink(missing_ok=True)
-        store.save(path, result)
+        store.save(self._result_path(result.analysis, scope), result)
 
     def _result_path(self, analysis: str, scope: int | None) -> Path:
-        return self.path / "results" / (analysis if scope is None else f"{analysis}-{scope}")
+        return self.made / "results" / (analysis if scope is None else f"{analysis}-{scope}")
 
     def summary(self) -> Summary:
         """The summary of the run."""
-        raw = store.read_json(self.path / "summary.json")
-        summary = store.from_plain(raw, Summary, self.path / "summary.json")
-        with self._naming("summary.json"):
+        path = self.made / "summary.json"
+        with self._told(path):
+            summary = store.from_plain(store.read_json(path), Summary, path)
             typed_entries(summary.model, _MODEL, "model")
             for verdict in (summary.verdict, *(check.verdict for check in summary.checks)):
                 typed(verdict, _Verdict, "verdict")
@@ -454,7 +437,30 @@ class RunFolder:
 
     def write_summary(self, summary: Summary) -> None:
         """Store the summary."""
-        store.write_text(self.path / "summary.json", store.to_json(summary))
+        store.write_json(self.made / "summary.json", summary)
+
+    def _load(self, path: Path, kind: type[Record]) -> Record:
+        with self._told(path):
+            return store.load(path, kind)
+
+    @contextmanager
+    def _told(self, path: Path) -> Iterator[None]:
+        """Say in which file there is what cannot be used, and how it is made anew."""
+        try:
+            yield
+        except store.DamagedError as error:
+            raise store.DamagedError(error.what, self._remedy(path)) from error
+        except ValueError as error:
+            raise store.DamagedError(f"{path}: {error}", self._remedy(path)) from error
+
+    def _remedy(self, path: Path) -> str:
+        if path.is_relative_to(self.made / "results") or path.name == "summary.json":
+            return f"rebuild it with `rnnreport analyse {self.path} --force`"
+        try:
+            command = str(store.peek(self.path / "run.json", "command") or "")
+        except store.DamagedError:
+            command = ""
+        return f"record the run again, with `{command[:500]}` and --force" if command else "record the run again"
 
 
 def _lines(path: Path) -> list[str]:

@@ -59,4 +59,4 @@ def read_provenance(folder: RunFolder) -> dict[str, StageCard]:
 
 def write_provenance(folder: RunFolder, stage: str, card: StageCard) -> None:
     """Keep the card of a stage, in place of an earlier one."""
-    store.write_text(folder.path / _NAME, store.to_json({**read_provenance(folder), stage: card}))
+    store.write_json(folder.made / _NAME, {**read_provenance(folder), stage: card})

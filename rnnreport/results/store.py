@@ -1,30 +1,37 @@
 """Reading and writing frozen dataclasses as ``NAME.npz`` (arrays) and ``NAME.json`` (the rest), atomically.
 
-A file is written under a temporary name in the same folder and renamed, so that a reader never sees half of it and a
-killed process or a full disk leaves the old one as it was. Nothing waits for the disk itself (fsync), which would take
-longer than a small epoch: only a power failure can cost what was written in the seconds before it.
+The .json ends with a digest of itself and of the names, sizes and checksums of the arrays, by which damage is noticed
+that still parses, and arrays that belong to another .json. Files written by others may lack it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from rnnreport.errors import InputError, RnnReportError
+from rnnreport.errors import InputError
 from rnnreport.reading import open_regular, parse_json, read_arrays, read_text
+from rnnreport.results import placing
 from rnnreport.results.typed import typed
 
 Record = TypeVar("Record")
 
+_DIGEST = "digest"
+_REMEDY = "rebuild it with the stage that writes it"
 _GROUP = "/"  # separates the field name from the key in the arrays of a dict field
+
+
+class DamagedError(InputError):
+    """A file of a run folder that is missing, damaged, or of another version."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -35,38 +42,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     RnnReportError
         If the disk refuses (full, read-only).
     """
-    _write(path, lambda stream: stream.write(data))
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file atomically; what fills it need not hold all of it in memory.
-
-    Raises
-    ------
-    RnnReportError
-        If the disk refuses (full, read-only).
-    """
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
-            fill(stream)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RnnReportError(
-            f"cannot write {path}: {error.strerror or error}", "free space or choose another place"
-        ) from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def discard_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed. No other process may be writing there."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    placing.write(path, lambda stream: stream.write(data))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -93,20 +69,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+def write_json(path: Path, value: Any, arrays: Sequence[zipfile.ZipInfo] = ()) -> None:
+    """Write a mapping or dataclass as JSON with its digest, atomically.
 
     Raises
     ------
-    InputError
+    RnnReportError
+        If the disk refuses (full, read-only).
+    """
+    write_text(path, _sealed(value, arrays))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file without its digest, which is checked where it is there.
+
+    Raises
+    ------
+    DamagedError
         If it is missing or damaged.
     """
-    try:
-        return parse_json(read_text(path))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing", "rebuild it with the stage that writes it") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "rebuild it with the stage that writes it") from error
+    value, digest = _read(path)
+    _check(path, value, digest)
+    return value
 
 
 def save(path: Path, record: Any) -> None:
@@ -128,10 +112,20 @@ def save(path: Path, record: Any) -> None:
             arrays |= {f"{field.name}{_GROUP}{key}": item for key, item in value.items()}
         else:
             rest[field.name] = value
-    if arrays:
-        # numpy's stub takes the names for its own options
-        _write(path.with_name(path.name + ".npz"), lambda stream: np.savez(stream, **arrays))  # type: ignore[arg-type]
-    write_text(path.with_name(path.name + ".json"), to_json(rest))
+    marker, beside = path.with_name(path.name + ".json"), path.with_name(path.name + ".npz")
+    if not arrays:
+        marker.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
+        write_json(marker, rest)
+        return
+    # numpy's stub takes the names for its own options
+    with placing.written(beside, lambda stream: np.savez(stream, **arrays)) as made:  # type: ignore[arg-type]
+        with zipfile.ZipFile(made) as archive:
+            text = _sealed(rest, archive.infolist())
+        with placing.written(marker, lambda stream: stream.write(text.encode())) as last:
+            marker.unlink(missing_ok=True)  # a kill between the two must not leave a pair that does not belong together
+            os.replace(made, beside)
+            os.replace(last, marker)
 
 
 def load(path: Path, kind: type[Record]) -> Record:
@@ -139,15 +133,17 @@ def load(path: Path, kind: type[Record]) -> Record:
 
     Raises
     ------
-    InputError
+    DamagedError
         If a file is missing, damaged, or holds another kind of record.
     """
     source = path.with_name(path.name + ".json")
-    rest = read_json(source)
+    rest, digest = _read(source)
+    arrays, members = _read_arrays(path.with_name(path.name + ".npz"))
+    _check(source, rest, digest, members)
     if not isinstance(rest, dict) or rest.get("record") != kind.__name__:
-        raise InputError(f"{source} does not hold a {kind.__name__}", "rebuild it with the stage that writes it")
+        raise DamagedError(f"{source} does not hold a {kind.__name__}", _REMEDY)
     del rest["record"]
-    for name, array in _read_arrays(path.with_name(path.name + ".npz")).items():
+    for name, array in arrays.items():
         field, _, key = name.partition(_GROUP)
         if not key:
             rest[field] = array
@@ -156,26 +152,70 @@ def load(path: Path, kind: type[Record]) -> Record:
     return from_plain(rest, kind, source)
 
 
+def peek(path: Path, key: str) -> Any:
+    """One value of a JSON object, before anything else of it is checked; None where it has none.
+
+    Raises
+    ------
+    DamagedError
+        If the file is missing or does not parse.
+    """
+    value, _ = _read(path)
+    return value.get(key) if isinstance(value, dict) else None
+
+
 def from_plain(values: Any, kind: type[Record], source: Path) -> Record:
     """Build a dataclass from parsed JSON (and arrays).
 
     Raises
     ------
-    InputError
+    DamagedError
         If a field is missing or unknown, or what it holds is not of its type.
     """
     try:
         record: Record = typed(values, kind)
         return record
     except ValueError as error:
-        raise InputError(f"{source}: {error}", "rebuild it with the stage that writes it") from error
+        raise DamagedError(f"{source}: {error}", _REMEDY) from error
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _sealed(value: Any, arrays: Sequence[zipfile.ZipInfo]) -> str:
+    """A mapping or dataclass as JSON with its digest."""
+    plain = _plain(value)
+    return to_json({**plain, _DIGEST: _digest(plain, arrays)})
+
+
+def _digest(plain: dict[str, Any], arrays: Sequence[zipfile.ZipInfo]) -> str:
+    """Of JSON values, however they are laid out, and of the checksums by which the arrays are read."""
+    members = [[one.filename, one.file_size, one.CRC] for one in arrays]
+    text = json.dumps([plain, members], ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """What a JSON file holds, and its digest where it has one."""
+    try:
+        value = parse_json(read_text(path))
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} is missing", _REMEDY) from error
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{path} cannot be read: {error}", _REMEDY) from error
+    return value, value.pop(_DIGEST, None) if isinstance(value, dict) else None
+
+
+def _check(path: Path, value: Any, digest: Any, arrays: Sequence[zipfile.ZipInfo] = ()) -> None:
+    if digest is not None and digest != _digest(value, arrays):
+        raise DamagedError(f"{path} is damaged: its digest does not agree with its content or its arrays", _REMEDY)
+
+
+def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[zipfile.ZipInfo]]:
+    """The arrays, whose checksums are checked as they are read, and what the archive says of them."""
     if not path.exists():
-        return {}
+        return {}, []
     try:
         with open_regular(path) as stream:
-            return read_arrays(stream, path.stat().st_size)  # np.savez compresses nothing
+            arrays = read_arrays(stream, path.stat().st_size)  # np.savez compresses nothing
+            with zipfile.ZipFile(stream) as archive:
+                return arrays, archive.infolist()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}", "rebuild it with the stage that writes it") from error
+        raise DamagedError(f"{path} is damaged: {error}", _REMEDY) from error

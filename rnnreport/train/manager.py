@@ -341,7 +341,7 @@ def _finish(training: Training, recorder: Recorder, recorded: Corpus, identity: 
     record_once(recorder, kept, training.settings.record.budget)
     record_corpus(recorder, recorded)
     history = [{"epoch": epoch, **scores} for epoch, scores in enumerate(training.history)]
-    store.write_text(folder.path / FINISHED, store.to_json({**identity, "kept_epoch": kept, "history": history}))
+    store.write_json(folder.path / FINISHED, {**identity, "kept_epoch": kept, "history": history})
     (folder.path / UNFINISHED).unlink()
     note(f"{label}kept epoch {kept}: {_in_words(training.history[kept])}")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnreport.results.folder import RunFolder
+
 
 def rows(outcome) -> dict[str, str]:
     """Level of every line by its id."""
@@ -51,12 +53,11 @@ def test_a_worse_run_is_told_from_its_baseline(rnnreport, runs):
     thresholds("accuracy = { max_drop = 0 }\n'worse-than-baseline' = 'error'")
     same = rnnreport("check", first, "--baseline", first)
     assert (same.code, rows(same)["accuracy"], rows(same)["worse-than-baseline"]) == (0, "pass", "pass")
-    for state in sorted((second / "states").glob("*.npz"))[-1:]:  # a model that always names another class
-        arrays = dict(np.load(state))
-        probe = np.load(second / "probe.npz")
-        wrong = (probe["labels"] + 1) % arrays["model_output"].shape[1]
-        arrays["model_output"] = np.eye(arrays["model_output"].shape[1], dtype=np.float32)[wrong]
-        np.savez(state, **arrays)
+    folder = RunFolder(second)
+    last = folder.checkpoint(folder.epochs()[-1])
+    wrong = (folder.probe().labels + 1) % last.model_output.shape[1]
+    last.model_output[:] = np.eye(last.model_output.shape[1])[wrong]  # a model that always names another class
+    folder.write_checkpoint(last)
     assert rnnreport("analyse", second, "--force").code == 0
     worse = rnnreport("check", second, "--baseline", first)
     assert worse.code == 3
@@ -76,7 +77,7 @@ def test_a_baseline_without_states_still_gives_its_metrics(rnnreport, runs):
 
 def test_another_probe_set_is_refused(rnnreport, runs):
     manifest = json.loads((runs[0] / "run.json").read_text())
-    (runs[0] / "run.json").write_text(json.dumps(manifest | {"probe_sha256": "0" * 64}))
+    (runs[0] / "run.json").write_text(json.dumps(manifest | {"probe_sha256": "0" * 64, "digest": None}))
     outcome = rnnreport("check", runs[1], "--baseline", runs[0])
     assert outcome.code == 2 and "different probe sets" in outcome.error
 

@@ -119,7 +119,7 @@ def test_an_interrupted_analysis_leaves_nothing_half_made(
 ) -> None:
     training.begin()
     training.land(0)
-    wait((training.folder.path / "results").exists)
+    wait((training.folder.path / ".analysis.partial").exists)
     watching.send_signal(signal.SIGINT)
     watching.communicate(timeout=PATIENCE_S)
     assert watching.returncode == 130

@@ -58,7 +58,7 @@ def test_a_run_of_one_sequence_and_a_broken_one(tmp_path: Path) -> None:
 
 
 def test_it_names_the_keys_of_the_records() -> None:
-    assert set(SCHEMA["properties"]) == {field.name for field in dataclasses.fields(Summary)}
+    assert set(SCHEMA["properties"]) == {"digest"} | {field.name for field in dataclasses.fields(Summary)}
     assert set(SCHEMA["$defs"]["check"]["properties"]) == {field.name for field in dataclasses.fields(Check)}
     assert SCHEMA["properties"]["format_version"]["const"] == FORMAT_VERSION
     assert set(SCHEMA["properties"]["task"]["enum"]) == set(get_args(Task))

@@ -66,8 +66,6 @@ def write_training(
         folder.write_result(found)
         for record in (NodeStates, Formation, Pictures, RawPictures, ActiveWords, Probes):
             folder.write_result(Unavailable(record.analysis, found.reason))
-        for number in _numbers(folder):
-            folder.discard_results(Formation, number)
         return
     folder.write_result(found.dynamics)
     folder.write_result(found.states)

@@ -1,0 +1,160 @@
+"""Files and folders that appear whole, however the process that makes them ends.
+
+A file is written under a temporary name beside its place and renamed, so that a reader never sees half of it and a
+killed process or a full disk leaves the old one as it was. Each file has one temporary name: what a kill left is
+overwritten by the next call. Nothing waits for the disk itself (fsync), which would take longer than a small epoch:
+only a power failure can cost what was written in the seconds before it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from rnnreport.errors import RnnReportError
+from rnnreport.results import locks
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file; what fills it need not hold all of it in memory.
+
+    Raises
+    ------
+    RnnReportError
+        If the disk refuses (full, read-only), or another process is writing the same file.
+    """
+    with written(path, fill) as temporary:
+        os.replace(temporary, path)
+
+
+@contextmanager
+def written(path: Path, fill: Callable[[BinaryIO], object]) -> Iterator[Path]:
+    """Write a file under its temporary name, from which the block moves it to its place; otherwise it is removed.
+
+    Raises
+    ------
+    RnnReportError
+        As ``write``.
+    """
+    temporary, lock = path.with_name(f".{path.name}.tmp"), None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, lock = _open(temporary, path)
+        with os.fdopen(handle, "wb") as stream:
+            stream.truncate()
+            fill(stream)
+        yield temporary
+    except OSError as error:
+        raise RnnReportError(
+            f"cannot write {path}: {error.strerror or error}", "free space or choose another place"
+        ) from error
+    finally:
+        if lock is not None:
+            with suppress(OSError):
+                if locks.same_file(lock, temporary):
+                    os.unlink(temporary)
+            os.close(lock)
+
+
+def discard_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed, and no file that is being written."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError, locks.InUseError):
+            handle, lock = _open(path, path)
+            path.unlink()
+            os.close(handle)
+            os.close(lock)
+
+
+def _open(temporary: Path, path: Path) -> tuple[int, int]:
+    """Open a temporary file for this process alone; its handle, and one that keeps it locked."""
+    while True:
+        with suppress(FileNotFoundError):
+            found = temporary.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                temporary.unlink()  # a link would lead elsewhere
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            lock = locks.take(handle, path)
+            if locks.same_file(lock, temporary):
+                return handle, lock
+            os.close(lock)  # the other writer has just renamed it
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+@contextmanager
+def built(place: Path) -> Iterator[Path]:
+    """Build a folder beside its place and move it there when the block ends; on any error nothing remains.
+
+    Parameters
+    ----------
+    place : Path
+        Absolute, and locked: what another call was building there is discarded.
+    """
+    building = _beside(place, "partial")
+    _remove(building)
+    try:
+        building.mkdir()
+        yield building
+        if not os.path.lexists(place):
+            building.rename(place)
+        elif not _exchange(building, place):
+            with put_away(place):
+                building.rename(place)
+    finally:
+        _remove(building)
+
+
+@contextmanager
+def put_away(place: Path) -> Iterator[None]:
+    """Free a place, whose content comes back if the block fails, and goes when it ends; the place must be locked."""
+    old = _beside(place, "old")
+    try:
+        place.rename(old)
+        yield
+    finally:
+        restore(place)
+
+
+def restore(place: Path) -> None:
+    """Put back, or finish to discard, what a killed process had put away; the place must be locked."""
+    old = _beside(place, "old")
+    if os.path.lexists(old) and not os.path.lexists(place):
+        old.rename(place)
+    _remove(old)
+
+
+def _beside(place: Path, what: str) -> Path:
+    return place.with_name(f".{place.name}.{what}")
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder that may not exist, as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
