@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -84,13 +84,15 @@ def training(*runs: Path) -> Iterator[None]:
         If one does already.
     """
     from rnnreport.results import placing
-    from rnnreport.results.locks import locked
+    from rnnreport.results.locks import InUseError, locked
 
     with ExitStack() as held:
         for run in runs:
             run.absolute().parent.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(run, "training"))
             placing.restore(run.absolute())
+            with suppress(InUseError), writing(run):
+                pass  # what a kill left of the lock, or of results that were moved, is cleared away
         yield
 
 

@@ -160,3 +160,46 @@ def test_missing_and_unknown_keys_are_named(tmp_path):
 def test_a_missing_record_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"absent\.json is missing"):
         store.load(tmp_path / "absent", Unavailable)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_no_damage_of_a_single_place_goes_unnoticed(tmp_path, suffix, damage):
+    """Every byte with one bit flipped, and every length: an error that names the file, or what was stored."""
+    record = everything()
+    store.save(tmp_path / "record", record)
+    path = tmp_path / f"record{suffix}"
+    whole = path.read_bytes()
+    noticed = 0
+    for place in range(len(whole)):
+        flipped = whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :]
+        path.write_bytes(flipped if damage == "flip" else whole[:place])
+        try:
+            loaded = store.load(tmp_path / "record", Everything)
+        except InputError as error:
+            assert "record." in str(error)
+            noticed += 1
+            continue
+        np.testing.assert_array_equal(loaded.numbers, record.numbers)
+        assert all((loaded.by_name[name] == array).all() for name, array in record.by_name.items())
+        assert (loaded.names, loaded.nested, loaded.text) == (record.names, record.nested, record.text)
+    assert noticed > len(whole) / 2
+
+
+def test_arrays_of_another_record_are_noticed(tmp_path):
+    store.save(tmp_path / "one", everything())
+    store.save(tmp_path / "two", everything(numbers=np.ones((2, 3), np.float32)))
+    (tmp_path / "two.npz").replace(tmp_path / "one.npz")
+    with pytest.raises(InputError, match=r"one\.json is damaged"):
+        store.load(tmp_path / "one", Everything)
+
+
+def test_a_digest_may_be_absent_and_the_layout_another(tmp_path):
+    store.save(tmp_path / "record", everything())
+    path = tmp_path / "record.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values, indent=4, ensure_ascii=True, sort_keys=False))
+    assert store.load(tmp_path / "record", Everything).text == "two\nlines"
+    del values["digest"]
+    path.write_text(json.dumps(values | {"text": "mine"}))
+    assert store.load(tmp_path / "record", Everything).text == "mine"
