@@ -23,16 +23,22 @@ _GUIDE = (
     "one step at a time become the mean input and needs no gradient; where the two disagree, steps act together and no "
     "list of single steps tells the whole. {explained} A part says what moved this network against this baseline, not "
     "what is true of the world, nor what would happen if the word were another one. The table has means over all "
-    "occurrences, wherever they stand in a sequence."
+    "occurrences{near}."
 )
 
 
 @dataclass(frozen=True)
 class AttributionTableParams:
-    """When a sequence is unreliable, what a rank correlation and a word need at least, and what is listed."""
+    """When a sequence is unreliable, what a rank correlation and a word need at least, and what is listed.
+
+    Steps that add less than ``least_share`` of the largest part by both methods have no rank. Of a task with an answer
+    at each step only the words of the last ``near`` steps are listed, because far from the answer all add nothing.
+    """
 
     tolerance: float = 0.02
     fewest_steps: int = 4
+    least_share: float = 0.01
+    near: int = 5
     fewest_sequences: int = 5
     listed: int = 3
     most_groups: int = 12
@@ -127,12 +133,14 @@ def explain(
         word_sequences=table.sequences,
         tested=table.tested,
         skipped=found.skipped,
+        near=params.near if per_step else 0,
         quantity=quantity,
         per_step=per_step,
         finding=_finding(table, names, params),
         guide=_GUIDE.format(
             number="the predicted quantity" if quantity else "the log odds in nats",
             explained=_explained(probe),
+            near=f" in the last {params.near} steps up to the answer" if per_step else ", wherever they stand",
         ),
     )
 
@@ -167,12 +175,14 @@ def _explained(probe: Probe) -> str:
 
 
 def _agreement(gradients: Floats, occlusion: Floats, params: AttributionTableParams) -> float:
-    """Spearman's rank correlation over the steps of a sequence; NaN where one method says the same of all."""
+    """Spearman's rank correlation over the steps that add something; NaN where one method says the same of all."""
     from scipy.stats import rankdata
 
-    if gradients.size < params.fewest_steps:
+    sizes = np.maximum(np.abs(gradients), np.abs(occlusion))
+    adds = sizes > params.least_share * sizes.max()
+    if adds.sum() < params.fewest_steps:
         return float("nan")
-    ranks = [rankdata(values) - (values.size + 1) / 2 for values in (gradients, occlusion)]
+    ranks = [rankdata(values[adds]) - (adds.sum() + 1) / 2 for values in (gradients, occlusion)]
     size = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return float(ranks[0] @ ranks[1]) / size if size else float("nan")
 
@@ -211,6 +221,9 @@ def _table(
     )
     words = np.full(rows.size, -1) if step_words is None else step_words[rows].astype(np.int64)
     owners = np.repeat(np.arange(found.lengths.size), found.lengths)
+    if probe.task not in PER_SEQUENCE:
+        back = np.repeat(found.steps, found.lengths) - (np.arange(rows.size) - starts[:-1][owners])
+        words[(back < 0) | (back >= params.near)] = -1
     entries: list[tuple[int, int, Doubles, float, int, int]] = []
     for place, kind in enumerate(kinds):
         chosen = (words >= 0) & (reliable & (answers == kind))[owners]

@@ -19,10 +19,10 @@ _GUIDE = (
     "The network reads the same sequences again while a unit is held at its mean over the probe set at every step, "
     "inside the recurrence. Bars: by how much the loss rises, with the 95% interval over sequences. Curve: the score "
     "with more and more units held, the most important first, the least important first, and random sets of the same "
-    "size; where the first falls no faster than the random ones, no unit stands out. The ranking was found on other "
-    "sequences than the curve. A unit that costs nothing may still be a copy of another one: two that say the same can "
-    "each be missed, not both. Holding a unit also drives the network into states it never had, so a large cost says "
-    "that the unit is used, not that it alone holds what is lost."
+    "size, with the 95% interval of the change; where the first falls no faster than the random ones, no unit stands "
+    "out. The ranking was found on other sequences than the curve. A unit that costs nothing may still be a copy of "
+    "another one: two that say the same can each be missed, not both. Holding a unit also drives the network into "
+    "states it never had, so a large cost says that the unit is used, not that it alone holds what is lost."
 )
 
 
@@ -91,6 +91,10 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
     def scored(kind: str) -> Doubles:
         return _with_interval(sign * drawn[:, kinds == kind], params.bootstrap)
 
+    def changed(kind: str) -> Doubles:
+        """From the score with no unit held: the interval is that of the change, as the sequences are the same."""
+        return _with_interval(sign * (drawn[:, kinds == kind] - whole + whole[0]), params.bootstrap)
+
     return UnitImportance(
         scopes=found.scopes,
         scope=found.scope,
@@ -105,8 +109,8 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
         whole=(with_all := scored("none")[0]),
         constant=(without := scored("all")[0]),
         sizes=sizes,
-        most=scored("most"),
-        least=scored("least"),
+        most=changed("most"),
+        least=changed("least"),
         random=np.stack([random.mean(axis=0), random.min(axis=0), random.max(axis=0)], axis=1),
         enough=enough,
         needed=needed,

@@ -80,6 +80,7 @@ def attribution_context(run: Run) -> dict[str, Any]:
             "unreliable": found.unreliable > _MANY * found.explained,
             "rows": _word_rows(found),
             "picture": agreement_picture(found),
+            "near": f"the last {found.near} steps up to the answer; " if found.near else "",
             "agreement": _agreement_title(found),
         },
         "attribution_missing": "",
@@ -119,7 +120,8 @@ def reach_context(run: Run) -> dict[str, Any]:
     rows = "one row for each of a few losses" if found.per_step else "one row per sequence"
     return {
         "reach": {
-            "title": f"The gradient is {found.verdicts[0]}: each step back multiplies it by {factor[0]:.2g}",
+            "title": f"Each step back multiplies the gradient by {factor[0]:.2g}: {found.verdicts[0]} over "
+            f"{found.span:,} {'step' if found.span == 1 else 'steps'}",
             "note": f"factor per step {factor[0]:.3g}{interval}, 95% interval; {left[0]:.2g} of it left after "
             f"{found.span:,} steps, the length of the middle sequence; n = {found.sequences:,} sequences, last epoch",
             "guide": found.guide,
@@ -141,7 +143,7 @@ def _attribution_note(found: InputAttribution) -> str:
         f"{found.unreliable:,} unreliable ({found.tolerance:.0%} or more), left out of the table",
     ]
     if found.skipped:
-        said.append(f"{found.skipped:,} sequences were too long for the budget")
+        said.append(f"{found.skipped:,} sequences were too long or beyond the budget")
     return " · ".join(said)
 
 

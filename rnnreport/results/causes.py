@@ -96,7 +96,7 @@ class Attribution:
     points : int32 (M,), points of the path from the baseline to the input
     gradients : float32 (sum of ``lengths``,), integrated gradients of each step
     occlusion : float32 (sum of ``lengths``,), by how much the number falls when the step becomes the baseline
-    skipped : int, sequences that were too long for the budget
+    skipped : int, sequences that were too long or beyond the budget
     reason : str, why there is none; "" otherwise
     """
 

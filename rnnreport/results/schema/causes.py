@@ -28,7 +28,8 @@ class UnitImportance:
     metric : "accuracy", "exact match", "R²" or "loss" (nats)
     whole, constant : float64 (3,), score with no unit held and with all of them
     sizes : int32 (J,), units held
-    most, least : float64 (J, 3), score with so many of the most and of the least important ones held
+    most, least : float64 (J, 3), score with so many of the most and of the least important ones held; the interval is
+        that of the change
     random : float64 (J, 3), mean, lowest and highest of random orders
     enough : float64 (3,), units that keep 90 % of what all of them bring when the others are held; NaN where they bring
         nothing beyond doubt
@@ -81,7 +82,7 @@ class InputAttribution:
     value, baseline : float32 (M,), its number (log odds in nats, or the quantity) for the sequence and for the baseline
     errors : float32 (M,), completeness error: the difference between the sum of the parts and ``value - baseline``, as
         a share of the latter
-    agreements : float32 (M,), rank correlation of the two methods over the steps, NaN with fewer than ``fewest``
+    agreements : float32 (M,), rank correlation of the two methods over the steps that add something, NaN of too few
     gradients, occlusion : float32 (sum of ``lengths``,), what each step adds, by either method
     tolerance : float, completeness error from which a sequence counts as unreliable
     explained, unreliable : int, sequences, and those of them that are left out below
@@ -96,7 +97,8 @@ class InputAttribution:
     p_values : float64 (R,), by Holm over all ``tested`` words and groups, that it is 0
     occurrences, word_sequences : int32 (R,)
     tested : int
-    skipped : int, sequences that were too long
+    skipped : int, sequences that were too long or beyond the budget
+    near : int, steps up to the answered one whose words are listed; 0 for all
     quantity : bool, whether the numbers are quantities rather than log odds
     per_step : bool, whether one of several steps with an answer was explained
     finding : str
@@ -130,6 +132,7 @@ class InputAttribution:
     word_sequences: Ints
     tested: int
     skipped: int
+    near: int
     quantity: bool
     per_step: bool
     finding: str
