@@ -6,12 +6,18 @@ Exit codes: 0 ok, 1 failure, 2 usage, configuration or bad input, 3 a threshold 
 
 from __future__ import annotations
 
+import re
+
 _LONGEST = 2000
+
+
+# control characters, marks and overrides of the reading direction, separators of lines, halves of characters
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
     """Text in which what would steer a terminal, or turn the reading direction, is written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class RnnReportError(Exception):

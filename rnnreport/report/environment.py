@@ -9,9 +9,12 @@ import re
 import jinja2
 from markupsafe import Markup
 
+from rnnreport.errors import printable
 from rnnreport.report.numbers import linked_chapters, numbers_of
 from rnnreport.report.place import template_folder
 from rnnreport.report.tasks import TASKS, metric_name
+
+_REFERENCE = re.compile(r"[@#](?=\w)|(?<!\w)GH-(?=\d)|:(?=[\w+-]+(?::|$))", re.IGNORECASE)
 
 
 @functools.cache
@@ -66,9 +69,12 @@ def count(value: int) -> str:
 
 
 def markdown_escape(value: object) -> Markup:
-    """Text from strangers inside a Markdown table: one line, no markup, no HTML, no mentions, no addresses as links."""
-    text = " ".join(str(value).split())
-    for character in "\\`*_{}[]()#+-!|~":
-        text = text.replace(character, "\\" + character)
+    """Text from strangers inside a comment: one line, no markup, no HTML, no mentions, no addresses as links.
+
+    GitHub looks for mentions, issues, mail addresses and emoji in the text that Markdown has become, where no escape is
+    left to see: there a word joiner (U+2060), which shows nothing, stands after the first character.
+    """
+    text = _REFERENCE.sub(lambda found: found[0] + "\u2060", printable(" ".join(str(value).split())))
+    text = re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"([\\`*_{}\[\]()#+\-!|~$])", r"\\\1", text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
     return Markup(re.sub(r"(www)\.", r"\1&#46;", text, flags=re.IGNORECASE).replace("://", "&#58;//"))

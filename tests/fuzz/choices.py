@@ -165,6 +165,8 @@ def _in_type(array: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _in_shape(array: np.ndarray, way: int) -> np.ndarray:
+    if not array.ndim:
+        return array[None]
     if way == 0:
         return array.reshape(-1)
     if way == 1:
@@ -173,11 +175,11 @@ def _in_shape(array: np.ndarray, way: int) -> np.ndarray:
         return array[..., None]
     if way == 3:
         return array[:0]
-    if way == 4 and array.ndim:
+    if way == 4:
         return array[: len(array) // 2]
     if way == 5 and array.size:
         return array.reshape(-1)[:1].reshape(())
-    if way == 6 and array.ndim:
+    if way == 6:
         return np.concatenate([array, array[:1]])
     return np.swapaxes(array, 0, -1) if array.ndim > 1 else array[..., :0]
 

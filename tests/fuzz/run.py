@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -35,19 +36,19 @@ def main() -> int:
     parser.add_argument("--run", type=Path, help="an analysed run folder; a small one is made where it is not given")
     parser.add_argument("--corpora", type=Path, help="folder that keeps the inputs found, a folder for each target")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as scratch:
-        with atheris.instrument_imports(include=_PARSERS):
-            from tests.fuzz.targets import make_targets, survives
-        run = given.run or _analysed(Path(scratch))
-        targets = make_targets(run, Path(scratch))
-        found = 0
-        for name in given.targets or targets:
-            folder = (given.corpora or Path(scratch)) / f"corpus-{name}"
-            folder.mkdir(parents=True, exist_ok=True)
-            for number, seed in enumerate(targets[name].seeds):
-                (folder / f"seed-{number}").write_bytes(seed)
-            found += _in_child(name, given.runs, folder, lambda data, target=targets[name]: survives(target, data))
-        return found
+    with atheris.instrument_imports(include=_PARSERS):
+        from tests.fuzz.targets import make_targets, survives
+    scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    targets = make_targets(given.run or _analysed(scratch), scratch)
+    found = 0
+    for name in given.targets or targets:
+        folder = (given.corpora or scratch) / f"corpus-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(targets[name].seeds):
+            (folder / f"seed-{number}").write_bytes(seed)
+        found += _in_child(name, given.runs, folder, lambda data, target=targets[name]: survives(target, data))
+    shutil.rmtree(scratch)
+    return found
 
 
 def _analysed(scratch: Path) -> Path:
