@@ -163,6 +163,12 @@ def carrying_units(evidence: Evidence) -> tuple[str, str] | None:
     return found.finding, "causes"
 
 
+def points_of_rest(evidence: Evidence) -> tuple[str, str] | None:
+    """Where the state would stay if nothing new came in."""
+    found = evidence.fixed_points
+    return None if isinstance(found, Unavailable) or not found.owners.size else (found.finding, "machine")
+
+
 def retention(evidence: Evidence) -> tuple[str, str] | None:
     """How much of the state survives a step; for an LSTM the hidden state against the cell."""
     known = {key: units for key, units in evidence.units.items() if isinstance(units, Units)}
@@ -207,6 +213,7 @@ FINDERS: tuple[Callable[[Evidence], tuple[str, str] | None], ...] = (
     moving_words,
     decision_time,
     carrying_units,
+    points_of_rest,
     retention,
     best_epoch,
 )

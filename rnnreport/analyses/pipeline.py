@@ -12,11 +12,14 @@ from rnnreport.analyses.cards import card_differences
 from rnnreport.analyses.comparison import CompareParams, refuse_incomparable, side_by_side
 from rnnreport.analyses.continuations import continuation_trees
 from rnnreport.analyses.decisions import DecisionParams, decision_timeline
+from rnnreport.analyses.fixed_points import fixed_points
 from rnnreport.analyses.gates import GateParams, gate_use
 from rnnreport.analyses.gradient_reach import ReachParams, gradient_reach
 from rnnreport.analyses.health import HealthParams, state_health
 from rnnreport.analyses.importance import ImportanceParams, unit_importance
+from rnnreport.analyses.integration import integration_test
 from rnnreport.analyses.jumps import JumpParams, largest_jumps
+from rnnreport.analyses.lyapunov import lyapunov_spectrum
 from rnnreport.analyses.machine import MachineParams, state_machine
 from rnnreport.analyses.memory import MemoryParams, memory_horizon
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
@@ -179,6 +182,10 @@ def _analyse_run(
         maps = project(scope, last.states[scope], probe, sample, params.projection, earlier, guest, given)
         for result in maps:
             folder.write_result(result)
+    with Stage("fixed points, integration, Lyapunov spectrum"):
+        folder.write_result(fixed_points(folder, probe, sample, last, maps[0], mapping=params.projection))
+        folder.write_result(integration_test(folder, probe))
+        folder.write_result(lyapunov_spectrum(folder))
     write_training(folder, scope, probe, step_words, params.training, growth)
 
 

@@ -14,8 +14,10 @@ from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Manife
 from rnnreport.results.schema import (
     Check,
     Decisions,
+    FixedPoints,
     GradientReach,
     Health,
+    Lyapunov,
     Machine,
     Performance,
     Unavailable,
@@ -41,6 +43,7 @@ class Thresholds:
     duplicate_units: int = 0  # that repeat another one
     saturated_share: float = 0.10  # of the units of a bounded state
     stuck_share: float = 0.5  # of the units of a gate
+    followed_steps: int = 20  # of a sequence, fewest for a Lyapunov exponent
     remaining_directions: float = 0.05  # participation ratio above 1, relative to that before training
 
 
@@ -58,6 +61,10 @@ class Evidence:
     health: Health
     decisions: Decisions | Unavailable
     machine: Machine | Unavailable = field(default_factory=lambda: Unavailable(Machine.analysis, "not asked for"))
+    fixed_points: FixedPoints | Unavailable = field(
+        default_factory=lambda: Unavailable(FixedPoints.analysis, "not asked for")
+    )
+    lyapunov: Lyapunov | Unavailable = field(default_factory=lambda: Unavailable(Lyapunov.analysis, "not asked for"))
     importance: UnitImportance | Unavailable = field(
         default_factory=lambda: Unavailable(UnitImportance.analysis, "not asked for")
     )
@@ -330,6 +337,24 @@ def gradients_reach(evidence: Evidence) -> Check:
     return Check(id, title, "warn" if wrong else "pass", float(left[0]), limit, found.sequences, anchor, text)
 
 
+def differences_do_not_grow(evidence: Evidence) -> Check:
+    """Warn where small differences between states surely grow along long sequences: the far past is then noise."""
+    id, title, limit = "growing-differences", "Small differences between states do not grow", 0
+    found, fewest = evidence.lyapunov, evidence.thresholds.followed_steps
+    if isinstance(found, Unavailable):
+        return Check(id, title, "no data", None, limit, 0, "machine", found.reason)
+    value, low, high = found.exponents[0]
+    n = found.sequences
+    if found.steps < fewest * n or not np.isfinite(low):
+        text = f"{found.steps / n:.0f} steps of a sequence show the beginning only (n = {n:,}; {fewest} are needed)"
+        return Check(id, title, "no data", float(value), limit, n, "machine", text)
+    text = (
+        f"the largest Lyapunov exponent is {value:+.3f} per step (95% interval {low:+.3f} to {high:+.3f}, n = {n:,} "
+        "sequences)"
+    )
+    return Check(id, title, "warn" if low > limit else "pass", float(value), limit, n, "machine", text)
+
+
 def classes_are_balanced(evidence: Evidence) -> Check:
     """Warn where one class is much more frequent than another: its answer may be preferred, its words better known."""
     title, anchor, probe = "Classes are about as frequent", "overview", evidence.probe
@@ -380,6 +405,7 @@ RULES: tuple[Callable[[Evidence], Check], ...] = (
     state_keeps_its_directions,
     state_is_used,
     gradients_reach,
+    differences_do_not_grow,
 )
 
 CHECK_IDS = (
@@ -397,5 +423,6 @@ CHECK_IDS = (
     "collapsed-state",
     "state-used",
     "gradient-reach",
+    "growing-differences",
     "worse-than-baseline",
 )

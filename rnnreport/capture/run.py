@@ -14,8 +14,10 @@ from rnnreport.capture.ablation import AblationParams, read_ablation
 from rnnreport.capture.attribution import AttributionParams, read_attribution
 from rnnreport.capture.calling import Adapter
 from rnnreport.capture.continuations import read_continuations
+from rnnreport.capture.fixed_points import FixedPointParams, read_fixed_points
 from rnnreport.capture.gradient_flow import GradientFlowParams, read_gradient_flow
 from rnnreport.capture.heads import HeadFunction
+from rnnreport.capture.integration import IntegrationParams, read_integration
 from rnnreport.capture.perturbation import PerturbationParams, read_perturbation
 from rnnreport.capture.probe import make_probe
 from rnnreport.capture.recorder import Recorder
@@ -23,6 +25,7 @@ from rnnreport.capture.salience import FURTHER, SalienceParams, read_salience
 from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
 from rnnreport.capture.streaming import stream_responses
+from rnnreport.capture.stretching import StretchingParams, read_stretching
 from rnnreport.capture.unit_ablation import UnitAblationParams, read_unit_ablation
 from rnnreport.errors import InputError
 from rnnreport.load.corpus import Corpus
@@ -151,6 +154,9 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
     folder.write_attribution(read_attribution(recorder.model, probe, found, epoch, explaining))
     following = within(GradientFlowParams(), budget)
     folder.write_gradient_flow(read_gradient_flow(recorder.model, probe, found, epoch, following))
+    folder.write_motion(read_fixed_points(recorder.model, probe, found, epoch, within(FixedPointParams(), budget)))
+    folder.write_motion(read_integration(recorder.model, probe, found, epoch, within(IntegrationParams(), budget)))
+    folder.write_motion(read_stretching(recorder.model, probe, found, epoch, within(StretchingParams(), budget)))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

@@ -17,6 +17,7 @@ from rnnreport.results.schema import (
     Decisions,
     Dependence,
     Dynamics,
+    FixedPoints,
     Formation,
     GateUse,
     GivenDependence,
@@ -25,8 +26,10 @@ from rnnreport.results.schema import (
     GradientReach,
     Health,
     InputAttribution,
+    Integration,
     Jumps,
     LeftOutSteps,
+    Lyapunov,
     Machine,
     Memory,
     NodeStates,
@@ -93,6 +96,9 @@ class Run:
     memory: Memory | Unavailable
     machine: Machine | Unavailable
     gates: GateUse | Unavailable
+    fixed_points: FixedPoints | Unavailable
+    integration: Integration | Unavailable
+    lyapunov: Lyapunov | Unavailable
     readable: Readable | Unavailable
     importance: UnitImportance | Unavailable
     attribution: InputAttribution | Unavailable
@@ -152,6 +158,9 @@ def gather(folder: RunFolder) -> Run:
         memory=_later(folder, Memory),
         machine=_later(folder, Machine),
         gates=_later(folder, GateUse),
+        fixed_points=_later(folder, FixedPoints),
+        integration=_later(folder, Integration),
+        lyapunov=_later(folder, Lyapunov),
         readable=_later(folder, Readable),
         importance=_later(folder, UnitImportance),
         attribution=_later(folder, InputAttribution),

@@ -12,6 +12,7 @@ from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
 from rnnreport.report.packing_causes import pack_attribution
 from rnnreport.report.packing_decisions import pack_decisions
+from rnnreport.report.packing_fixed_points import pack_fixed_points
 from rnnreport.report.packing_jumps import pack_jumps
 from rnnreport.report.packing_machine import pack_machine
 from rnnreport.report.packing_map import pack_projection
@@ -44,6 +45,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
     decided, jumps = available(run.decisions), available(run.jumps)
     given, similar, machine = available(run.given), available(run.similar), available(run.machine)
     alike = (similar, *run.further_similar) if similar else run.further_similar
+    fixed = available(run.fixed_points)
     if scored:
         payload.add_exact("scored.truth", scored.truth)
         payload.add_exact("scored.output", scored.output)
@@ -73,6 +75,7 @@ def describe_report(run: Run, payload: Payload) -> dict[str, Any]:
         "similar": [pack_similar(f"similar{place}", one, payload) for place, one in enumerate(alike)]
         if sequences
         else [],
+        "fixed": fixed and pack_fixed_points(fixed, run.projection, payload),
         "machine": machine and sequences and pack_machine(machine, payload),
         "attribution": attribution and sequences and pack_attribution(attribution, payload),
         "dependence": sequences and _pack_dependence(run, len(sequences.lengths), payload),

@@ -29,6 +29,7 @@ from rnnreport.report.gather import Run, available, gather, model_line, reason, 
 from rnnreport.report.packing import describe_report
 from rnnreport.report.packing_causes import attribution_context, importance_context, reach_context
 from rnnreport.report.packing_decisions import decision_context
+from rnnreport.report.packing_fixed_points import fixed_point_context
 from rnnreport.report.packing_gates import gate_details
 from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.packing_machine import machine_context
@@ -121,6 +122,7 @@ def render_report(folder: RunFolder) -> str:
         **reach_context(run),
         **memory_context(run),
         **machine_context(run, CLASS_COLOURS),
+        **fixed_point_context(run),
         **readable_context(run),
         **jump_context(run),
     )

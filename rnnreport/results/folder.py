@@ -14,6 +14,7 @@ RUN/
   unit-ablation.npz .json             UnitAblation
   attribution.npz .json               Attribution
   gradient-flow.npz .json             GradientFlow
+  fixed-points integration stretching .npz .json      FixedPointSearch, IntegrationProbe, Stretching
   sentences/            probe, states and written: Probe, Checkpoint and Sentences, where sentences were given
   speech.npz .json      PartsOfSpeech, where a function gave them
   corpus/responses-0.npz .json        CorpusResponses of a state, where the probe set is a sample of the corpus
@@ -52,13 +53,31 @@ from rnnreport.results.recorded import (
     Sentences,
     StateKey,
 )
+from rnnreport.results.recorded_dynamics import FixedPointSearch, IntegrationProbe, Stretching
 from rnnreport.results.schema import Summary, Unavailable
 from rnnreport.results.typed import typed, typed_entries
 
 Record = TypeVar("Record")
+Motion = TypeVar("Motion", FixedPointSearch, IntegrationProbe, Stretching)
 AtOneEpoch = TypeVar(
-    "AtOneEpoch", Gates, Continuations, Salience, Perturbation, Ablation, UnitAblation, Attribution, GradientFlow
+    "AtOneEpoch",
+    Gates,
+    Continuations,
+    Salience,
+    Perturbation,
+    Ablation,
+    UnitAblation,
+    Attribution,
+    GradientFlow,
+    FixedPointSearch,
+    IntegrationProbe,
+    Stretching,
 )
+_MOTIONS: dict[type[Any], str] = {
+    FixedPointSearch: "fixed-points",
+    IntegrationProbe: "integration",
+    Stretching: "stretching",
+}
 
 _WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
@@ -253,6 +272,14 @@ class RunFolder:
     def write_perturbation(self, perturbation: Perturbation) -> None:
         """Store how long a change of the input is felt."""
         store.save(self.path / "perturbation", perturbation)
+
+    def motion(self, kind: type[Motion]) -> Motion | None:
+        """What was recorded of the network as a dynamical system; None where it was not, at the last epoch."""
+        return self._of_last_epoch(self.path / _MOTIONS[kind], kind)
+
+    def write_motion(self, record: FixedPointSearch | IntegrationProbe | Stretching) -> None:
+        """Store what was recorded of the network as a dynamical system."""
+        store.save(self.path / _MOTIONS[type(record)], record)
 
     def ablation(self) -> Ablation | None:
         """What a classifier says without parts of its input; None where that was not recorded at the last epoch."""

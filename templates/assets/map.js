@@ -61,6 +61,7 @@ RR.views.push(function stateMap() {
       else if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
       if (sequence !== null && !there(reading.starts[sequence])) facts.push(`${reading.ids[sequence]} is not on this map`);
+      if (RR.byId("map-fixed")?.checked && RR.description.fixed.placed.includes(Number(RR.byId("method").value))) facts.push(`large marks: where the state rests at ${RR.description.fixed.inputs[RR.fixedInput]} (● stable, ○ saddle, × slow)`);
       RR.note("map", facts.join(" · "));
       path();
     };
@@ -89,9 +90,12 @@ RR.views.push(function stateMap() {
       }
       plot.fill("map.path", data);
       plot.fill("map.rings", rings);
+      fixed();
       plot.fill("map.labels", names);
       here();
     };
+    // The points at which the state rests, of the input chosen where these are shown.
+    const fixed = () => plot.fill("map.fixed", RR.fixedMarks(Number(RR.byId("method").value), RR.byId("map-view").value === "plane" && RR.byId("map-fixed")?.checked));
     const here = () => {
       const found = [];
       if (RR.selection.step !== null && RR.selection.sequence !== null) found.push(RR.stepIndex(RR.selection.sequence, RR.selection.step));
@@ -128,6 +132,8 @@ RR.views.push(function stateMap() {
       draw();
     });
     RR.on(["sequence"], draw);
+    RR.fixedListeners.push(fixed);
+    RR.byId("map-fixed")?.addEventListener("change", draw);
     RR.on(["step"], here);
     RR.onPoint(here);
     draw();

@@ -95,7 +95,18 @@ def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Tas
     found = evidence(tmp_path, task)
     checks = [rule(found) for rule in rules.RULES]
     assert len({check.id for check in checks}) == len(checks)
-    anchors = {"overview", "health", "units", "sequences", "map", "training", "comparison", "provenance"}
+    anchors = {
+        "overview",
+        "health",
+        "units",
+        "sequences",
+        "map",
+        "training",
+        "comparison",
+        "provenance",
+        "causes",
+        "machine",
+    }
     assert {check.anchor for check in checks} <= anchors
     doubted = {check.id for check in checks if check.verdict not in ("pass", "no data")}
     assert doubted == ({"class-balance"} if task == "classification" else set())  # its classes are planted unequal

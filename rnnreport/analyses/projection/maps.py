@@ -105,6 +105,15 @@ def place_tsne(embedding: Any, points: Doubles) -> Doubles:
     return np.asarray(embedding.transform(points, perplexity=5, k=5, n_iter=25), dtype=np.float64)
 
 
+def place_again(points: Doubles, flat: Doubles, others: Doubles, perplexity: float, seed: int) -> Doubles:
+    """Place further points (Q, H) into a t-SNE (P, 2) of points (P, H) that was made before: float64 (Q, 2)."""
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+
+    affinities = PerplexityBasedNN(points, perplexity=perplexity, method="exact", n_jobs=1, random_state=seed)
+    return place_tsne(TSNEEmbedding(flat.copy(), affinities, n_jobs=1, random_state=seed, theta=1.0), others)
+
+
 @dataclass(frozen=True)
 class Phate:
     """``plane`` float64 (P, 2), ``space`` (P, 3), ``other`` (P, 2) from another seed, and the diffusion time chosen."""

@@ -71,7 +71,8 @@ def state_map() -> figure:
     """All displayed states; the selected sequence as a path over them, start and end ringed.
 
     Sources: ``map.points`` (x, y, color, alpha), ``map.path`` (x0, y0, x1, y1, color), ``map.rings`` (x, y, color),
-    ``map.given`` (x, y, color), the frames of states placed by hand, ``map.here`` (x, y), ``map.labels`` (x, y, text).
+    ``map.given`` (x, y, color), the frames of states placed by hand, ``map.fixed`` (x, y, marker, fill, color), where
+    the state rests, ``map.here`` (x, y), ``map.labels`` (x, y, text).
     """
     plot = _map_figure(560)
     plot.add_tools(PanTool(), WheelZoomTool(), BoxSelectTool(), ResetTool())
@@ -92,6 +93,10 @@ def state_map() -> figure:
     plot.scatter(
         "x", "y", source=empty_source("map.rings", "x", "y", "color"),
         size=15, fill_color=None, line_color="color", line_width=2.5,
+    )  # fmt: skip
+    plot.scatter(
+        "x", "y", source=empty_source("map.fixed", "x", "y", "marker", "fill", "color"),
+        size=12, marker="marker", fill_color="fill", line_color="color", line_width=2.2,
     )  # fmt: skip
     plot.scatter(
         "x", "y", source=empty_source("map.here", "x", "y", "color"),

@@ -16,6 +16,7 @@ from rnnreport.results.schema.comparison import (
     Slices,
 )
 from rnnreport.results.schema.decisions import Decisions
+from rnnreport.results.schema.fixed_points import FixedPoints, Integration, Lyapunov
 from rnnreport.results.schema.gates import GateUse
 from rnnreport.results.schema.health import FAULTS, Health
 from rnnreport.results.schema.jumps import Jumps
@@ -51,6 +52,7 @@ __all__ = [
     "Dependence",
     "Dynamics",
     "Effects",
+    "FixedPoints",
     "Formation",
     "GateUse",
     "GivenDependence",
@@ -59,9 +61,11 @@ __all__ = [
     "GradientReach",
     "Health",
     "InputAttribution",
+    "Integration",
     "Jumps",
     "LeftOutSteps",
     "Likeness",
+    "Lyapunov",
     "Machine",
     "MachineDiff",
     "MatchedClusters",
