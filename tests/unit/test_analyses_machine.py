@@ -280,6 +280,11 @@ def test_few_sequences_and_one_single_prediction_make_no_machine(tmp_path: Path)
     run.write_checkpoint(replace(last, step_output=np.tile([0.7, 0.1, 0.1, 0.1], (len(last.step_output), 1))))
     same = machine_of(run)
     assert isinstance(same, Unavailable) and "one and the same" in same.reason
+    still = fabricate_run(tmp_path / "still", epochs=1)
+    last = still.checkpoint(0)
+    still.write_checkpoint(replace(last, states={key: np.zeros_like(one) for key, one in last.states.items()}))
+    alike = machine_of(still)
+    assert isinstance(alike, Unavailable) and "the same at every step" in alike.reason
 
 
 def test_held_out_fidelity_is_no_better_than_chance_where_the_input_says_nothing(tmp_path: Path) -> None:

@@ -154,6 +154,8 @@ def state_machine(
     made = [
         one for k in track(params.clusters, "state machines", len(params.clusters)) if (one := _make(fit, k, 0, params))
     ]
+    if not made:
+        return Unavailable(Machine.analysis, "the state is the same at every step")
     chosen, curve = _choose(made, choose, params)
     stability = _stability(chosen, fit, choose, params)
     every = _part(probe, np.flatnonzero(np.isfinite(np.add.reduceat(states.sum(axis=1), probe.offsets[:-1]))), plane,
