@@ -41,6 +41,7 @@ class AttributionTableParams:
     near: int = 5
     fewest_sequences: int = 5
     listed: int = 3
+    listed_in_all: int = 10
     most_groups: int = 12
     pairs: int = 1500
     level: float = 0.05
@@ -94,7 +95,8 @@ def explain(
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.where(apart != 0, np.abs(sums - apart) / np.abs(apart), np.inf)
     pieces = [slice(a, b) for a, b in itertools.pairwise(starts.tolist())]
-    agreements = np.array([_agreement(found.gradients[at], found.occlusion[at], params) for at in pieces])
+    adds = np.concatenate([_adds(found.gradients[at], found.occlusion[at], params) for at in pieces])
+    agreements = np.array([_agreement(found.gradients[at], found.occlusion[at], adds[at], params) for at in pieces])
     known = np.isfinite(agreements)
     agreement = ratio_interval(np.where(known, agreements, 0), known.astype(np.float64), params.bootstrap)
     reliable = errors < params.tolerance
@@ -104,7 +106,8 @@ def explain(
     )
     names = _answer_names(probe)
     table = _table(found, probe, reliable, starts, step_words, word_names, params)
-    pairs = evenly(found.gradients.size, params.pairs)
+    pairs = np.flatnonzero(adds)
+    pairs = pairs[evenly(pairs.size, params.pairs)] if pairs.size else pairs
     quantity, per_step = probe.task in NUMERIC, probe.task not in PER_SEQUENCE
     return InputAttribution(
         sequences=np.searchsorted(sample.sequences, found.sequences[displayed]).astype(np.int32),
@@ -174,12 +177,16 @@ def _explained(probe: Probe) -> str:
     return "Explained is what is predicted at the step of the largest loss in the second half of a sequence."
 
 
-def _agreement(gradients: Floats, occlusion: Floats, params: AttributionTableParams) -> float:
+def _adds(gradients: Floats, occlusion: Floats, params: AttributionTableParams) -> NDArray[np.bool_]:
+    """bool (T,), the steps of a sequence that add something by either method."""
+    sizes = np.maximum(np.abs(gradients), np.abs(occlusion))
+    return np.asarray(sizes > params.least_share * sizes.max())
+
+
+def _agreement(gradients: Floats, occlusion: Floats, adds: NDArray[np.bool_], params: AttributionTableParams) -> float:
     """Spearman's rank correlation over the steps that add something; NaN where one method says the same of all."""
     from scipy.stats import rankdata
 
-    sizes = np.maximum(np.abs(gradients), np.abs(occlusion))
-    adds = sizes > params.least_share * sizes.max()
     if adds.sum() < params.fewest_steps:
         return float("nan")
     ranks = [rankdata(values[adds]) - (adds.sum() + 1) / 2 for values in (gradients, occlusion)]
@@ -211,7 +218,7 @@ def _table(
     word_names: tuple[str, ...],
     params: AttributionTableParams,
 ) -> _Table:
-    """Means of what each word adds to each answer, tested together; the largest of either sign are listed."""
+    """Means of what each word adds to each answer, tested together; of either sign first what is beyond doubt."""
     answers = np.full(found.answers.size, -1) if probe.task == "language-model" else found.answers
     kinds, sizes = np.unique(answers[reliable], return_counts=True)
     kept = np.sort(np.argsort(-sizes, kind="stable")[: params.most_groups])
@@ -249,11 +256,12 @@ def _table(
             )
     adjusted = holm(np.array([entry[3] for entry in entries], np.float64))
     listed: list[int] = []
+    most = max(params.listed, params.listed_in_all // max(1, kinds.size))
     for place in range(kinds.size):
-        own = sorted((n for n, entry in enumerate(entries) if entry[0] == place), key=lambda n: -entries[n][2][0])
-        up = [n for n in own if entries[n][2][0] > 0][: params.listed]
-        down = [n for n in own if entries[n][2][0] < 0][::-1][: params.listed]
-        listed += [*up, *down]
+        own = [n for n, entry in enumerate(entries) if entry[0] == place]
+        own.sort(key=lambda n: (not adjusted[n] < params.level, -abs(entries[n][2][0])))
+        for sign in (1, -1):
+            listed += [n for n in own if sign * entries[n][2][0] > 0][:most]
     chosen_entries = [entries[n] for n in listed]
     return _Table(
         answers=kinds.tolist(),

@@ -90,8 +90,7 @@ def importance_curve(found: UnitImportance) -> Markup:
         for kind, value in (("grid", float(found.whole[0])), ("aim", float(found.constant[0])))
     ]
     for kind, curve in (("random", found.random), ("least", found.least), ("most", found.most)):
-        start = np.tile(found.whole[0], 3) if kind == "random" else found.whole
-        values: Doubles = np.concatenate([start[None], curve])
+        values: Doubles = np.concatenate([np.full((1, 3), found.whole[0]), curve])
         if np.isfinite(values[:, 1:]).all():
             band = "L".join([*line(values[:, 1]), *line(values[:, 2])[::-1]])
             parts.append(f'<path class="band {kind}" d="M{band}Z"/>')

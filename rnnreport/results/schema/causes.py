@@ -91,7 +91,7 @@ class InputAttribution:
     pairs : float32 (J, 2), gradients and occlusion of a sample of steps
     groups : tuple of str, the answers that words are listed for
     sizes : int32, sequences of each group
-    group : int32 (R,), place in ``groups`` of each listed word, the largest means of a group first
+    group : int32 (R,), place in ``groups`` of each listed word, those beyond doubt first, then by size
     words : tuple of str, length R
     means : float64 (R, 3), mean of what an occurrence adds, low, high, by integrated gradients
     p_values : float64 (R,), by Holm over all ``tested`` words and groups, that it is 0
