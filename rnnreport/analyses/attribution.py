@@ -139,27 +139,11 @@ def explain(
         near=params.near if per_step else 0,
         quantity=quantity,
         per_step=per_step,
-        finding=_finding(table, names, params),
         guide=_GUIDE.format(
             number="the predicted quantity" if quantity else "the log odds in nats",
             explained=_explained(probe),
             near=f" in the last {params.near} steps up to the answer" if per_step else ", wherever they stand",
         ),
-    )
-
-
-def _finding(table: _Table, names: tuple[str, ...], params: AttributionTableParams) -> str:
-    """The word that adds most beyond doubt; "" where there is none."""
-    sure = np.flatnonzero((table.p_values < params.level) & (table.means[:, 0] > 0))
-    if not sure.size:
-        return ""
-    best = sure[table.means[sure, 0].argmax()]
-    answer = table.answers[table.group[best]]
-    towards = f"“{names[answer]}”" if answer >= 0 else "the predicted next token"
-    value, low, high = table.means[best]
-    return (
-        f"“{table.words[best]}” speaks most for {towards}: each occurrence adds {value:.2g} (95% interval {low:.2g} to "
-        f"{high:.2g}, n = {table.occurrences[best]:,} in {table.sequences[best]:,} sequences)"
     )
 
 

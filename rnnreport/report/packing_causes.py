@@ -11,8 +11,10 @@ from rnnreport.report.figures.importance import importance_bars, importance_curv
 from rnnreport.report.figures.reach import reach_curves, reach_legend, reach_matrix, reach_range
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
+from rnnreport.report.trees import visible
 from rnnreport.results.schema import InputAttribution, UnitImportance
 
+_LEVEL = 0.05  # of p-values by Holm
 _MANY = 0.1  # share of unreliable sequences from which all of it is called so
 
 
@@ -22,7 +24,7 @@ def importance_context(run: Run) -> dict[str, Any]:
     if found is None:
         return {"importance": None, "importance_missing": reason(run.importance)}
     scopes = [units.scope for units in run.units]
-    sure = int((found.p_values < 0.05).sum())
+    sure = int((found.p_values < _LEVEL).sum())
     return {
         "importance": {
             "title": _title(found),
@@ -74,7 +76,7 @@ def attribution_context(run: Run) -> dict[str, Any]:
         return {"attribution": None, "attribution_missing": reason(run.attribution)}
     return {
         "attribution": {
-            "title": found.finding or "No single word adds to an answer beyond doubt",
+            "title": _attribution_title(found),
             "note": _attribution_note(found),
             "guide": found.guide,
             "unreliable": found.unreliable > _MANY * found.explained,
@@ -135,6 +137,21 @@ def reach_context(run: Run) -> dict[str, Any]:
     }
 
 
+def _attribution_title(found: InputAttribution) -> str:
+    """The word that adds most beyond doubt."""
+    sure = np.flatnonzero((found.p_values < _LEVEL) & (found.means[:, 0] > 0))
+    if not sure.size:
+        return "No single word adds to an answer beyond doubt"
+    best = int(sure[found.means[sure, 0].argmax()])
+    towards = found.groups[found.group[best]]
+    towards = f"“{visible(towards)}”" if len(found.groups) > 1 or not found.near else towards
+    value, low, high = found.means[best]
+    return (
+        f"“{visible(found.words[best])}” speaks most for {towards}: each occurrence adds {value:.2g} (95% interval "
+        f"{low:.2g} to {high:.2g}, n = {found.occurrences[best]:,} in {found.word_sequences[best]:,} sequences)"
+    )
+
+
 def _attribution_note(found: InputAttribution) -> str:
     what = "answers at one step of a sequence each" if found.per_step else "answers"
     said = [
@@ -179,9 +196,9 @@ def _word(found: InputAttribution, place: int) -> dict[str, Any]:
     value, low, high = found.means[place].tolist()
     doubt = found.p_values[place]
     return {
-        "word": found.words[place],
+        "word": visible(found.words[place]),
         "value": f"{value:+.2f}".replace("-", "−"),  # noqa: RUF001
-        "sure": bool(doubt < 0.05),
+        "sure": bool(doubt < _LEVEL),
         "detail": f"{low:+.2f} to {high:+.2f} (95%), {found.occurrences[place]:,} times in "
         f"{found.word_sequences[place]:,} sequences, p = {doubt:.2g} (Holm, {found.tested:,} tested)",
     }

@@ -30,5 +30,13 @@ def test_a_quick_budget_says_what_it_leaves_out(budget, reason, tmp_path):
     recorder.record(1)
     record_once(recorder, 1, budget)
     folder = recorder.folder
-    left_out = (folder.salience(), folder.salience(1), folder.perturbation(), folder.ablation())
-    assert [one.reason for one in left_out if one] == [reason] * 4
+    left_out = (
+        folder.salience(),
+        folder.salience(1),
+        folder.perturbation(),
+        folder.ablation(),
+        folder.unit_ablation(),
+        folder.attribution(),
+        folder.gradient_flow(),
+    )
+    assert [one.reason for one in left_out if one] == [reason] * 7

@@ -101,7 +101,6 @@ class InputAttribution:
     near : int, steps up to the answered one whose words are listed; 0 for all
     quantity : bool, whether the numbers are quantities rather than log odds
     per_step : bool, whether one of several steps with an answer was explained
-    finding : str
     guide : str
     """
 
@@ -135,7 +134,6 @@ class InputAttribution:
     near: int
     quantity: bool
     per_step: bool
-    finding: str
     guide: str
 
 
