@@ -33,11 +33,12 @@ RR.views.push(function wordDetail() {
     return chosen.length ? chosen : [RR.strongestWord()];
   };
   const ordered = (word) => { const first = RR.row(RR.response(), word); return [...first.keys()].sort((a, b) => first[a] - first[b]); };
+  let drawn = 0; // words that have a curve
   const draw = (plot) => {
     const units = RR.unitsOf(), bands = units.array("bands"), errors = units.array("standardError"), response = RR.response();
     const here = once(), chosen = chosenWords(here), first = RR.row(response, chosen[0]), order = ordered(chosen[0]);
     const known = errors.length > 0, { centre, edge, curve } = RR.columns(order);
-    for (let place = 0; place < 3; place++) {
+    for (let place = 0; place < Math.max(chosen.length, drawn); place++) {
       const word = chosen[place], colour = RR.css(COLOURS[place]);
       const banded = word !== undefined && response.late && bands.length > 0; // the spread is kept for the last epoch alone
       const mean = word === undefined ? [] : RR.row(response, word), error = known && banded ? RR.row(errors, word) : [];
@@ -47,6 +48,7 @@ RR.views.push(function wordDetail() {
       plot.fill(`response.line-${place}`, word === undefined ? { x: [], y: [] } : curve((unit) => mean[unit]));
       for (const part of ["curve", "area-low", "area-outer_low", "area-sure_low"]) RR.lineColour(plot, `response.${part}-${place}`, colour);
     }
+    drawn = chosen.length;
     plot.fill("response.once", here ? curve((unit) => here.change[unit]) : { x: [], y: [] });
     RR.lineColour(plot, "response.occurrence", RR.css("ink"));
     const marked = RR.selection.units;

@@ -4,10 +4,12 @@ RR.classes = {
   light: ["#cc6677", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#77736b"],
   dark: ["#e0808f", "#8f83e6", "#e2d48a", "#49b86f", "#9bd6f2", "#d0648f", "#62c7b6", "#bcbc56", "#cf72bf", "#a8a49b"],
 };
-RR.dark = () => document.documentElement.dataset.theme === "dark";
-// A colour of the style sheet, asked for once per theme: every question makes the browser bring all styles up to date.
-const asked = {};
-RR.css = (name) => (asked[`${document.documentElement.dataset.theme} ${name}`] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+// Colours of the style sheet and the theme are asked for once: points by the thousand need them, and every question to
+// the document makes the browser bring all styles up to date.
+let asked = {}, dark = null;
+RR.forgetColours = () => { asked = {}; dark = null; };
+RR.dark = () => (dark ??= document.documentElement.dataset.theme === "dark");
+RR.css = (name) => (asked[name] ??= getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
 
 RR.rgb = function (hex) {
   const value = parseInt(hex.slice(1), 16);

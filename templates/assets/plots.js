@@ -67,6 +67,7 @@ RR.touch = function (plot, source, { click, over }) {
 
 RR.setTheme = function (dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
+  RR.forgetColours();
   try { localStorage.setItem("rnnreport-theme", dark ? "dark" : "light"); } catch { /* a sandboxed frame has no storage */ }
   for (const plot of Object.values(RR.plots)) RR.dress(plot);
   const all = new Set([...Object.keys(RR.selection), "theme"]);

@@ -62,15 +62,23 @@ RR.views.push(function table() {
     for (const row of node.querySelectorAll("tr[data-q]")) row.setAttribute("aria-selected", Number(row.dataset.q) === RR.selection.sequence);
   };
   const stepBy = (way) => {
-    const at = shown.indexOf(RR.selection.sequence), next = shown[at < 0 ? 0 : Math.max(0, Math.min(shown.length - 1, at + way))];
+    const at = shown.indexOf(RR.selection.sequence);
+    if (at === 0 && way < 0) { RR.chooseSequence(null); return; }
+    const next = shown[at < 0 ? 0 : Math.max(0, Math.min(shown.length - 1, at + way))];
     if (next === undefined) return;
     RR.chooseSequence(next);
     const row = node.querySelector(`tr[data-q="${next}"]`), box = node.parentElement;
     if (row) box.scrollTop = Math.max(0, row.offsetTop - box.clientHeight / 2);
   };
+  // What is chosen inside a sequence and beside it is let go first, then the sequence.
+  const escape = () => {
+    const { words, units, pinned, range, cluster, node: state, step } = RR.selection;
+    if ([words, units, pinned, range ?? []].some(({ length }) => length) || [cluster, state, step].some((chosen) => chosen !== null)) RR.clear();
+    else RR.chooseSequence(null);
+  };
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input, select, textarea, #turn") || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape") RR.clear();
+    if (event.key === "Escape") escape();
     const near = event.target === document.body || event.target.closest("#sequences");
     if (near && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
       if (!event.target.closest("#sequences") && RR.selection.sequence === null) return;

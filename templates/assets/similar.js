@@ -41,6 +41,15 @@ RR.views.push(function similar() {
     low: p - around, high: p + around, tint: (other) => RR.textTint(reading, other), marked: (other) => other === p,
     head: [`, step ${p - reading.starts[reading.owner(p)] + 1} of ${reading.lengths[reading.owner(p)]}`, ...head, ...reading.shows.says(reading, p).map((line) => ` · ${line}`)],
   });
+  // A sentence given by hand is compared here with the displayed states that the page carries.
+  const compared = (p, count, unit) => {
+    const own = RR.description.units.length ? RR.stateAt(p) : undefined, all = [];
+    for (let other = 0; own && other < P; other++) {
+      const state = RR.stateAt(other);
+      if (state) all.push([other, Math.sqrt(own.reduce((sum, value, i) => sum + (value - state[i]) ** 2, 0)) / unit]);
+    }
+    return { near: all.sort(([a, far], [b, further]) => far - further || a - b).slice(0, count), among: all.length };
+  };
   function draw() {
     const { sequence, step } = RR.selection, q = sequence ?? reading.first, p = reading.starts[q] + (step ?? reading.lengths[q] - 1);
     const where = `${step === null ? "the last step" : `step ${step + 1}`} of ${reading.ids[q]}`;
@@ -54,9 +63,9 @@ RR.views.push(function similar() {
     }
     const neighbours = RR.arrays[`${found.prefix}.neighbours`], distances = RR.arrays[`${found.prefix}.distances`];
     RR.title("similar", `States of other sequences most like the one after ${where}`);
-    RR.note("similar", `${found.state}, last epoch · the ${neighbours.shape[1]} nearest of the ${P.toLocaleString("en")} displayed states, Euclidean, original space, not rescaled · typical distance ${RR.number(found.unit)}, the median of ${found.pairs.toLocaleString("en")} pairs; ${RR.percent(found.angleShare)} of all neighbours are also near by angle${step === null ? " · select a step" : ""}`);
-    if (p >= P) { node.replaceChildren(RR.el("p", { class: "note" }, "Not computed for sentences given by hand.")); return; }
-    const near = [...RR.row(neighbours, p)].map((other, i) => [other, RR.row(distances, p)[i]]).filter(([other]) => other >= 0);
+    const byHand = p >= P ? compared(p, neighbours.shape[1], found.unit) : null, among = byHand ? byHand.among : P;
+    RR.note("similar", `${found.state}, last epoch · the ${neighbours.shape[1]} nearest of the ${among.toLocaleString("en")} displayed states${among < P ? " that this page carries" : ""}, Euclidean, original space, not rescaled · typical distance ${RR.number(found.unit)}, the median of ${found.pairs.toLocaleString("en")} pairs; ${RR.percent(found.angleShare)} of all neighbours are also near by angle${step === null ? " · select a step" : ""}`);
+    const near = byHand?.near ?? [...RR.row(neighbours, p)].map((other, i) => [other, RR.row(distances, p)[i]]).filter(([other]) => other >= 0);
     const rows = near.map(([other, far]) => {
       const meter = RR.el("span", { class: "far", "aria-hidden": "true" });
       meter.style.setProperty("--share", Math.min(1, far));

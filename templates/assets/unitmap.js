@@ -41,6 +41,8 @@ RR.views.push(function unitMap() {
     draw();
     colouring.addEventListener("change", draw);
     RR.touch(plot, "unitmap.points", { click: ([unit]) => RR.chooseUnit(unit), over: ([unit]) => RR.tip(unit === undefined ? null : RR.unitTip(unit)) });
-    RR.on(["state", "mode", "k", "units", "words", "cluster", "lens", "step", "sequence", "epoch", "theme"], draw);
+    // What the clusters are coloured by does not change with a word or a step.
+    const always = ["state", "mode", "k", "units", "cluster", "theme"];
+    RR.on([...always, "words", "lens", "step", "sequence", "epoch"], (selection, now) => { if (colouring.value !== "cluster" || always.some((key) => now.has(key))) draw(); });
   });
 });

@@ -9,7 +9,7 @@ from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Checkpoint, Sentences
 from rnnreport.results.schema import GivenPlaces, GivenSentences, Projection, Sequences
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import show_figure, show_plot
 from tests.browser.test_tasks import column
 from tests.browser.test_units import settle
 from tests.fabricate import HOSTILE, fabricate_run
@@ -49,6 +49,11 @@ def _without_answers(probe, ids):
         truths=np.zeros((0, 0), np.float32),
         sampled_from=2,
     )
+
+
+def run_states(page):
+    """The states as the page has them, those of the sentences last."""
+    return np.array(page.evaluate("Array.from(RR.arrays['words.steps'], (_, p) => Array.from(RR.stateAt(p)))"))
 
 
 def on_the_map(page, maps, given):
@@ -121,6 +126,12 @@ def test_given_sentences_are_read_and_not_judged(open_page, tmp_path, task):
         show_plot(page, "map")
         assert f"of {count} sequences" in page.locator("#note-map").inner_text()
         on_the_map(page, folder.result(Projection), folder.result(GivenPlaces))
+    show_figure(page, "similar")
+    near = page.eval_on_selector_all("#similar .token.meant", "nodes => nodes.map((node) => Number(node.dataset.p))")
+    states, here = run_states(page), int(page.locator("#text .token.here").get_attribute("data-p"))
+    gaps = np.linalg.norm(states[: shown.lengths.sum()] - states[here], axis=1)
+    assert near[0] == here >= gaps.size
+    np.testing.assert_allclose(gaps[near[1:]], np.sort(gaps)[: len(near) - 1], rtol=1e-4)
     page.locator("#figure-sentence").scroll_into_view_if_needed()
     page.wait_for_selector("#sentence .glyph")
     assert page.locator("#sentence .strip text.unknown").count() == 1

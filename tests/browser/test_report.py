@@ -295,9 +295,15 @@ def test_keyboard_steps_through_the_sequences(open_page, report):
     page.keyboard.press("ArrowUp")
     settle(page)
     assert page.evaluate("RR.selection.sequence") == 1
-    page.keyboard.press("Escape")
+    page.locator("#text .token").nth(1).click()
+    for step, sequence in ((None, 1), (None, None)):  # first the step, then its sequence
+        page.keyboard.press("Escape")
+        settle(page)
+        assert page.evaluate("[RR.selection.step, RR.selection.sequence]") == [step, sequence]
+    page.locator("#table tr[data-q='0']").click()
+    page.keyboard.press("ArrowUp")  # before the first one there is none
     settle(page)
-    assert page.evaluate("RR.selection.step") is None
+    assert page.evaluate("RR.selection.sequence") is None
 
 
 def test_a_cell_of_the_confusion_matrix_lists_its_sequences(open_page, report, run):
