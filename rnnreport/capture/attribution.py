@@ -191,23 +191,24 @@ class _Explaining:
     def explain(self, params: AttributionParams) -> _Explained | None:
         """None where nothing is asked of the sequence."""
         length = self._length
-        plain = np.ones((length + 2, length))
-        plain[1] = 0
-        plain[2:] -= np.eye(length)
         with torch.no_grad():
-            run = self._run(plain)
-        chosen = self._choose(run)
-        if chosen is None:
-            return None
-        answer, step = chosen
-        numbers = self._numbers(run, answer, step).double().cpu().numpy()
-        value, baseline = float(numbers[0]), float(numbers[1])
+            run = self._run(np.stack([np.ones(length), np.zeros(length)]))
+            chosen = self._choose(run)
+            if chosen is None:
+                return None
+            answer, step = chosen
+            value, baseline = self._numbers(run, answer, step).double().cpu().numpy()[:2].tolist()
+            occlusion = value - np.concatenate(
+                [
+                    self._numbers(self._run(shares), answer, step).double().cpu().numpy()[: len(shares)]
+                    for shares in self._parts(1 - np.eye(length))
+                ]
+            )
         gradients, count = np.zeros(length), 0
         for count in params.points:
             gradients = self._integrated(count, answer, step)
             if abs(gradients.sum() - (value - baseline)) <= params.tolerance * abs(value - baseline):
                 break
-        occlusion = value - numbers[2 : length + 2]
         return _Explained(
             answer, step, value, baseline, count, gradients.astype(np.float32), occlusion.astype(np.float32)
         )
@@ -215,14 +216,16 @@ class _Explaining:
     def _integrated(self, count: int, answer: int, step: int) -> Doubles:
         """float64 (T,), by Gauss-Legendre quadrature over the path."""
         at, weights = np.polynomial.legendre.leggauss(count)
-        found = np.zeros(self._length)
+        by_step = []
+        for shares in self._parts(np.repeat((at[:, None] + 1) / 2, self._length, axis=1)):
+            run = self._run(shares)
+            by_step.append(run.by_step(self._numbers(run, answer, step))[: len(shares)])
+        return np.asarray(weights @ np.concatenate(by_step) / 2)
+
+    def _parts(self, shares: Doubles) -> list[Doubles]:
+        """As many copies at a time as there may be steps in a batch."""
         size = max(1, step_budget(self._probe) // self._length - 1)
-        for start in range(0, count, size):
-            some = slice(start, start + size)
-            run = self._run(np.repeat((at[some, None] + 1) / 2, self._length, axis=1))
-            by_step = run.by_step(self._numbers(run, answer, step))[: len(at[some])]
-            found += weights[some] @ by_step / 2
-        return found
+        return [shares[start : start + size] for start in range(0, len(shares), size)]
 
     def _run(self, shares: Doubles) -> _Run:
         """The model on copies whose steps lie between the baseline and the input."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnreport.budget import LEFT_OUT
-from rnnreport.capture.batches import a_parameter, make_batch
+from rnnreport.capture.batches import a_parameter, make_batch, step_budget
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.losses import losses, why_unanswered
@@ -72,11 +72,13 @@ def _follow(model: nn.Module, probe: Probe, found: Inspection, epoch: int, param
     norms: dict[StateKey, list[Floats]] = {}
     ends: list[NDArray[np.int64]] = []
     for length in np.unique(lengths):
-        chosen = places[lengths == length]
-        at, by_key = _norms(model, probe, found, chosen, int(length), params)
-        ends += [at] * len(chosen)
-        for key, values in by_key.items():
-            norms.setdefault(key, []).extend(values)
+        alike, size = places[lengths == length], max(1, int(step_budget(probe) // length))
+        for start in range(0, alike.size, size):
+            chosen = alike[start : start + size]
+            at, by_key = _norms(model, probe, found, chosen, int(length), params)
+            ends += [at] * len(chosen)
+            for key, values in by_key.items():
+                norms.setdefault(key, []).extend(values)
     keys = [key for key in found.widths if key in norms]
     if not keys:
         raise InputError("no recorded state is that of a recurrent layer of torch's")

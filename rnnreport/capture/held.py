@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnreport.capture.batches import a_parameter, make_batch, step_budget
+from rnnreport.capture.batches import a_parameter, make_batch, step_budget, trial_batch
 from rnnreport.capture.heads import largest_error
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.losses import losses, rights
@@ -150,8 +150,7 @@ def _steered_keys(model: nn.Module, probe: Probe, found: Inspection) -> set[Stat
         seen.add(key)
         return hidden
 
-    shortest = np.array([int(probe.lengths.argmin())])
-    Steering(model, found, make_batch(probe, shortest, a_parameter(model))).run(1, notice)
+    Steering(model, found, trial_batch(probe, a_parameter(model))).run(1, notice)
     return seen
 
 

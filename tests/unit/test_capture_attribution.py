@@ -172,3 +172,12 @@ def test_gradients_come_in_evaluation_mode_on_a_gpu_too(device: str, tmp_path: P
     assert found.reason == "" and not model.training
     np.testing.assert_allclose(found.gradients, expected.gradients, atol=1e-4)
     np.testing.assert_allclose(found.occlusion, expected.occlusion, atol=1e-4)
+
+
+def test_small_batches_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, probe = Net("LSTM", steps=True, tokens=True).eval(), probe_of("language-model", 6)
+    whole = read(model, probe, tmp_path / "whole")
+    monkeypatch.setattr("rnnreport.capture.attribution.step_budget", lambda probe: 24)
+    parts = read(model, probe, tmp_path / "parts")
+    np.testing.assert_allclose(parts.gradients, whole.gradients, atol=1e-6)
+    np.testing.assert_allclose(parts.occlusion, whole.occlusion, atol=1e-6)

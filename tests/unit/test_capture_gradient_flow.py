@@ -113,3 +113,12 @@ def test_the_backward_direction_is_given_by_step_too(tmp_path: Path) -> None:
 def test_a_large_model_or_no_answers_say_so(tmp_path: Path) -> None:
     assert "so large" in read(Net("GRU"), probe_of(), tmp_path, multiplications=10).reason
     assert "budget was quick" in read(Net("GRU"), probe_of(), tmp_path, multiplications=0).reason
+
+
+def test_small_batches_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, probe = Net("LSTM", steps=True, tokens=True).eval(), probe_of("language-model", 8)
+    whole = read(model, probe, tmp_path / "whole")
+    monkeypatch.setattr("rnnreport.capture.gradient_flow.step_budget", lambda probe: 10)
+    parts = read(model, probe, tmp_path / "parts")
+    np.testing.assert_array_equal(parts.sequences, whole.sequences)
+    np.testing.assert_allclose(parts.norms["rnn.0.fwd.h"], whole.norms["rnn.0.fwd.h"], atol=1e-7)

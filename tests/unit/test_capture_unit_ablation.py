@@ -357,3 +357,12 @@ def test_the_model_is_left_as_it_was_and_the_result_repeats(tmp_path: Path) -> N
 def read_again(model: nn.Module, probe: Probe, path: Path) -> UnitAblation:
     recorder = Recorder(model, probe, path)
     return read_unit_ablation(model, probe, recorder.inspection, recorder.capture(0))
+
+
+def test_small_batches_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, probe = Net("LSTM", steps=True, tokens=True).eval(), probe_of("language-model", 8)
+    whole, _ = read(model, probe, tmp_path / "whole")
+    monkeypatch.setattr("rnnreport.capture.held.step_budget", lambda probe: 10)
+    parts, _ = read(model, probe, tmp_path / "parts")
+    np.testing.assert_allclose(parts.loss, whole.loss, atol=1e-5)
+    np.testing.assert_array_equal(parts.right, whole.right)
