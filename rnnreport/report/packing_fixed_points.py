@@ -76,7 +76,7 @@ def _fixed(found: FixedPoints | None) -> dict[str, Any] | None:
 def fixed_note(found: FixedPoints, place: int) -> str:
     """What happened to the starts at an input, and what the picture shows."""
     *counts, more = found.counts[place].tolist()
-    ends = ("at fixed points", "at slow points", "too far from all states", "nowhere")
+    ends = ("at fixed points", "at slow points", "too far from all states", "at none")
     said = ", ".join(f"{count:,} {where}" for count, where in zip(counts, ends, strict=True) if count)
     left = f"; {more:,} more points are not shown" if more else ""
     states = " and ".join(state_title(key) for key in found.scopes)

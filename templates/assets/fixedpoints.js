@@ -47,7 +47,7 @@ RR.views.push(function fixedPoints() {
       const drive = RR.row(array("drive"), point, mode), turns = Math.abs(Math.atan2(im, re));
       let best = -1;
       drive.forEach((push, other) => { if (other !== own && (best < 0 || push > drive[best])) best = other; });
-      rows.push(RR.el("tr", {}, ...[size > 1 ? "grows" : "dies out", RR.number(size), steps(times[mode]), turns > 1e-3 ? `${RR.number(2 * Math.PI / turns)} steps` : "–", RR.percent(read[mode]), best < 0 ? "–" : found.inputs[best]].map((text, column) => RR.el("td", { class: column && column < 5 ? "n" : column ? null : "whole" }, text))));
+      rows.push(RR.el("tr", {}, ...[size > 1 ? "grows" : "dies out", RR.number(size), steps(times[mode]), turns * times[mode] > 0.3 ? `${RR.number(2 * Math.PI / turns)} steps` : "–", RR.percent(read[mode]), best < 0 ? "–" : found.inputs[best]].map((text, column) => RR.el("td", { class: column && column < 5 ? "n" : column ? null : "whole" }, text))));
     }
     const heads = ["mode", "|λ|", "time constant", "turns in", "seen by the head", "pushed most by"];
     return RR.el("div", { class: "scroll", tabindex: "0" }, RR.el("table", { class: "plain" }, RR.el("thead", {}, RR.el("tr", {}, ...heads.map((head, column) => RR.el("th", { scope: "col", class: column && column < 5 ? "n" : null }, head)))), RR.el("tbody", {}, ...rows)));

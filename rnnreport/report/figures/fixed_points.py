@@ -13,25 +13,26 @@ from rnnreport.report.environment import number
 from rnnreport.results.schema import FixedPoints, Integration, Lyapunov
 from rnnreport.results.schema.fixed_points import SADDLE, SLOW, STABLE
 
-_PLANE, _PLANE_HEIGHT, _MARGIN = 640, 360, 16
+_NARROW, _WIDE, _HEIGHT, _MARGIN = 400, 640, 360, 16  # of the plane, whose width follows what is in it
 _CIRCLE, _RADIUS = 300, 92  # side of the picture of eigenvalues, and the unit circle in it
 _CHART, _CHART_HEIGHT, _LEFT, _TOP, _FOOT = 400, 220, 40, 10, 38
 _KINDS = {STABLE: "stable", SADDLE: "saddle", SLOW: "slow"}
 
 
 class _Plane:
-    """From principal components to the picture, all to one scale."""
+    """From principal components to the picture, all to one scale; ``width``: of the picture."""
 
     def __init__(self, clouds: Iterable[NDArray[np.floating]]) -> None:
         together = np.concatenate([cloud for cloud in clouds if len(cloud)])
         low, high = together.min(axis=0), together.max(axis=0)
-        room = np.array([_PLANE, _PLANE_HEIGHT]) - 2 * _MARGIN
-        self._scale = float((room / np.where(high > low, high - low, 1)).min())
+        across, up = np.where(high > low, high - low, 1)
+        self.width = round(min(_WIDE, max(_NARROW, _HEIGHT * float(across / up))))
+        self._scale = min((self.width - 2 * _MARGIN) / float(across), (_HEIGHT - 2 * _MARGIN) / float(up))
         self._middle = (low + high) / 2
 
     def __call__(self, place: NDArray[np.floating]) -> tuple[float, float]:
         across, up = (place - self._middle) * self._scale
-        return _PLANE / 2 + float(across), _PLANE_HEIGHT / 2 - float(up)
+        return self.width / 2 + float(across), _HEIGHT / 2 - float(up)
 
 
 def plane_picture(found: FixedPoints) -> Markup:
@@ -52,7 +53,7 @@ def plane_picture(found: FixedPoints) -> Markup:
             f'<g class="input" data-input="{own}"{hidden}><path class="creep" d="{dots}"/>{"".join(points)}</g>'
         )
     label = escape(f"{found.titles[found.first]}, among the states of {len(found.path_lengths)} sequences")
-    box = f'viewBox="0 0 {_PLANE} {_PLANE_HEIGHT}"'
+    box = f'viewBox="0 0 {place.width} {_HEIGHT}"'
     return Markup(f'<svg class="motion plane" {box} role="img" aria-label="{label}">{"".join(parts)}</svg>')
 
 
