@@ -35,10 +35,11 @@ _USUAL = 15  # iterations after which most starts have ended
 class FixedPointParams:
     """What is searched and kept, and multiplications at most (a few seconds).
 
-    ``sequences`` and ``steps`` that are visited; ``starts`` at each input, no fewer than ``fewest``; the mean input,
-    zero and ``frequent`` others; different ``points`` kept of each input, and ``slow`` places; ``modes`` of each point
-    whose directions are looked at. Points nearer than ``same`` are one; points farther than ``far`` from every visited
-    state are dropped, and slow places farther than ``near``: all in units of the mean distance of visited states from
+    ``sequences`` and ``steps`` that are visited; ``starts`` at each input, no fewer than ``fewest``: half between two
+    visited states, a quarter visited, a quarter where such are after ``follow`` steps; the mean input, zero and
+    ``frequent`` others; different ``points`` kept of each input, and ``slow`` places; ``modes`` of each point whose
+    directions are looked at. Points nearer than ``same`` are one; points farther than ``far`` from every visited state
+    are dropped, as are slow places farther than ``near``: all in units of the mean distance of visited states from
     their middle.
     """
 
@@ -46,6 +47,7 @@ class FixedPointParams:
     steps: int = 6000
     starts: int = 256
     fewest: int = 12
+    follow: int = 200
     frequent: int = 2
     points: int = 60
     slow: int = 128
@@ -53,7 +55,7 @@ class FixedPointParams:
     same: float = 0.01
     far: float = 2.0
     near: float = 0.5
-    multiplications: float = 3e10
+    multiplications: float = 2e10
     search: SearchParams = field(default_factory=SearchParams)
     seed: int = 0
 
@@ -121,12 +123,22 @@ def starts_of(visited: Visited, count: int, seed: int) -> Tensor:
     return share * visited.states[rows[0]] + (1 - share) * visited.states[rows[1]]
 
 
+def _follow(visited: Visited, states: Tensor, inputs: Tensor, steps: int) -> Tensor:
+    """Where states are after so many steps at fixed inputs."""
+    for _ in range(steps):
+        states = visited.system.step(states, inputs)
+    return states
+
+
 def _search(
     visited: Visited, typical: TypicalInputs, readout: Readout | None, starts: int, epoch: int, params: FixedPointParams
 ) -> FixedPointSearch:
     size, count = visited.system.size, len(typical.names)
     begin = starts_of(visited, starts, params.seed).repeat(count, 1)
     inputs = typical.values.repeat_interleave(starts, dim=0)
+    place = torch.arange(starts).repeat(count)
+    followed = (place >= starts // 4) & (place < starts // 2)  # they end near what attracts, if anything does
+    begin[followed] = _follow(visited, begin[followed], inputs[followed], params.follow)
     roots = find_roots(visited.system, begin, inputs, params.search)
     kept = int(min(params.points, max(4, params.multiplications / (_DECOMPOSITION * size**3 * count))))
     found = [_different(visited, _rows(roots, place, starts), kept, params) for place in range(count)]

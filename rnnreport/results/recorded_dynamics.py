@@ -22,7 +22,8 @@ class FixedPointSearch:
     scopes : tuple of str, the StateKeys that s holds, one after the other
     hidden : tuple of two int, where the h that the head reads begins and ends in s
     inputs : tuple of str, what the inputs are called, the first is the mean one
-    starts : int, states that the search began from at each input; half visited, half between two visited ones
+    starts : int, states that the search began from at each input: a quarter visited, a quarter where such are after
+        200 steps at the input, half between two visited ones
     sequences : int, whose states were visited
     owners : int32 (M,), the input of each point, increasing
     points : float64 (M, W), those of an input that take the fewest starts last
