@@ -62,6 +62,7 @@ REPORT_SCRIPTS = (
     "answers.js",
     "labels.js",
     "mapplaces.js",
+    "mapregion.js",
     "map.js",
     "training.js",
     "formation.js",

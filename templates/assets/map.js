@@ -109,17 +109,7 @@ RR.views.push(function stateMap() {
       const p = indices[0];
       RR.chooseStep(owners[p], p - reading.starts[owners[p]]);
     };
-    const region = (indices) => {
-      const counts = new Map();
-      for (const p of indices) { const token = reading.token(p); counts.set(token, (counts.get(token) ?? 0) + 1); }
-      const frequent = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([token, n]) => `${RR.visible(token)} (${n})`).join(", ");
-      const lines = indices.slice(0, 12).map((p) => {
-        const q = owners[p], low = Math.max(reading.starts[q], p - 4), high = Math.min(reading.starts[q + 1], p + 5), parts = [];
-        for (let other = low; other < high; other++) parts.push(other === p ? RR.el("b", {}, RR.visible(reading.token(other))) : RR.visible(reading.token(other)), " ");
-        return RR.el("li", {}, RR.el("button", { type: "button", class: "link", onclick: () => RR.chooseStep(q, p - reading.starts[q]) }, `${reading.ids[q]}: `), ...parts);
-      });
-      RR.byId("region").replaceChildren(RR.el("p", { class: "note" }, `${indices.length} states in the region; most frequent: ${frequent}`), RR.el("ul", {}, ...lines));
-    };
+    const region = (indices) => RR.byId("region").replaceChildren(...RR.regionParts(reading, indices));
     const rules = RR.labelControls(RR.byId("map-labels"), reading, () => path());
     RR.byId("map-labels").append(RR.el("span", { id: "map-labelled", class: "note" }));
     [...fades.map(([, box]) => box), ends, width].forEach((control) => control.addEventListener("change", draw));

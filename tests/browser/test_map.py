@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
-from rnnreport.results.schema import Projection
+from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Projection, Sequences
 from tests.browser.conftest import show_plot
 from tests.fabricate import fabricate_run
 
@@ -102,3 +103,28 @@ def test_a_baseline_is_shown_in_the_map(open_page, mapped):
     page.select_option("#map-whose", "baseline")
     assert same_shape(dots(page), found.placed[found.methods[0]][-1])
     assert "<b>base</b>" in page.locator("#note-map").inner_text()
+
+
+def test_a_region_is_counted_against_the_rest(open_page, mapped):
+    page, shown = open_page(mapped[0]), RunFolder(mapped[0].parent / "run").result(Sequences)
+    show_plot(page, "map")
+    chosen = np.arange(10, 40)
+    page.evaluate("(chosen) => { RR.plots.map.source('map.points').selected.indices = chosen; }", chosen.tolist())
+    page.wait_for_selector("#region table")
+    inside = np.isin(np.arange(len(shown.tokens)), chosen)
+    token = np.array(shown.token_names)[shown.tokens]
+    # of two classes equally likely but for the 8 bits of the page, the page's
+    winners = page.evaluate("Array.from(RR.arrays['words.steps'], (_, p) => RR.reading.winner(p, RR.selection.epoch))")
+    assert np.mean(np.array(winners) == shown.step_output[-1].argmax(axis=1)) > 0.98
+    expects = np.array(shown.class_names)[winners]
+    for table, values in zip(page.locator("#region table").all(), (token, expects), strict=True):
+        rows = [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
+        counts = {value: int((values[inside] == value).sum()) for value in set(values[inside])}
+        assert [int(row[1]) for row in rows] == sorted(counts.values(), reverse=True)[: len(rows)]
+        assert len(rows) == min(8, len(counts))
+        for value, n, here, elsewhere in rows:
+            assert int(n) == counts[value] and here == f"{(values[inside] == value).mean():.1%}"
+            assert elsewhere == f"{(values[~inside] == value).mean():.1%}"
+    line = page.locator("#region li button").nth(2)
+    line.click()
+    assert page.locator("#text .token.here").get_attribute("data-p") == str(chosen[2])
