@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from rnnreport import progress
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are loaded: the nets of the tests are tiny
+
+settings.register_profile("unhurried", deadline=None)  # a machine that is busy with something else is no fault
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 
