@@ -40,10 +40,11 @@ from rnnreport.analyses.unit_map import UnitMapParams, map_units
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
+from rnnreport.parallel import Spread, one_by_one
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.provenance import StageCard, write_provenance
-from rnnreport.results.recorded import Checkpoint, Floats, Ints, Manifest, Probe
+from rnnreport.results.recorded import Checkpoint, CorpusResponses, Floats, Ints, Manifest, Probe
 from rnnreport.results.renewal import renewed
 from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
 
@@ -96,6 +97,7 @@ def analyse(
     params: AnalysisParams | None = None,
     growth: Growth | None = None,
     card: Callable[[], StageCard] | None = None,
+    spread: Spread = one_by_one,
 ) -> None:
     """Run every analysis and write its result, then the summary. They replace earlier ones when all are done.
 
@@ -110,6 +112,8 @@ def analyse(
         What MM-PHATE of a training that goes on is updated from; otherwise it is made from scratch.
     card : function, optional
         Called at the end for what ``provenance.json`` says of this stage.
+    spread : Spread
+        Over the states and gates whose units are analysed.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def analyse(
             refuse_incomparable(baseline, made)
             made.write_result(card_differences(baseline, made))
         last = made.checkpoint(recorded[-1])
-        _analyse_run(made, made.manifest(), made.probe(), last, params, baseline, growth)
+        _analyse_run(made, made.manifest(), made.probe(), last, params, baseline, growth, spread)
         if baseline is not None:
             with Stage("comparison"):
                 for result in side_by_side([baseline, made], params.compare).records:
@@ -146,6 +150,7 @@ def _analyse_run(
     params: AnalysisParams,
     baseline: RunFolder | None,
     growth: Growth | None,
+    spread: Spread,
 ) -> None:
     sample = display_sample(probe, params.sample)
     scope = manifest.state_keys[0]
@@ -162,7 +167,7 @@ def _analyse_run(
     with Stage("which units matter"):
         folder.write_result(unit_importance(folder, probe, params.importance))
         folder.write_result(gradient_reach(folder, probe, params.reach))
-    step_words = _write_units(folder, manifest, probe, sample, last, params)
+    step_words = _write_units(folder, manifest, probe, sample, last, params, spread)
     _write_jumps(folder, scope, probe, sample, last, step_words, params.jumps)
     words = folder.result(Words)
     names = words.names if isinstance(words, Words) else ()
@@ -196,7 +201,13 @@ def _guest(baseline: RunFolder) -> Guest:
 
 
 def _write_units(
-    folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: AnalysisParams
+    folder: RunFolder,
+    manifest: Manifest,
+    probe: Probe,
+    sample: Sample,
+    last: Checkpoint,
+    params: AnalysisParams,
+    spread: Spread,
 ) -> Ints | None:
     """Write what units answer to; int32 (S,), the word of every recorded step, or None where there are no words."""
     with Stage("words"):
@@ -213,11 +224,23 @@ def _write_units(
     gates, streamed = _gates(folder), {one.scope: one for one in folder.corpus_gates()}
     vectors = [(key, last.states[key], folder.corpus_responses(number), False) for number, key in keys]
     vectors += [(key, values, streamed.get(key), True) for key, values in gates.items()]
-    for number, (key, states, responses, gate) in track(enumerate(vectors), "responses and co-clusters", len(vectors)):
-        result = analyse_units(key, states, folder, probe, sample, step_words, params.units, responses, gate=gate)
-        folder.write_result(result, scope=number)
-        folder.write_result(map_units(key, states, params.unit_map), scope=number)
+    shared = (folder, probe, sample, step_words, params)
+    found_units = track(spread(_units_of, shared, vectors), "responses and co-clusters", len(vectors))
+    for number, results in enumerate(found_units):
+        for result in results:
+            folder.write_result(result, scope=number)
     return step_words
+
+
+def _units_of(
+    shared: tuple[RunFolder, Probe, Sample, Ints, AnalysisParams],
+    vector: tuple[str, Floats, CorpusResponses | None, bool],
+) -> tuple[Units | Unavailable, UnitMap | Unavailable]:
+    """What the units of one state or gate answer to, and their map."""
+    (folder, probe, sample, step_words, params), (key, states, responses, gate) = shared, vector
+    with threadpool_limits(1):
+        found = analyse_units(key, states, folder, probe, sample, step_words, params.units, responses, gate=gate)
+        return found, map_units(key, states, params.unit_map)
 
 
 def _write_similar(

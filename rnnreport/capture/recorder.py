@@ -7,9 +7,10 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,20 @@ from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import refuse_hidden, unwrapped
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Checkpoint, Gates, Probe, StateKey
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A model at one epoch.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    fingerprints : as ``fingerprints`` gives them
+    """
+
+    checkpoint: Checkpoint
+    fingerprints: Any
 
 
 class Recorder:
@@ -168,13 +183,36 @@ class Recorder:
         if _rank() > 0:
             return
         given = {name: _number(name, value) for name, value in metrics.items()}
-        checkpoint = self.capture(_epoch(epoch))
-        line = given or evaluate(checkpoint, self.probe)
+        self.keep(self.observe(epoch), given)
+
+    def observe(self, epoch: int, /) -> Observation:
+        """What is recorded of the model as it is now, without writing it.
+
+        Raises
+        ------
+        InputError
+            If the epoch is no number or the model fails.
+        """
+        return Observation(self.capture(_epoch(epoch)), fingerprints(self.model))
+
+    def keep(self, seen: Observation, metrics: dict[str, float] | None = None) -> None:
+        """Write what was observed, here or by a copy of this recorder in another process.
+
+        Raises
+        ------
+        RnnReportError
+            If the disk refuses.
+        """
+        line = metrics or evaluate(seen.checkpoint, self.probe)
         wall = round(time.monotonic() - self._start, 3)
         self._open()
         # metrics first: an epoch counts as recorded by its states, so none that is recorded ever lacks them
-        self.folder.append_metrics(line | {"epoch": checkpoint.epoch, "wall_s": wall}, fingerprints(self.model))
-        self.folder.write_checkpoint(checkpoint)
+        self.folder.append_metrics(line | {"epoch": seen.checkpoint.epoch, "wall_s": wall}, seen.fingerprints)
+        self.folder.write_checkpoint(seen.checkpoint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process inspects its own model."""
+        return {name: value for name, value in self.__dict__.items() if name != "inspection"}
 
     def gates(self, epoch: int, /) -> None:
         """Store the gates of all LSTM and GRU layers on the probe set; what goes wrong becomes a ``RecordingWarning``.

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from rnnreport.budget import Budget, within
@@ -20,7 +22,7 @@ from rnnreport.capture.heads import HeadFunction
 from rnnreport.capture.integration import IntegrationParams, read_integration
 from rnnreport.capture.perturbation import PerturbationParams, read_perturbation
 from rnnreport.capture.probe import make_probe
-from rnnreport.capture.recorder import Recorder
+from rnnreport.capture.recorder import Observation, Recorder
 from rnnreport.capture.salience import FURTHER, SalienceParams, read_salience
 from rnnreport.capture.sentences import capture_sentences
 from rnnreport.capture.speech import Tagger, tag_probe
@@ -32,6 +34,7 @@ from rnnreport.load.corpus import Corpus
 from rnnreport.load.files import sha256_of
 from rnnreport.load.weights import load_weights
 from rnnreport.load.wrappers import unwrapped
+from rnnreport.parallel import Spread, one_by_one
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Ints, Sentences
 
@@ -56,6 +59,7 @@ def capture_run(
     budget: Budget = "standard",
     seed: int = 0,
     command: str = "",
+    spread: Spread = one_by_one,
 ) -> None:
     """The whole capture stage.
 
@@ -78,6 +82,8 @@ def capture_run(
         it with the last weights.
     budget : Budget
         Of what runs the model again at the last epoch.
+    spread : Spread
+        Over the checkpoints.
     name, source, seed, command, head, adapter, layers : see ``Recorder``
 
     Raises
@@ -106,10 +112,11 @@ def capture_run(
     )
     parts = tag_probe(tagger, recorder.probe) if tagger else None
     epochs: list[tuple[int, Path | None]] = [*ordered] or [(0, None)]
-    for epoch, path in epochs:
-        if path is not None:
-            load_weights(model, path)
-        recorder.record(epoch)
+    shared = (recorder, torch.get_num_threads(), torch.serialization.get_safe_globals())
+    for seen in spread(_at_epoch, shared, epochs):
+        recorder.keep(seen)
+    if ordered:
+        load_weights(model, ordered[-1][1])  # the last epoch may have been recorded elsewhere
     last, probe = epochs[-1][0], recorder.probe
     record_once(recorder, last, budget)
     if parts:
@@ -122,6 +129,17 @@ def capture_run(
             found = read_salience(model, given, recorder.inspection, states, FURTHER, key)
             folder.write_salience(found, number, given=True)
     record_corpus(recorder, corpus)
+
+
+def _at_epoch(shared: tuple[Recorder, int, list[Any]], item: tuple[int, Path | None]) -> Observation:
+    """The model with the weights of one file, in this process or another, which has its own copy of the recorder."""
+    (recorder, threads, trusted), (epoch, path) = shared, item
+    torch.set_num_threads(threads)  # on which the last bits depend
+    _ = recorder.inspection  # of the weights that it was made with
+    if path is not None:
+        with torch.serialization.safe_globals(trusted):
+            load_weights(recorder.model, path)
+    return recorder.observe(epoch)
 
 
 def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> None:

@@ -20,14 +20,18 @@ from rnnreport.progress import Stage, stage_seconds
 
 if TYPE_CHECKING:
     from rnnreport.budget import Budget
+    from rnnreport.parallel import Spread
     from rnnreport.results.folder import RunFolder
 
 
 @options.capture_command
-def capture(out: Path, force: bool, **given: Any) -> None:
+@options.scheduler
+def capture(out: Path, force: bool, scheduler: str | None, **given: Any) -> None:
     """Record a model's states on a corpus."""
-    with outputs.new_folder(out, force, marker="run.json") as building:
-        _capture(building, name=given.pop("name") or out.absolute().name, **given)
+    from rnnreport.parallel import spreading
+
+    with outputs.new_folder(out, force, marker="run.json") as building, spreading(scheduler) as spread:
+        _capture(building, spread=spread, name=given.pop("name") or out.absolute().name, **given)
     click.echo(out)
 
 
@@ -35,6 +39,7 @@ def capture(out: Path, force: bool, **given: Any) -> None:
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
 @options.mmphate_nodes
 @options.max_size
+@options.scheduler
 @click.option("--open", is_flag=True, help="Open the page in the browser; never where CI is set.")
 def run(
     out: Path,
@@ -42,11 +47,13 @@ def run(
     baseline: Path | None,
     mmphate_nodes: int | None,
     max_size: float | None,
+    scheduler: str | None,
     open: bool,
     **given: Any,
 ) -> None:
     """Capture, analyse and render in one go."""
     from rnnreport.analyses import AnalysisParams, SummaryParams, analyse
+    from rnnreport.parallel import spreading
     from rnnreport.report import render_report, render_summary_markdown
     from rnnreport.results import store
     from rnnreport.results.folder import RunFolder
@@ -57,9 +64,10 @@ def run(
     with (
         outputs.new_folder(out, force, marker="run.json") as building,
         outputs.reading(*filter(None, [baseline])),
+        spreading(scheduler) as spread,
     ):
-        folder = _capture(building, name=given.pop("name") or out.absolute().name, **given)
-        analyse(folder, compared, params, card=partial(provenance.card, threads=1))
+        folder = _capture(building, spread=spread, name=given.pop("name") or out.absolute().name, **given)
+        analyse(folder, compared, params, card=partial(provenance.card, threads=1), spread=spread)
         with Stage("page"):
             page = render_report(folder)
             store.write_text(building / "summary.md", render_summary_markdown(folder))
@@ -103,6 +111,7 @@ def _capture(
     max_steps: int,
     budget: Budget,
     seed: int,
+    spread: Spread,
 ) -> RunFolder:
     import torch
 
@@ -144,6 +153,7 @@ def _capture(
             budget=budget,
             seed=seed,
             command=options.command_line(),
+            spread=spread,
         )
     device = str(next((each.device for each in loaded.parameters()), "cpu"))
     card = provenance.card(threads=torch.get_num_threads(), device=device, capture=time.monotonic() - start)

@@ -35,6 +35,12 @@ mmphate_nodes = click.option(
     metavar="N",
     help="Most nodes (epochs x steps x units) in MM-PHATE, instead of 6,000 of 20 epochs, 10 steps and 32 units.",
 )
+scheduler = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Hand checkpoints and analyses of units to the Dask cluster there, tcp://HOST:8786; the same bytes. Workers "
+    "need the same versions and files.",
+)
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 

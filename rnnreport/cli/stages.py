@@ -21,21 +21,30 @@ if TYPE_CHECKING:
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN2", help="Run to compare with.")
 @options.mmphate_engine
 @options.mmphate_nodes
+@options.scheduler
 @options.force
-def analyse(run: Path, baseline: Path | None, mmphate_engine: Engine, mmphate_nodes: int | None, force: bool) -> None:
+def analyse(
+    run: Path,
+    baseline: Path | None,
+    mmphate_engine: Engine,
+    mmphate_nodes: int | None,
+    scheduler: str | None,
+    force: bool,
+) -> None:
     """Analyse the recorded states of RUN."""
     from rnnreport.analyses import AnalysisParams, SummaryParams
     from rnnreport.analyses import analyse as analyse_run
+    from rnnreport.parallel import spreading
     from rnnreport.results.folder import RunFolder
 
     folder = RunFolder.open(run)
     compared = RunFolder.open(baseline) if baseline else None
     params = AnalysisParams.of_mmphate(mmphate_engine, mmphate_nodes)
     params = replace(params, summary=SummaryParams(policy=settings.policy()))
-    with outputs.writing(run), outputs.reading(*filter(None, [baseline])):
+    with outputs.writing(run), outputs.reading(*filter(None, [baseline])), spreading(scheduler) as spread:
         outputs.refuse_existing(run / "results", run / "summary.json", force=force)
         stage_seconds()  # those of an earlier command in this process are not ours
-        analyse_run(folder, compared, params, card=partial(provenance.card, threads=1))
+        analyse_run(folder, compared, params, card=partial(provenance.card, threads=1), spread=spread)
     click.echo(run / "results")
 
 

@@ -27,8 +27,8 @@ FORBIDDEN = {
 KNOWS = {
     "results": {"results", "errors", "reading"},
     "load": {"load", "results", "errors", "progress", "reading"},
-    "capture": {"capture", "load", "results", "errors", "progress", "formulas", "budget"},
-    "analyses": {"analyses", "results", "errors", "progress", "formulas", "budget"},
+    "capture": {"capture", "parallel", "load", "results", "errors", "progress", "formulas", "budget"},
+    "analyses": {"analyses", "parallel", "results", "errors", "progress", "formulas", "budget"},
     "report": {"report", "results", "errors", "progress"},
 }
 
