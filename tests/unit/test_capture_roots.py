@@ -102,22 +102,25 @@ def test_lyapunov_exponents_of_a_linear_map_are_the_logarithms_of_its_eigenvalue
 
 
 @pytest.fixture(scope="module", params=[nn.GRU, nn.LSTM], ids=["GRU", "LSTM"])
-def flip_flop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recorder, Any, float]:
+def flip_flop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
+    """Recorder, record, result and the processor time that training and search took."""
     started = time.process_time()
     model, error = trained_flip_flop(request.param)
     assert error < 0.01
     recorder = Recorder(model, flip_flop_corpus(), tmp_path_factory.mktemp("flip") / "run")
     recorder.record(1)
     found = read_fixed_points(model, recorder.probe, recorder.inspection, 1)
-    return recorder, found, time.process_time() - started
+    seconds = time.process_time() - started
+    return recorder, found, shown(recorder, found, maps=True), seconds
 
 
-def shown(recorder: Recorder, found: FixedPointSearch) -> FixedPoints:
+def shown(recorder: Recorder, found: FixedPointSearch, *, maps: bool = False) -> FixedPoints:
     folder, probe = recorder.folder, recorder.probe
     folder.write_motion(found)
     sample, last = display_sample(probe, SampleParams()), folder.checkpoint(1)
-    scope = folder.manifest().state_keys[0]
-    projection = project(scope, last.states[scope], probe, sample, ProjectionParams(perplexities=(30.0,)))[0]
+    scope, projection = folder.manifest().state_keys[0], Unavailable("projection", "not asked for")
+    if maps:
+        projection = project(scope, last.states[scope], probe, sample, ProjectionParams(perplexities=(30.0,)))[0]
     result = fixed_points(folder, probe, sample, last, projection)
     assert isinstance(result, FixedPoints)
     return result
@@ -131,9 +134,8 @@ def said_at(recorder: Recorder, found: FixedPointSearch, points: np.ndarray) -> 
 
 def test_the_flip_flop_has_a_stable_point_for_every_word_of_three_bits_and_saddles_between(flip_flop: Any) -> None:
     """Statement B1, first half."""
-    recorder, found, seconds = flip_flop
+    recorder, found, result, seconds = flip_flop
     assert seconds < 120
-    result = shown(recorder, found)
     zero = np.flatnonzero(result.owners == result.inputs.index("no input (zero)"))
     stable = zero[result.kinds[zero] == STABLE]
     assert stable.size == 8
@@ -150,8 +152,7 @@ def test_the_flip_flop_has_a_stable_point_for_every_word_of_three_bits_and_saddl
 
 
 def test_points_lie_among_the_states_on_every_map_and_their_neighbours_are_visited_states(flip_flop: Any) -> None:
-    recorder, found, _ = flip_flop
-    result = shown(recorder, found)
+    recorder, found, result, _ = flip_flop
     probe, last = recorder.probe, recorder.folder.checkpoint(1)
     states = np.concatenate([last.states[key] for key in result.scopes], axis=1)
     stable = np.flatnonzero(result.kinds == STABLE)
@@ -172,7 +173,7 @@ def test_points_lie_among_the_states_on_every_map_and_their_neighbours_are_visit
 
 
 def test_the_same_model_gives_the_same_record_and_is_left_as_it_was(flip_flop: Any) -> None:
-    recorder, found, _ = flip_flop
+    recorder, found, *_ = flip_flop
     before = {name: value.clone() for name, value in recorder.model.state_dict().items()}
     state = torch.random.get_rng_state()
     again = read_fixed_points(recorder.model, recorder.probe, recorder.inspection, 1)
