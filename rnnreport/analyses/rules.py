@@ -322,7 +322,7 @@ def gradients_reach(evidence: Evidence) -> Check:
 
     Where there is an answer at each step it is not known how far back they should reach, so vanishing is no warning.
     """
-    id, title, anchor, found = "gradient-reach", "Gradients reach back without exploding", "causes", evidence.reach
+    id, title, anchor, found = "gradient-reach", "Gradients reach back without exploding", "memory", evidence.reach
     if isinstance(found, Unavailable):
         return Check(id, title, "no data", None, None, 0, anchor, found.reason)
     bad = ("exploding",) if found.per_step else ("exploding", "vanishing")
