@@ -10,8 +10,6 @@ import functools
 import re
 from dataclasses import dataclass, replace
 
-from markupsafe import Markup, escape
-
 from rnnreport.report.place import template_folder
 
 _CHAPTERS = (
@@ -40,8 +38,7 @@ class Entry:
     Attributes
     ----------
     anchor : str, its id in a page
-    title, formula, source, assumes : str
-    code : Markup
+    title, formula, source, assumes, code : str
     figures : tuple of str, names of the frames that link to it
     """
 
@@ -50,7 +47,7 @@ class Entry:
     formula: str
     source: str
     assumes: str
-    code: Markup
+    code: str
     figures: tuple[str, ...]
 
 
@@ -102,7 +99,7 @@ def _parsed(page: str) -> Chapter:
             formula=found["formula"],
             source=found["source"],
             assumes=found["assumes"],
-            code=Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(found["code"])))),
+            code=found["code"],
             figures=tuple(found["figures"].split(", ")),
         )
         for found in _ENTRY.finditer(page)

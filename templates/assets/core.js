@@ -143,7 +143,8 @@ RR.byId = (id) => document.getElementById(id);
 RR.show = function (node) {
   for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   node?.scrollIntoView();
-  node?.focus({ preventScroll: true }); // of what can take it: the keyboard goes on from there
+  if (node?.tagName === "DT") node.tabIndex = -1; // an entry takes the focus: the keyboard goes on from there
+  node?.focus({ preventScroll: true });
 };
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };

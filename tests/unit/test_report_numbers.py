@@ -96,7 +96,7 @@ def test_entries_name_figures_that_templates_have(root):
 def test_the_code_is_where_an_entry_says(root, entry):
     """A path from the root, a file beside the one before, or a name in it."""
     path: Path = root
-    for name in re.findall(r"<code>(.+?)</code>", entry.code):
+    for name in re.findall(r"`(.+?)`", entry.code):
         if "/" in name or name.endswith((".py", ".js")):
             path = root / name if "/" in name else path.parent / name
             assert path.is_file(), name
