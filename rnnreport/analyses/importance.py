@@ -139,7 +139,7 @@ def _carried(
 ) -> tuple[Doubles, Doubles]:
     """Units that are enough and units that are needed, float64 (1 + R,) each; NaN where all of them bring nothing."""
     brought = whole - constant
-    if brought[0, 0] <= 0 or np.quantile(brought[1:], 0.025) <= 0:
+    if len(brought) < 2 or brought[0, 0] <= 0 or np.quantile(brought[1:], 0.025) <= 0:  # nothing drawn: one sequence
         return np.full(len(brought), np.nan), np.full(len(brought), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         kept_least, kept_most = ((curve - constant) / brought for curve in (least, most))

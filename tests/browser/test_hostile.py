@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
+import random
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -183,6 +186,51 @@ def test_report_of_numbers_and_its_names(watched, tmp_path):
     features = [" ".join(TEXTS[k::3]) for k in range(3)]  # they stand at an axis, which is painted
     for name in (name for name in features if "\ud800" not in name):
         assert watched.evaluate("(name) => JSON.stringify(RR.description).includes(JSON.stringify(name))", name)
+
+
+NET = """
+import torch
+from torch import nn
+
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(WORDS, 4)
+        self.rnn = nn.GRU(4, 6, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, tokens):
+        return self.head(self.rnn(self.embedding(tokens))[0][:, -1])
+
+
+def split(text):
+    return text.split("\\x1f")
+"""
+
+
+def test_report_of_a_model_with_all_that_is_recorded_of_it(watched, tmp_path, monkeypatch):
+    """Sections about causes, gates and attractors are made by running the model; here it is run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "hostile_net.py").write_text(NET.replace("WORDS", str(len(TEXTS))))
+    (tmp_path / "words.json").write_text(json.dumps(TEXTS))
+    draw = random.Random(0)
+    labels = [" ".join(TEXTS[k::3]).strip() for k in range(3)]
+    rows = [
+        {"id": f"{TEXTS[n]} {n}", "text": "\x1f".join(draw.choices(TEXTS, k=7)), "label": labels[n % 3]}
+        for n in range(90)
+    ]
+    (tmp_path / "corpus.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    arguments = ["--model", "hostile_net:Reader", "--corpus", "corpus.jsonl", "--tokenizer", "hostile_net:split"]
+    arguments += ["--vocabulary", "words.json", "--name", " ".join(TEXTS).replace("\x00", ""), "--out", "run"]
+    assert main(["-q", "run", *arguments]) == 0
+    watched.goto((tmp_path / "run" / "report.html").as_uri())
+    watched.wait_for_selector(READY, state="attached")
+    show_everything(watched)
+    text = shown(watched)
+    assert missing(text) == []
+    assert all(spelled(label) in text or spelled(label.replace("\x00", "")) in text for label in labels)
 
 
 def test_comparison(watched, run, tmp_path):

@@ -179,7 +179,10 @@ def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-unty
     plain = contents()
     analyse(opened(capture(*SENTENCES)))
     given = contents()
-    places = ("run/sentences/", "run/results/sentences.", "run/results/salience-given")
+    places = (
+        "run/sentences/",
+        *(f"run/results/{name}" for name in ("sentences.", "salience-given", "projection-given")),
+    )
     own = {name for name in given if name.startswith(places)}
     assert own > {"run/sentences/probe.npz", "run/results/sentences.npz"}
     changed = {name for name in given.keys() - own if given[name] != plain.get(name)}
