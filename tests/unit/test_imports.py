@@ -28,7 +28,7 @@ KNOWS = {
     "results": {"results", "errors", "reading"},
     "load": {"load", "results", "errors", "progress", "reading"},
     "capture": {"capture", "parallel", "load", "results", "errors", "progress", "formulas", "budget"},
-    "analyses": {"analyses", "parallel", "results", "errors", "progress", "formulas", "budget"},
+    "analyses": {"analyses", "interrupts", "parallel", "results", "errors", "progress", "formulas", "budget"},
     "report": {"report", "results", "errors", "progress"},
 }
 

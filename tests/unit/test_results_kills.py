@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from rnnreport.cli import outputs
+from rnnreport.interrupts import held
 from rnnreport.results import placing, store
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.renewal import renewed, settle
@@ -142,3 +144,21 @@ def test_a_training_that_begins_anew(tmp_path):
             assert now in (before, {})  # and not a part of it, which would be nobody's folder
             assert run.is_dir()
     assert [path.name for path in work.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_where_an_exception_would_crash(number):
+    reached = []
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(KeyboardInterrupt), held():
+            signal.raise_signal(number)
+            reached.append("the end of the block")
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    assert reached == ["the end of the block"]

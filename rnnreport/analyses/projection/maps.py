@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnreport.analyses.mmphate.reference import quiet_libraries
+from rnnreport.interrupts import held
 from rnnreport.results.recorded import Doubles
 
 _GRID_FROM = 5000  # points from which forces on a grid (FFT) cost less than on a tree (Barnes and Hut)
@@ -92,17 +93,20 @@ def fit_tsne(points: Doubles, start: Doubles, perplexity: float, seed: int, *, s
         forces = {"negative_gradient_method": "fft", "ints_in_interval": 1.4, "learning_rate": len(points) / 12}
     embedding = TSNEEmbedding(start.copy(), affinities, n_jobs=1, random_state=seed, **forces)
     if settled:
-        return embedding.optimize(200, momentum=0.8)
+        with held():
+            return embedding.optimize(200, momentum=0.8)
     # Exaggeration ends in two steps: neighbours that the usual 12 has torn apart meet again before all spread out. Of
     # 10,000 states it keeps more neighbourhoods than scikit-learn's 1,000 iterations (tests/benchmarks/README.md).
     for iterations, exaggeration in ((100, 12), (100, 4), (350, 1)):
-        embedding = embedding.optimize(iterations, exaggeration=exaggeration, momentum=0.8)
+        with held():
+            embedding = embedding.optimize(iterations, exaggeration=exaggeration, momentum=0.8)
     return embedding
 
 
 def place_tsne(embedding: Any, points: Doubles) -> Doubles:
     """Place points (P, H) into a finished t-SNE: each near the five most similar states, then moved a little."""
-    return np.asarray(embedding.transform(points, perplexity=5, k=5, n_iter=25), dtype=np.float64)
+    with held():
+        return np.asarray(embedding.transform(points, perplexity=5, k=5, n_iter=25), dtype=np.float64)
 
 
 def place_again(points: Doubles, flat: Doubles, others: Doubles, perplexity: float, seed: int) -> Doubles:
