@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rnnreport.analyses import analyse, compare
+from rnnreport.analyses import analyse, compare, side_by_side
 from rnnreport.report import IndexEntry, render_comparison, render_index, render_report, render_summary_markdown
 from rnnreport.report.environment import number, parameter, percent
 from rnnreport.report.place import template_folder
@@ -185,6 +185,13 @@ def test_default_page_is_small(pages):
 def test_index_lists_every_run(pages, runs):
     page = Reader(pages["index"])
     assert [link for link in page.links if link.endswith("report.html")] == ["first/report.html", "second/report.html"]
+
+
+def test_no_page_shows_an_object_of_python(runs):
+    """A key that is also a method of dict, as items, is read as the method: its text differs from run to run."""
+    found = side_by_side(list(runs))
+    pages = render_report(runs[0]), render_comparison(runs, found.comparison, found)
+    assert not [page for page in pages if re.search("object at 0x|built-in method", page)]
 
 
 def test_every_asset_and_template_is_used():
