@@ -219,7 +219,7 @@ def test_it_goes_on_to_the_same_bits_after_an_end(rnnreport, config, tmp_path, e
 
 
 def toml_blocks(root: Path) -> list[str]:
-    text = (root / "rnnreport" / "train" / "README.md").read_text()
+    text = (root / "README.md").read_text()
     return re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
