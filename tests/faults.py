@@ -213,6 +213,7 @@ def _start(work: Path, arguments: list[str]) -> int:
         return child
     code = 1
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from what it starts with "&"
         os.chdir(work)
         sys.path.insert(0, str(work))
         with open(work.parent / "said.txt", "a") as said:
