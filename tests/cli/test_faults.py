@@ -375,7 +375,7 @@ def test_results_with_other_keys_are_refused_with_the_way_out(rnnreport, runs):
     np.savez(path, **arrays)
     outcome = rnnreport("render", "first")
     assert outcome.code == 2
-    assert "units-0.json has the wrong keys" in outcome.error and "['response']" in outcome.error
+    assert "units-0.json" in outcome.error and "has the wrong keys" in outcome.error and "['response']" in outcome.error
     assert "`rnnreport analyse first --force`" in outcome.error
 
 
