@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -336,6 +337,8 @@ def test_a_damaged_file_is_named_with_what_rebuilds_it(rnnreport, runs, name, re
 
 def test_a_damaged_recording_names_the_command_that_made_it(rnnreport, runs):
     folder = RunFolder(runs[0])
+    command = "rnnreport run --model example:build --corpus news.tsv --out run"
+    folder.write_manifest(dataclasses.replace(folder.manifest(), command=command))
     path = folder.path / "states" / f"epoch-{folder.epochs()[-1]:06d}.npz"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 16
@@ -343,7 +346,7 @@ def test_a_damaged_recording_names_the_command_that_made_it(rnnreport, runs):
     before = contents(runs[0])
     outcome = rnnreport("analyse", "first", "--force")
     assert outcome.code == 2
-    assert str(path) in outcome.error and f"`{folder.manifest().command}` and --force" in outcome.error
+    assert str(path) in outcome.error and f"`{command}` and --force" in outcome.error
     assert contents(runs[0]) == before
 
 
