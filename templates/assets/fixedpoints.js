@@ -25,7 +25,7 @@ RR.views.push(function fixedPoints() {
   const KINDS = ["stable point", "saddle", "slow point"], nodes = [...plane.querySelectorAll(".point")];
   const steps = (times) => (times > 1e6 ? "never ends" : `${RR.number(times)} steps`);
   const name = (point) => `${KINDS[array("kinds")[point]]}${array("unstable")[point] ? `, ${array("unstable")[point]} growing` : ""}, ${array("arrivals")[point]} starts`;
-  const outputs = (point) => [...(array("outputs").length ? RR.row(array("outputs"), point) : [])].map((output, place) => `${RR.visible(found.outputs[output])} ${RR.number(RR.row(array("output_values"), point)[place])}`);
+  const outputs = (point) => [...(array("outputs").length ? RR.row(array("outputs"), point) : [])].map((output, place) => `${RR.quoted(found.outputs[output])} ${RR.number(RR.row(array("output_values"), point)[place])}`);
 
   function spectrum(point) {
     const svg = document.querySelector("#fixed-spectrum svg"), group = svg.querySelector(".eigenvalues"), side = svg.viewBox.baseVal.width, radius = Number(svg.querySelector(".unit").getAttribute("r"));

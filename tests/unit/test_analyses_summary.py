@@ -106,6 +106,7 @@ def test_every_check_points_at_a_section_and_has_an_id(tmp_path: Path, task: Tas
         "provenance",
         "causes",
         "machine",
+        "memory",
     }
     assert {check.anchor for check in checks} <= anchors
     doubted = {check.id for check in checks if check.verdict not in ("pass", "no data")}
