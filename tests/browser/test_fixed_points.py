@@ -89,7 +89,7 @@ def test_a_click_on_a_point_shows_its_spectrum_modes_answer_and_neighbours(
     assert page.locator("#fixed-point").input_value() == "1"
     assert page.locator("#fixed-spectrum .out").count() == 1
     says = page.locator("#fixed-says").inner_text()
-    assert "saddle, 1 growing, 3 starts" in says and "the head says there" in says and "<b>trade</b> 0.6" in says
+    assert "saddle, 1 growing, 3 starts" in says and "the head says there" in says and "“<b>trade</b>” 0.6" in says
     assert "<img src=x" in says  # the other input that pushes most, as text
     page.locator("#fixed-says .link").first.click()
     settle(page)
