@@ -85,7 +85,7 @@ def test_a_register_of_four_tokens_feels_a_change_for_four_steps(tmp_path: Path)
         found.state[:, :HELD][known[:, :HELD]], np.sqrt(2), rtol=1e-6
     )  # another token, each time
     assert (found.state[:, HELD:][known[:, HELD:]] == 0).all()
-    assert (found.output[:, HELD:][known[:, HELD:]] == 0).all()
+    assert (found.output[:, HELD:][known[:, HELD:]] < 1e-7).all()  # a row depends on its place by a rounding
     assert (found.output[:, :HELD][known[:, :HELD]] > 0).all()
 
 
