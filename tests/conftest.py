@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hypothesis import settings
 from rnnreport import progress
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are loaded: the nets of the tests are tiny
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what the tests start would not hear Ctrl-C either
 
 settings.register_profile("unhurried", deadline=None)  # a machine that is busy with something else is no fault
 settings.load_profile("unhurried")

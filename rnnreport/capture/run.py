@@ -137,7 +137,8 @@ def _at_epoch(shared: tuple[Recorder, int, list[Any]], item: tuple[int, Path | N
     torch.set_num_threads(threads)  # on which the last bits depend
     _ = recorder.inspection  # of the weights that it was made with
     if path is not None:
-        with torch.serialization.safe_globals(trusted):
+        known = torch.serialization.get_safe_globals()  # torch forgets at the end of a context also what held before it
+        with torch.serialization.safe_globals([one for one in trusted if one not in known]):
             load_weights(recorder.model, path)
     return recorder.observe(epoch)
 
