@@ -47,7 +47,7 @@ def write_unit_ablation(folder: RunFolder) -> UnitAblation:
         ranking=ranking.astype(np.int32),
         reason="",
     )
-    folder.write_unit_ablation(found)
+    folder.write_record(found)
     return found
 
 
@@ -72,7 +72,7 @@ def write_attribution(folder: RunFolder, broken: int = 1) -> Attribution:
         skipped=2,
         reason="",
     )
-    folder.write_attribution(found)
+    folder.write_record(found)
     return found
 
 
@@ -92,5 +92,5 @@ def write_gradient_flow(folder: RunFolder, factor: float) -> GradientFlow:
         norms={key: np.concatenate(rows).astype(np.float32) for key in keys},
         reason="",
     )
-    folder.write_gradient_flow(found)
+    folder.write_record(found)
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnreport.analyses.bootstrap import BootstrapParams, exact_ends, percentile_interval, resampled_sums
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Floats, Ints, Probe
+from rnnreport.results.recorded import Ablation, Doubles, Floats, Ints, Probe
 from rnnreport.results.schema import LeftOutSteps, Unavailable
 
 _LEAST = 1e-12  # probability
@@ -30,7 +30,7 @@ def left_out_steps(folder: RunFolder, probe: Probe, params: BootstrapParams) -> 
     probe : Probe
     params : BootstrapParams
     """
-    found = folder.ablation()
+    found = folder.record(Ablation)
     if found is None:
         reason = "it was not recorded: it is made of the last epoch of a classifier of whole sequences"
         return Unavailable(LeftOutSteps.analysis, reason)

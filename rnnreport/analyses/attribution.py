@@ -69,7 +69,7 @@ def input_attribution(
     names : tuple of str, of the words
     params : AttributionTableParams, optional
     """
-    found = folder.attribution()
+    found = folder.record(Attribution)
     if found is None:
         reason = "it was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(InputAttribution.analysis, reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Probe
+from rnnreport.results.recorded import Continuations, Probe
 from rnnreport.results.schema import ContinuationTrees, Unavailable
 
 _GUIDE = (
@@ -26,7 +26,7 @@ def continuation_trees(folder: RunFolder, probe: Probe) -> ContinuationTrees | U
     """
     if probe.task != "language-model":
         return Unavailable(ContinuationTrees.analysis, "the model does not predict the next token")
-    found = folder.continuations()
+    found = folder.record(Continuations)
     if found is None:
         reason = "what may follow was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(ContinuationTrees.analysis, reason)

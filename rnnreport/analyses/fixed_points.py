@@ -66,7 +66,7 @@ def fixed_points(
         Of these maps.
     """
     params = params or FixedPointViewParams()
-    found = folder.motion(FixedPointSearch)
+    found = folder.record(FixedPointSearch)
     if found is None or found.reason:
         return Unavailable(FixedPoints.analysis, found.reason if found else NOT_RECORDED)
     shown = np.concatenate([last.states[key][sample.steps] for key in found.scopes], axis=1).astype(np.float64)

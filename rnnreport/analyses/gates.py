@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnreport.analyses.health import SIGMOID_GATES
 from rnnreport.analyses.significance import clustered_means, holm
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Floats, Ints, Probe, StateKey
+from rnnreport.results.recorded import Doubles, Floats, Gates, Ints, Probe, StateKey
 from rnnreport.results.schema import GateUse, Unavailable, Words
 
 _GUIDE = (
@@ -59,7 +59,7 @@ def gate_use(
     params : GateParams, optional
     """
     params = params or GateParams()
-    recorded = folder.gates()
+    recorded = folder.record(Gates)
     gates = {
         key: values
         for key, values in (recorded.values if recorded else {}).items()

@@ -47,7 +47,7 @@ def gradient_reach(folder: RunFolder, probe: Probe, params: ReachParams | None =
     probe : Probe
     params : ReachParams, optional
     """
-    found = folder.gradient_flow()
+    found = folder.record(GradientFlow)
     if found is None:
         return Unavailable(GradientReach.analysis, "it was not recorded: rnnreport run and rnnreport capture record it")
     if found.reason:

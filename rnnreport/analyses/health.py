@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Floats, StateKey
+from rnnreport.results.recorded import Doubles, Floats, Gates, StateKey
 from rnnreport.results.schema import Health
 
 SIGMOID_GATES = ("i", "f", "o", "r", "z")  # the others of an LSTM or GRU are candidates, by tanh
@@ -62,7 +62,7 @@ def state_health(folder: RunFolder, params: HealthParams | None = None) -> Healt
     params : HealthParams, optional
     """
     params = params or HealthParams()
-    keys, epochs, gates = folder.manifest().state_keys, folder.epochs(), folder.gates()
+    keys, epochs, gates = folder.manifest().state_keys, folder.epochs(), folder.record(Gates)
     last = folder.checkpoint(epochs[-1]).states
     # Only epoch 0 is the net before training; recorded alone it is the net that is reported.
     start = folder.checkpoint(0).states if len(epochs) > 1 and epochs[0] == 0 else {}

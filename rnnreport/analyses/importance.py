@@ -44,7 +44,7 @@ def unit_importance(
     probe : Probe
     params : ImportanceParams, optional
     """
-    found = folder.unit_ablation()
+    found = folder.record(UnitAblation)
     if found is None:
         return Unavailable(
             UnitImportance.analysis, "it was not recorded: rnnreport run and rnnreport capture record it"

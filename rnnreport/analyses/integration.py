@@ -46,7 +46,7 @@ def integration_test(
     params : IntegrationTestParams, optional
     """
     params = params or IntegrationTestParams()
-    found = folder.motion(IntegrationProbe)
+    found = folder.record(IntegrationProbe)
     if found is None or found.reason:
         return Unavailable(Integration.analysis, found.reason if found else NOT_RECORDED)
     length = float(np.median(probe.lengths))

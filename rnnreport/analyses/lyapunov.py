@@ -29,7 +29,7 @@ def lyapunov_spectrum(folder: RunFolder, params: BootstrapParams | None = None) 
     folder : RunFolder
     params : BootstrapParams, optional
     """
-    found = folder.motion(Stretching)
+    found = folder.record(Stretching)
     if found is None or found.reason:
         return Unavailable(Lyapunov.analysis, found.reason if found else NOT_RECORDED)
     sizes = found.steps.astype(np.float64)

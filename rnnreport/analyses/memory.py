@@ -11,7 +11,7 @@ from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.sample import evenly
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Floats, Perturbation, Probe, Salience, StateKey
+from rnnreport.results.recorded import Doubles, Floats, Gates, Perturbation, Probe, Salience, StateKey
 from rnnreport.results.schema import Memory, Unavailable
 
 _KEEPING = ("f", "z")  # gates that keep the old state: of an LSTM, and of torch's GRU
@@ -56,11 +56,11 @@ def memory_horizon(folder: RunFolder, probe: Probe, params: MemoryParams | None 
     manifest = folder.manifest()
     states = folder.checkpoint(folder.epochs()[-1]).states
     curves, horizons = {}, {}
-    for name, effects in _effects(folder.perturbation(), folder.salience()).items():
+    for name, effects in _effects(folder.record(Perturbation), folder.salience()).items():
         found = effect_curve(*effects, params)
         if found is not None:
             curves[name], horizons[name] = found
-    gates = folder.gates()
+    gates = folder.record(Gates)
     gate_times, gate_medians = {}, {}
     for name, values in (gates.values if gates else {}).items():
         if StateKey.parse(name).kind in _KEEPING:

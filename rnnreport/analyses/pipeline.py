@@ -44,7 +44,7 @@ from rnnreport.parallel import Spread, one_by_one
 from rnnreport.progress import Stage, track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.provenance import StageCard, write_provenance
-from rnnreport.results.recorded import Checkpoint, CorpusResponses, Floats, Ints, Manifest, Probe
+from rnnreport.results.recorded import Checkpoint, CorpusResponses, Floats, Gates, Ints, Manifest, Probe
 from rnnreport.results.renewal import renewed
 from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
 
@@ -283,7 +283,7 @@ def _write_jumps(
 
 def _gates(folder: RunFolder) -> dict[str, Floats]:
     """Name to float32 (S, H): the gates of the last epoch whose responses to the analysed words are known."""
-    gates = folder.gates()
+    gates = folder.record(Gates)
     if gates is None:
         return {}
     streamed = {one.scope for one in folder.corpus_gates()}

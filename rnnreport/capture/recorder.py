@@ -246,7 +246,7 @@ class Recorder:
         refuse_hidden(self.model)
         values = read_gates(self.model, self.probe, self.inspection.convention, self._batch_size)
         if values:
-            self.folder.write_gates(Gates(_epoch(epoch), values))
+            self.folder.write_record(Gates(_epoch(epoch), values))
 
     def _open(self) -> None:
         """Make the run folder where there is none; the manifest comes last and marks it complete."""

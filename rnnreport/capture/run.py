@@ -158,24 +158,24 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
     folder, probe, found = recorder.folder, recorder.probe, recorder.inspection
     recorder.record_gates(epoch)
     if continuations := read_continuations(recorder.model, probe, found, epoch):
-        folder.write_continuations(continuations)
+        folder.write_record(continuations)
     checkpoint = folder.checkpoint(epoch)
     if ablation := read_ablation(recorder.model, probe, found, epoch, within(AblationParams(), budget)):
-        folder.write_ablation(ablation)
+        folder.write_record(ablation)
     for number, key in enumerate(found.widths):
         params = within(FURTHER if number else SalienceParams(), budget)
         folder.write_salience(read_salience(recorder.model, probe, found, checkpoint, params, key), number)
     perturbing = within(PerturbationParams(), budget)
-    folder.write_perturbation(read_perturbation(recorder.model, probe, found, checkpoint, perturbing))
+    folder.write_record(read_perturbation(recorder.model, probe, found, checkpoint, perturbing))
     holding = within(UnitAblationParams(), budget)
-    folder.write_unit_ablation(read_unit_ablation(recorder.model, probe, found, checkpoint, holding))
+    folder.write_record(read_unit_ablation(recorder.model, probe, found, checkpoint, holding))
     explaining = within(AttributionParams(), budget)
-    folder.write_attribution(read_attribution(recorder.model, probe, found, epoch, explaining))
+    folder.write_record(read_attribution(recorder.model, probe, found, epoch, explaining))
     following = within(GradientFlowParams(), budget)
-    folder.write_gradient_flow(read_gradient_flow(recorder.model, probe, found, epoch, following))
-    folder.write_motion(read_fixed_points(recorder.model, probe, found, epoch, within(FixedPointParams(), budget)))
-    folder.write_motion(read_integration(recorder.model, probe, found, epoch, within(IntegrationParams(), budget)))
-    folder.write_motion(read_stretching(recorder.model, probe, found, epoch, within(StretchingParams(), budget)))
+    folder.write_record(read_gradient_flow(recorder.model, probe, found, epoch, following))
+    folder.write_record(read_fixed_points(recorder.model, probe, found, epoch, within(FixedPointParams(), budget)))
+    folder.write_record(read_integration(recorder.model, probe, found, epoch, within(IntegrationParams(), budget)))
+    folder.write_record(read_stretching(recorder.model, probe, found, epoch, within(StretchingParams(), budget)))
 
 
 def record_corpus(recorder: Recorder, corpus: Corpus) -> None:

@@ -33,7 +33,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
 from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
@@ -60,22 +60,25 @@ from rnnreport.results.schema import Summary, Unavailable
 from rnnreport.results.typed import typed, typed_entries
 
 Record = TypeVar("Record")
-Motion = TypeVar("Motion", FixedPointSearch, IntegrationProbe, Stretching)
-AtOneEpoch = TypeVar(
-    "AtOneEpoch",
-    Gates,
-    Continuations,
-    Salience,
-    Perturbation,
-    Ablation,
-    UnitAblation,
-    Attribution,
-    GradientFlow,
-    FixedPointSearch,
-    IntegrationProbe,
-    Stretching,
-)
-_MOTIONS: dict[type[Any], str] = {
+
+
+class OfOneEpoch(Protocol):
+    """What is recorded of one epoch only."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch."""
+
+
+Dated = TypeVar("Dated", bound=OfOneEpoch)
+_OF_LAST_EPOCH: dict[type[Any], str] = {
+    Gates: "gates",
+    Continuations: "continuations",
+    Perturbation: "perturbation",
+    Ablation: "ablation",
+    UnitAblation: "unit-ablation",
+    Attribution: "attribution",
+    GradientFlow: "gradient-flow",
     FixedPointSearch: "fixed-points",
     IntegrationProbe: "integration",
     Stretching: "stretching",
@@ -230,28 +233,20 @@ class RunFolder:
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
 
-    def _of_last_epoch(self, path: Path, kind: type[AtOneEpoch]) -> AtOneEpoch | None:
+    def _of_last_epoch(self, path: Path, kind: type[Dated]) -> Dated | None:
         """What is recorded of one epoch only; None where it was not, or at an earlier one."""
         if not path.with_name(path.name + ".json").exists():
             return None
         found = self._load(path, kind)
         return found if [found.epoch] == self.epochs()[-1:] else None
 
-    def gates(self) -> Gates | None:
-        """The gates on the probe set; None where there are none, or not of the last epoch."""
-        return self._of_last_epoch(self.path / "gates", Gates)
+    def record(self, kind: type[Dated]) -> Dated | None:
+        """What is recorded of one epoch only, by its class; None where it was not, or of an earlier epoch."""
+        return self._of_last_epoch(self.path / _OF_LAST_EPOCH[kind], kind)
 
-    def write_gates(self, gates: Gates) -> None:
-        """Store the gates on the probe set; they replace those of an earlier epoch."""
-        store.save(self.path / "gates", gates)
-
-    def continuations(self) -> Continuations | None:
-        """How a language model goes on; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "continuations", Continuations)
-
-    def write_continuations(self, continuations: Continuations) -> None:
-        """Store how a language model goes on."""
-        store.save(self.path / "continuations", continuations)
+    def write_record(self, record: OfOneEpoch) -> None:
+        """Store what is recorded of one epoch only; it replaces that of an earlier one."""
+        store.save(self.path / _OF_LAST_EPOCH[type(record)], record)
 
     def salience(self, state: int = 0, *, given: bool = False) -> Salience | None:
         """What a state (its number in the manifest) depends on; None where that was not recorded at the last epoch.
@@ -266,54 +261,6 @@ class RunFolder:
 
     def _salience_path(self, state: int, given: bool) -> Path:
         return (self.path / "sentences" if given else self.path) / (f"salience-{state}" if state else "salience")
-
-    def perturbation(self) -> Perturbation | None:
-        """How long a change of the input is felt; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "perturbation", Perturbation)
-
-    def write_perturbation(self, perturbation: Perturbation) -> None:
-        """Store how long a change of the input is felt."""
-        store.save(self.path / "perturbation", perturbation)
-
-    def motion(self, kind: type[Motion]) -> Motion | None:
-        """What was recorded of the network as a dynamical system; None where it was not, at the last epoch."""
-        return self._of_last_epoch(self.path / _MOTIONS[kind], kind)
-
-    def write_motion(self, record: FixedPointSearch | IntegrationProbe | Stretching) -> None:
-        """Store what was recorded of the network as a dynamical system."""
-        store.save(self.path / _MOTIONS[type(record)], record)
-
-    def ablation(self) -> Ablation | None:
-        """What a classifier says without parts of its input; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "ablation", Ablation)
-
-    def write_ablation(self, ablation: Ablation) -> None:
-        """Store what a classifier says without parts of its input."""
-        store.save(self.path / "ablation", ablation)
-
-    def unit_ablation(self) -> UnitAblation | None:
-        """What the answers cost without units; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "unit-ablation", UnitAblation)
-
-    def write_unit_ablation(self, ablation: UnitAblation) -> None:
-        """Store what the answers cost without units."""
-        store.save(self.path / "unit-ablation", ablation)
-
-    def attribution(self) -> Attribution | None:
-        """What inputs add to answers; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "attribution", Attribution)
-
-    def write_attribution(self, attribution: Attribution) -> None:
-        """Store what inputs add to answers."""
-        store.save(self.path / "attribution", attribution)
-
-    def gradient_flow(self) -> GradientFlow | None:
-        """How far back losses reach; None where that was not recorded at the last epoch."""
-        return self._of_last_epoch(self.path / "gradient-flow", GradientFlow)
-
-    def write_gradient_flow(self, flow: GradientFlow) -> None:
-        """Store how far back losses reach."""
-        store.save(self.path / "gradient-flow", flow)
 
     def parts_of_speech(self) -> PartsOfSpeech | None:
         """The parts of speech of the probe set; None where no function gave them."""

@@ -35,7 +35,7 @@ def sick(analysed_runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFact
     folder.write_checkpoint(replace(last, states=last.states | {HIDDEN: hidden}))
     gate = np.full(hidden.shape, 0.5, np.float32)
     gate[: round(0.8 * len(gate)), 6] = 0.01
-    folder.write_gates(Gates(last.epoch, {"lstm.0.fwd.i": gate}))
+    folder.write_record(Gates(last.epoch, {"lstm.0.fwd.i": gate}))
     folder.write_result(state_health(folder))
     page = path / "report.html"
     page.write_text(render_report(folder), encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_word_that_moves_a_gate_selects_it_with_its_unit(
     common = int(np.bincount(probe.tokens).argmax())
     gate = np.full((probe.tokens.size, 8), 0.5, np.float32) + 0.01 * (np.arange(probe.tokens.size) % 7)[:, None]
     gate[probe.tokens == common, 3] = 0.99
-    folder.write_gates(Gates(folder.epochs()[-1], {"lstm.0.fwd.f": gate}))
+    folder.write_record(Gates(folder.epochs()[-1], {"lstm.0.fwd.f": gate}))
     words = folder.result(Words)
     step_words = np.array([words.names.index(probe.vocabulary[token]) for token in probe.tokens], np.int32)
     folder.write_result(state_health(folder))

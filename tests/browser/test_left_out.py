@@ -25,7 +25,7 @@ def cut_report(run, tmp_path_factory):
     places = np.flatnonzero(probe.lengths >= 3).astype(np.int32)
     output = np.repeat(folder.checkpoint(epoch).model_output[None, places], 3, axis=0)
     output[1] = 1 / output.shape[2]
-    folder.write_ablation(Ablation(epoch, places, np.arange(4, dtype=np.int32), output, ""))
+    folder.write_record(Ablation(epoch, places, np.arange(4, dtype=np.int32), output, ""))
     result = left_out_steps(folder, probe, BootstrapParams())
     assert isinstance(result, LeftOutSteps)
     folder.write_result(result)

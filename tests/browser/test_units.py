@@ -398,7 +398,7 @@ def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, tmp_path)
 def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(open_page, tmp_path, monkeypatch):
     run = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=6)
     gate = (0.5 + 0.5 * run.checkpoint(1).states["lstm.0.fwd.h"]).astype(np.float32)
-    run.write_gates(Gates(1, {"lstm.0.fwd.f": gate}))
+    run.write_record(Gates(1, {"lstm.0.fwd.f": gate}))
     analyse(run)
     path = tmp_path / "report.html"
     path.write_text(render_report(run), encoding="utf-8")

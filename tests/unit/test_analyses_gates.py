@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def looked_at(run: RunFolder, forget: np.ndarray, params: GateParams | None = None) -> GateUse:
-    run.write_gates(Gates(0, {FORGET: forget.astype(np.float32), CANDIDATE: forget.astype(np.float32)}))
+    run.write_record(Gates(0, {FORGET: forget.astype(np.float32), CANDIDATE: forget.astype(np.float32)}))
     found = gate_use(run, run.probe(), run.probe().tokens, params)
     assert isinstance(found, GateUse)
     assert found.scopes == (FORGET,)  # a candidate is no gate
@@ -91,6 +91,6 @@ def test_rare_words_are_not_tested(run: RunFolder) -> None:
 def test_without_gates_and_without_words(run: RunFolder) -> None:
     missing = gate_use(run, run.probe(), None)
     assert isinstance(missing, Unavailable) and "no gates" in missing.reason
-    run.write_gates(Gates(0, {FORGET: np.full((run.probe().tokens.size, 2), 0.3, np.float32)}))
+    run.write_record(Gates(0, {FORGET: np.full((run.probe().tokens.size, 2), 0.3, np.float32)}))
     found = gate_use(run, run.probe(), None)
     assert isinstance(found, GateUse) and found.tested == 0 and (found.words == -1).all()

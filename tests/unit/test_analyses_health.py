@@ -206,7 +206,7 @@ def test_gates_that_never_open(tmp_path: Path) -> None:
     values = {f"lstm.0.fwd.{kind}": np.random.default_rng(0).uniform(0, 1, (steps, 24)) for kind in "ifo"}
     values["lstm.0.fwd.i"][:, :13] = 0.01
     gates = {key: gate.astype(np.float32) for key, gate in values.items()}
-    folder.write_gates(Gates(folder.epochs()[-1], gates))
+    folder.write_record(Gates(folder.epochs()[-1], gates))
     check = checks(folder)["stuck-gates"]
     assert (check.verdict, check.value, check.n) == ("warn", 13 / 24, 24)
     assert "gate i: of 24 units 13 are closed and 0 open" in check.text

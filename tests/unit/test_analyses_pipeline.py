@@ -259,7 +259,7 @@ def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_t
     folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=6)
     probe, last = folder.probe(), folder.checkpoint(1)
     gate = (0.5 + 0.5 * last.states["lstm.0.fwd.h"]).astype(np.float32)
-    folder.write_gates(Gates(1, {"lstm.0.fwd.f": gate, "lstm.0.fwd.i": 1 - gate}))
+    folder.write_record(Gates(1, {"lstm.0.fwd.f": gate, "lstm.0.fwd.i": 1 - gate}))
     analyse(folder)
     found, words = folder.result(Units, 2), folder.result(Words)
     assert isinstance(found, Units) and isinstance(words, Words) and found.scope == "lstm.0.fwd.f"

@@ -10,6 +10,8 @@ from rnnreport.capture.perturbation import PerturbationParams
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.run import record_once
 from rnnreport.load.corpus import load_corpus
+from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
+from rnnreport.results.recorded import Ablation, Perturbation
 from tests.seeds import WORDS, Net
 
 
@@ -33,10 +35,10 @@ def test_a_quick_budget_says_what_it_leaves_out(budget, reason, tmp_path):
     left_out = (
         folder.salience(),
         folder.salience(1),
-        folder.perturbation(),
-        folder.ablation(),
-        folder.unit_ablation(),
-        folder.attribution(),
-        folder.gradient_flow(),
+        folder.record(Perturbation),
+        folder.record(Ablation),
+        folder.record(UnitAblation),
+        folder.record(Attribution),
+        folder.record(GradientFlow),
     )
     assert [one.reason for one in left_out if one] == [reason] * 7

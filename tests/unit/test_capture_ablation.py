@@ -61,7 +61,7 @@ def recorded(model: nn.Module, corpus: Corpus, path: Path) -> tuple[Recorder, Ab
     recorder.record(3)
     found = read_ablation(recorder.model, recorder.probe, recorder.inspection, 3)
     assert found is not None
-    recorder.folder.write_ablation(found)
+    recorder.folder.write_record(found)
     return recorder, found
 
 
@@ -82,7 +82,7 @@ def test_outputs_are_those_of_the_model_on_the_shortened_sequences(tmp_path: Pat
             cut = np.delete(rows, np.arange(found.edges[stretch], found.edges[stretch + 1]), axis=0)
             expected = torch.softmax(model.eval()(torch.tensor(cut)[None]), dim=1)[0]
             np.testing.assert_allclose(found.output[stretch, place], expected, atol=1e-6)
-    assert recorder.folder.ablation() is not None
+    assert recorder.folder.record(Ablation) is not None
 
 
 def test_the_step_that_decides_is_found(tmp_path: Path) -> None:
@@ -153,6 +153,6 @@ def test_what_cannot_be_recorded_has_a_reason(tmp_path: Path) -> None:
     )
     assert read_ablation(short.model, short.probe, short.inspection, 0) is None
     recorder.record(4)  # a later epoch: what was recorded is no longer of the last one
-    assert RunFolder(tmp_path / "a").ablation() is None
+    assert RunFolder(tmp_path / "a").record(Ablation) is None
     result = left_out_steps(recorder.folder, recorder.probe, BootstrapParams())
     assert isinstance(result, Unavailable) and "not recorded" in result.reason

@@ -91,7 +91,7 @@ def test_trees_hold_what_the_model_says_after_every_path(time_first: bool, token
     before = {name: value.clone() for name, value in model.state_dict().items()}
     folder = RunFolder(tmp_path / "run")
     capture_run(model, corpus, folder, name="n", source="s", weights=None)
-    found, probe, params = folder.continuations(), folder.probe(), ContinuationParams()
+    found, probe, params = folder.record(Continuations), folder.probe(), ContinuationParams()
     assert found is not None
     assert (found.branching, found.depth, found.minimum) == (params.branching, params.depth, params.minimum)
     assert found.sequences.tolist() == hash_order(probe.sequence_ids)[: params.contexts]
@@ -158,9 +158,9 @@ def test_trees_of_an_earlier_epoch_do_not_count(tmp_path: Path) -> None:
     model = Model(len(corpus.vocabulary))
     capture_run(model, corpus, RunFolder(tmp_path / "run"), name="n", source="s", weights=None)
     recorder = inspected(corpus, model, tmp_path)
-    assert recorder.folder.continuations() is not None
+    assert recorder.folder.record(Continuations) is not None
     recorder.record(1)
-    assert recorder.folder.continuations() is None
+    assert recorder.folder.record(Continuations) is None
 
 
 def test_other_tasks_have_no_continuations(tmp_path: Path) -> None:
@@ -174,4 +174,4 @@ def test_other_tasks_have_no_continuations(tmp_path: Path) -> None:
 
     folder = RunFolder(tmp_path / "run")
     capture_run(Classifier(len(corpus.vocabulary)), corpus, folder, name="n", source="s", weights=None)
-    assert folder.continuations() is None
+    assert folder.record(Continuations) is None

@@ -14,7 +14,7 @@ from rnnreport.capture.run import capture_run
 from rnnreport.errors import InputError, RecordingWarning
 from rnnreport.load.corpus import Corpus, load_corpus
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Floats
+from rnnreport.results.recorded import Floats, Gates
 
 torch.set_num_threads(1)
 
@@ -63,7 +63,7 @@ def test_stored_states_follow_from_the_stored_gates(
     folder = RunFolder(tmp_path / "run")
     model = Reader(kind, len(corpus.vocabulary), both)
     capture_run(model, corpus, folder, name="n", source="s", weights=None)
-    gates, states, probe = folder.gates(), folder.checkpoint(0).states, folder.probe()
+    gates, states, probe = folder.record(Gates), folder.checkpoint(0).states, folder.probe()
     assert gates is not None and gates.epoch == 0
     directions = ["fwd", "rev"] if both else ["fwd"]
     layers = [f"rnn.{layer}.{direction}" for layer in range(2) for direction in directions]
@@ -81,7 +81,7 @@ def test_a_plain_rnn_has_no_gates(corpus: Corpus, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     model = Reader(nn.RNN, len(corpus.vocabulary))
     capture_run(model, corpus, folder, name="n", source="s", weights=None)
-    assert folder.gates() is None
+    assert folder.record(Gates) is None
     assert not list(folder.path.glob("gates*"))
 
 
@@ -92,17 +92,17 @@ def test_gates_are_those_of_the_last_epoch_or_none(corpus: Corpus, tmp_path: Pat
     with pytest.warns(RecordingWarning, match="the gates of epoch 0 are not recorded: epoch 0 is not the last one"):
         recorder.gates(0)
     recorder.epoch(0, loss=1.0)
-    assert recorder.folder.gates() is None
+    assert recorder.folder.record(Gates) is None
     recorder.gates(0)
-    found = recorder.folder.gates()
+    found = recorder.folder.record(Gates)
     assert found is not None and found.epoch == 0
     assert model.training and all(torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
     recorder.epoch(1, loss=0.5)
-    assert recorder.folder.gates() is None
+    assert recorder.folder.record(Gates) is None
     with pytest.raises(InputError, match="epoch 0 is not the last one recorded"):
         recorder.record_gates(0)
     recorder.gates(1)
-    found = recorder.folder.gates()
+    found = recorder.folder.record(Gates)
     assert found is not None and found.epoch == 1
 
 
@@ -120,7 +120,7 @@ def test_named_states_are_no_gates(corpus: Corpus, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     capture_run(Own(), corpus, folder, name="n", source="s", weights=None, layers=["part:i"], max_steps=60)
     assert folder.manifest().state_keys == ("part.0.fwd.i",)
-    assert folder.gates() is None
+    assert folder.record(Gates) is None
     responses = folder.corpus_responses(0)
     assert responses is not None and np.isfinite(responses.kept_rate).all()
     assert folder.corpus_gates() == []

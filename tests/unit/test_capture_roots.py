@@ -116,7 +116,7 @@ def flip_flop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def shown(recorder: Recorder, found: FixedPointSearch, *, maps: bool = False) -> FixedPoints:
     folder, probe = recorder.folder, recorder.probe
-    folder.write_motion(found)
+    folder.write_record(found)
     sample, last = display_sample(probe, SampleParams()), folder.checkpoint(1)
     scope, projection = folder.manifest().state_keys[0], Unavailable("projection", "not asked for")
     if maps:
@@ -192,7 +192,7 @@ def test_a_search_that_would_take_too_long_is_left_out_and_says_so(flip_flop: An
     assert "longer than the budget" in read_fixed_points(*given, FixedPointParams(multiplications=1e3)).reason
     one = read_fixed_points(*given, FixedPointParams(multiplications=3e7))
     assert one.inputs == ("the mean input",) and 12 <= one.starts < 256
-    recorder.folder.write_motion(read_fixed_points(*given, FixedPointParams(multiplications=0)))
+    recorder.folder.write_record(read_fixed_points(*given, FixedPointParams(multiplications=0)))
     sample, last = display_sample(recorder.probe, SampleParams()), recorder.folder.checkpoint(1)
     missing = fixed_points(recorder.folder, recorder.probe, sample, last, Unavailable("projection", "none"))
     assert missing == Unavailable("fixed-points", LEFT_OUT)
@@ -206,7 +206,7 @@ def counted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("counter") / "run"
     recorder = Recorder(model, evidence_corpus(request.param), path)
     recorder.record(1)
-    recorder.folder.write_motion(read_integration(model, recorder.probe, recorder.inspection, 1))
+    recorder.folder.write_record(read_integration(model, recorder.probe, recorder.inspection, 1))
     return request.param, recorder, integration_test(recorder.folder, recorder.probe)
 
 
@@ -227,7 +227,7 @@ def test_evidence_for_k_classes_is_kept_in_k_minus_1_slow_dimensions(counted: An
 
 def test_small_differences_along_a_counters_sequences_last(counted: Any) -> None:
     _, recorder, _ = counted
-    recorder.folder.write_motion(read_stretching(recorder.model, recorder.probe, recorder.inspection, 1))
+    recorder.folder.write_record(read_stretching(recorder.model, recorder.probe, recorder.inspection, 1))
     found = lyapunov_spectrum(recorder.folder)
     assert isinstance(found, Lyapunov)
     assert found.transient == 10 and found.steps == 30 * found.sequences

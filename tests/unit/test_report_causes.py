@@ -89,7 +89,7 @@ def test_a_state_that_nothing_reads_is_doubtful(folder: RunFolder, found: UnitIm
     record = write_unit_ablation(idle)
     record.loss[:] = record.loss[0]
     record.right[:] = record.right[0]
-    idle.write_unit_ablation(record)
+    idle.write_record(record)
     result = unit_importance(idle, idle.probe())
     assert isinstance(result, UnitImportance)
     check = state_is_used(cast(Any, SimpleNamespace(importance=result)))

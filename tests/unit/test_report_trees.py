@@ -27,7 +27,7 @@ def floats(*values: float) -> Floats:
 
 def plant(folder: RunFolder, epoch: int = 1) -> None:
     """Two contexts: a fork of two, whose first goes on with a hostile token; and a single token."""
-    folder.write_continuations(
+    folder.write_record(
         Continuations(
             epoch=epoch,
             sequences=ints(3, 5),

@@ -16,6 +16,7 @@ from rnnreport.errors import InputError, RnnReportError
 from rnnreport.load.corpus import load_corpus
 from rnnreport.load.model import load_model
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.recorded import Continuations, Gates
 from rnnreport.train import fitting, manager
 from rnnreport.train.data import load_splits, take
 from rnnreport.train.nets import Net
@@ -175,11 +176,11 @@ class TestStopping:
         folder = run(wanted, tmp_path)
         kept = folder.epochs()[-1]
         assert kept < folder.recorded_epochs()[-1]
-        gates, states = folder.gates(), folder.checkpoint(kept).states[folder.manifest().state_keys[0]]
+        gates, states = folder.record(Gates), folder.checkpoint(kept).states[folder.manifest().state_keys[0]]
         name = "rnn.0.fwd."
         z, n = gates.values[name + "z"][1], gates.values[name + "n"][1]
         assert np.allclose(states[1], (1 - z) * n + z * states[0], atol=1e-6)
-        assert {gates.epoch, folder.continuations().epoch, folder.salience().epoch} == {kept}
+        assert {gates.epoch, folder.record(Continuations).epoch, folder.salience().epoch} == {kept}
         assert folder.salience().reason == "" and folder.salience().norms.size
 
 
