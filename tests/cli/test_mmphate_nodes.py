@@ -46,4 +46,4 @@ def test_the_refusal_names_a_number_that_is_then_accepted(tmp_path: Path) -> Non
     fewer = replace(DynamicsParams.of_nodes(int(named[1])), most_bytes=most)
     found = training_dynamics(folder, "lstm.0.fwd.h", probe, fewer)
     assert isinstance(found, Embedded)
-    assert found.dynamics.params["nodes"] > 0.8 * int(named[1])
+    assert found.dynamics.outcome["nodes"] > 0.8 * int(named[1])

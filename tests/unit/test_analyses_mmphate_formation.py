@@ -37,6 +37,7 @@ def embedded() -> tuple[Embedded, np.ndarray]:
         entropy=found.entropy.astype(np.float32),
         active=np.zeros(0, np.int32),
         params={},
+        outcome={},
         left_out=(),
         guide="",
     )

@@ -168,7 +168,13 @@ def training_dynamics(
         space=embedding.space.astype(np.float32),
         entropy=embedding.entropy.astype(np.float32),
         active=_most_active(slices, probe, choice.sequences),
-        params=_settings(choice, kernel, embedding, params),
+        params={
+            "alpha": params.kernel.alpha,
+            "gamma": params.embed.gamma,
+            "seed": params.embed.seed,
+            "engine": params.embed.engine,
+        },
+        outcome=_outcome(choice, kernel, embedding),
         left_out=(*_left_out(probe, choice, len(recorded), widths, kernel, params), *_updates(growth)),
         guide=_GUIDE,
     )
@@ -259,7 +265,7 @@ def _tensor(folder: RunFolder, epochs: list[int], keys: tuple[str, ...], probe: 
     return tensor
 
 
-def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: DynamicsParams) -> dict[str, Any]:
+def _outcome(choice: _Choice, kernel: Kernel, embedding: Embedding) -> dict[str, Any]:
     return {
         "samples": int(choice.sequences.size),
         "nodes": kernel.size,
@@ -271,12 +277,8 @@ def _settings(choice: _Choice, kernel: Kernel, embedding: Embedding, params: Dyn
         "stress_plane": embedding.plane_stress,
         "stress_space": embedding.space_stress,
         "sigma": kernel.sigma,
-        "alpha": params.kernel.alpha,
         "intraslice_knn": kernel.intra_neighbours,
         "interslice_knn": kernel.inter_neighbours,
-        "gamma": params.embed.gamma,
-        "seed": params.embed.seed,
-        "engine": params.embed.engine,
     }
 
 

@@ -156,9 +156,9 @@ def _work(method: str, embedded: Embedded, shape: tuple[int, ...], params: Pictu
     if method == "Isomap":  # neighbours, paths along them, eigenvectors
         return float(points**2 * (features + params.isomap_neighbours + math.log2(points)) + points**3)
     slices, units, depth = embedded.nodes.shape
-    settings = embedded.dynamics.params
-    squarings = math.ceil(math.log2(settings["t"] + 1))
-    return float(slices * units * (slices + units) * depth + (4 + squarings) * settings["landmarks"] ** 3)
+    found = embedded.dynamics.outcome
+    squarings = math.ceil(math.log2(found["t"] + 1))
+    return float(slices * units * (slices + units) * depth + (4 + squarings) * found["landmarks"] ** 3)
 
 
 def _isomap(points: Doubles, neighbours: int) -> tuple[str, Doubles | None]:

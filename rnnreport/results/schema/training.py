@@ -22,9 +22,10 @@ class Dynamics:
     space : float32 (E * T * H, 3), centred, unit total variance
     entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
     active : int32 (E * T * H,), the class on whose sequences the unit is furthest from its mean; (0,) without classes
-    params : dict: samples, t and t_near (lowest and highest t that fit the entropy nearly as well), sigma, entries,
-        landmarks, components, alpha, knn values, gamma, seed, stress_plane, stress_space (share of the distances that
-        the layout cannot show)
+    params : dict: alpha, gamma, seed, engine
+    outcome : dict: samples, nodes, entries, t and t_near (lowest and highest t that fit the entropy nearly as well),
+        landmarks, components, stress_plane and stress_space (share of the distances that the layout cannot show),
+        sigma, intraslice_knn and interslice_knn (the neighbours that the bandwidths were measured by)
     left_out : tuple of str, every subsampling of epochs, steps, units and samples in words
     guide : str
     """
@@ -39,6 +40,7 @@ class Dynamics:
     entropy: Floats
     active: Ints
     params: dict[str, Any]
+    outcome: dict[str, Any]
     left_out: tuple[str, ...]
     guide: str
 
