@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnnreport.analyses.quantities import r_squared
-from rnnreport.analyses.rules import Evidence, loss_curve
+from rnnreport.analyses.rules.evidence import Evidence, loss_curve
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Unavailable, Units, Words

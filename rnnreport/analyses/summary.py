@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
-from rnnreport.analyses.rules import RULES, Evidence, Thresholds, not_worse_than_baseline
+from rnnreport.analyses.rules import RULES
+from rnnreport.analyses.rules.answers import not_worse_than_baseline
+from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.analyses.thresholds import Policy, identity, judge, with_policy
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import (

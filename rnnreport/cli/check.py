@@ -60,7 +60,7 @@ def check(run: Path, baseline: Path | None, format: str) -> None:
 
 def _against(folder: RunFolder, baseline: RunFolder, summary: Summary) -> Summary:
     """The summary with the paired difference to this baseline, where the predictions of both are at hand."""
-    from rnnreport.analyses.rules import not_worse_than_baseline
+    from rnnreport.analyses.rules.answers import not_worse_than_baseline
 
     if folder.manifest().probe_sha256 != baseline.manifest().probe_sha256:
         raise InputError(

@@ -22,7 +22,7 @@ from rnnreport.analyses.health import (
     unit_faults,
 )
 from rnnreport.analyses.performance import PerformanceParams, performance
-from rnnreport.analyses.rules import Evidence, Thresholds
+from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Floats, Gates
 from rnnreport.results.schema import Check, Unavailable

@@ -18,7 +18,7 @@ from rnnreport.analyses.machine import state_machine
 from rnnreport.analyses.machine.automaton import Strings, beginning, counted, minimised
 from rnnreport.analyses.machine.patterns import PatternParams, entering_patterns
 from rnnreport.analyses.performance import PerformanceParams, performance
-from rnnreport.analyses.rules import Evidence, Thresholds
+from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.capture.recorder import Recorder
 from rnnreport.load.corpus import Corpus
 from rnnreport.report.figures.machine import arrows, machine_picture

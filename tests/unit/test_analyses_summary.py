@@ -14,7 +14,7 @@ from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.findings import FINDERS, MOST_FINDINGS
 from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
-from rnnreport.analyses.rules import Evidence, Thresholds
+from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words

@@ -17,7 +17,7 @@ from rnnreport.analyses.decisions import DecisionParams, decision_timeline
 from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.quantities import quantity_metrics, r_squared
-from rnnreport.analyses.rules import Evidence, Thresholds
+from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample, hash_order
 from rnnreport.analyses.scores import Errors
 from rnnreport.analyses.sequences import SequenceParams, read_sequences

@@ -13,7 +13,7 @@ import pytest
 from rnnreport.analyses.attribution import AttributionTableParams, explain, input_attribution
 from rnnreport.analyses.gradient_reach import gradient_reach
 from rnnreport.analyses.importance import unit_importance
-from rnnreport.analyses.rules import gradients_reach, state_is_used
+from rnnreport.analyses.rules.states import gradients_reach, state_is_used
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve

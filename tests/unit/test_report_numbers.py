@@ -113,7 +113,7 @@ def test_what_the_entries_say_of_parameters_is_what_the_code_uses():
     from rnnreport.analyses.mmphate.formation import FormationParams
     from rnnreport.analyses.mmphate.kernel import SMALLEST, KernelParams
     from rnnreport.analyses.projection import ProjectionParams
-    from rnnreport.analyses.rules import Thresholds
+    from rnnreport.analyses.rules.evidence import Thresholds
     from rnnreport.analyses.similar import SimilarParams
     from rnnreport.formulas import BANDS, MOST_WORDS
 

@@ -12,7 +12,7 @@ from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
 from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
-from rnnreport.analyses.rules import loss_curve
+from rnnreport.analyses.rules.evidence import loss_curve
 from rnnreport.progress import Stage
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Ints, Probe
