@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from rnnreport.errors import InputError, RnnReportError
-from rnnreport.reading import MOST_TEXT, parse_json, read_bytes
+from rnnreport.reading import MOST_TEXT, open_regular, parse_json, read_bytes
 from rnnreport.results import placing, store
 from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
 from rnnreport.results.fitting import refuse_unfit
@@ -88,6 +88,7 @@ _WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
 _LAST_EPOCH = 10**9 - 1  # epochs are int32
 _MOST_METRICS = 1000
+_TAIL = 2**12  # bytes read at once from the end of the metrics, back to the last complete line
 
 
 # what the entries of a manifest and of a summary hold that the pages ask for
@@ -452,12 +453,22 @@ def _lines(path: Path) -> list[str]:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut what a killed run left of its last line, so that the next line does not continue it."""
+    """Cut what a killed run left of its last line, so that the next line does not continue it.
+
+    Read from the end, so that an epoch costs the same however many came before it.
+    """
     if not path.exists():
         return
-    whole = read_bytes(path)
-    kept = whole.rfind(b"\n") + 1
-    if kept < len(whole):
+    with open_regular(path) as stream:
+        size = kept = stream.seek(0, os.SEEK_END)
+        while kept:
+            start = max(0, kept - _TAIL)
+            stream.seek(start)
+            ended = stream.read(kept - start).rfind(b"\n") + 1
+            kept = start + ended
+            if ended:
+                break
+    if kept < size:
         os.truncate(path, kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 
 import numpy as np
@@ -111,6 +112,31 @@ def test_a_torn_last_line_is_left_out(copy):
     assert copy.metrics() == expected
     copy.append_metrics({"epoch": 100, "loss": 0.5})
     assert copy.metrics() == [*expected, {"epoch": 100, "loss": 0.5}]
+
+
+@pytest.mark.parametrize("torn", ["", "x" * 10_000])
+def test_an_epoch_reads_as_much_of_the_metrics_after_a_thousand_epochs_as_after_ten(tmp_path, monkeypatch, torn):
+    read: list[int] = []
+
+    class Counted(io.BufferedReader):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            read.append(len(found))
+            return found
+
+    monkeypatch.setattr("rnnreport.results.folder.open_regular", lambda path: Counted(io.FileIO(path)))
+    costs = []
+    for epochs in (10, 1000):
+        folder = RunFolder(tmp_path / str(epochs))
+        folder.path.mkdir()
+        lines = [json.dumps({"epoch": epoch, "loss": 0.5, "wall_s": 1.0}) for epoch in range(epochs)]
+        (folder.path / "metrics.jsonl").write_text("\n".join([*lines, torn]))
+        read.clear()
+        folder.append_metrics({"epoch": epochs, "loss": 0.25})
+        costs.append(sum(read))
+        assert [line["epoch"] for line in folder.metrics()] == list(range(epochs + 1))
+    assert costs[1] <= len(torn) + 2 * 4096
+    assert costs[0] > 0
 
 
 @pytest.mark.parametrize("line", ["{", "[1]", '{"epoch": "1"}', '{"loss": 1}'])
