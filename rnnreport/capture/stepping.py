@@ -81,29 +81,54 @@ class StepLayer:
             nn.functional.linear(hidden, weights.hidden, weights.hidden_bias),
         )
 
+    def moved(self, x: Tensor, parts: _Parts, by: Tensor | None, frame: _Parts) -> _Parts:
+        """How the next h (and c) move, (B, R, width), in each of R directions, without the matrices of derivatives.
+
+        Parameters
+        ----------
+        x : Tensor (B, D)
+        parts : tuple of Tensor (B, width)
+        by : Tensor (B, R, D) or None
+            How the input moves; not at all with None.
+        frame : tuple of Tensor (B, R, width)
+            How h (and c) move.
+        """
+        given, kept = self._sums(x, parts[0])
+        moved_kept = frame[0] @ self.weights.hidden.t()
+        moved_given = torch.zeros_like(moved_kept) if by is None else by @ self.weights.input.t()
+        if self.mode == "LSTM":
+            to_cell, forget, to_read, by_output = _lstm_slopes(given + kept, parts)
+            *first, last = (moved_given + moved_kept).chunk(4, dim=2)
+            cell = forget.unsqueeze(1) * frame[1]
+            for slope, total in zip(to_cell, first, strict=True):
+                cell = cell + slope.unsqueeze(1) * total
+            hidden = by_output.unsqueeze(1) * last + to_read.unsqueeze(1) * cell
+            return (hidden if self.weights.projection is None else hidden @ self.weights.projection.t()), cell
+        if self.mode == "GRU":
+            by_reset, by_update, by_new, reset, update = (
+                slope.unsqueeze(1) for slope in _gru_slopes(given, kept, parts)
+            )
+            (r, z, n), (kept_r, kept_z, kept_n) = moved_given.chunk(3, dim=2), moved_kept.chunk(3, dim=2)
+            gates = by_reset * (r + kept_r) + by_update * (z + kept_z)
+            return (gates + by_new * (n + reset * kept_n) + update * frame[0],)
+        return (self._rnn_slope(given + kept).unsqueeze(1) * (moved_given + moved_kept),)
+
+    def _rnn_slope(self, total: Tensor) -> Tensor:
+        return (total > 0).to(total) if self.mode == "RNN_RELU" else 1 - total.tanh().square()
+
     def _of_rnn(self, given: Tensor, kept: Tensor, parts: _Parts) -> tuple[Tensor, Tensor]:
-        total = given + kept
-        slope = (total > 0).to(total) if self.mode == "RNN_RELU" else 1 - total.tanh().square()
+        slope = self._rnn_slope(given + kept)
         return _rows(slope, self.weights.hidden), _rows(slope, self.weights.input)
 
     def _of_gru(self, given: Tensor, kept: Tensor, parts: _Parts) -> tuple[Tensor, Tensor]:
-        (r, z, n), (kept_r, kept_z, kept_n) = given.chunk(3, dim=1), kept.chunk(3, dim=1)
-        reset, update = (r + kept_r).sigmoid(), (z + kept_z).sigmoid()
-        new = (n + reset * kept_n).tanh()
-        by_new = (1 - update) * (1 - new.square())
-        by_reset = by_new * kept_n * reset * (1 - reset)
-        by_update = (parts[0] - new) * update * (1 - update)
+        by_reset, by_update, by_new, reset, update = _gru_slopes(given, kept, parts)
         hidden, inputs = self.weights.hidden.chunk(3), self.weights.input.chunk(3)
         own = _rows(by_reset, hidden[0]) + _rows(by_update, hidden[1]) + _rows(by_new * reset, hidden[2])
         by_input = _rows(by_reset, inputs[0]) + _rows(by_update, inputs[1]) + _rows(by_new, inputs[2])
         return own + torch.diag_embed(update), by_input
 
     def _of_lstm(self, given: Tensor, kept: Tensor, parts: _Parts) -> tuple[Tensor, Tensor]:
-        total_i, total_f, total_g, total_o = (given + kept).chunk(4, dim=1)
-        i, f, g, o = total_i.sigmoid(), total_f.sigmoid(), total_g.tanh(), total_o.sigmoid()
-        read = (f * parts[1] + i * g).tanh()
-        to_cell = (g * i * (1 - i), parts[1] * f * (1 - f), i * (1 - g.square()))
-        to_read, by_output = o * (1 - read.square()), read * o * (1 - o)
+        to_cell, forget, to_read, by_output = _lstm_slopes(given + kept, parts)
 
         def through(matrix: Tensor) -> tuple[Tensor, Tensor]:
             """Derivatives of h and c by what this matrix is applied to."""
@@ -112,12 +137,31 @@ class StepLayer:
             return self._projected(_rows(by_output, last) + to_read.unsqueeze(2) * cell), cell
 
         by_hidden, by_input = through(self.weights.hidden), through(self.weights.input)
-        by_cell = self._projected(torch.diag_embed(to_read * f)), torch.diag_embed(f)
+        by_cell = self._projected(torch.diag_embed(to_read * forget)), torch.diag_embed(forget)
         own = torch.cat([torch.cat(pair, dim=2) for pair in zip(by_hidden, by_cell, strict=True)], dim=1)
         return own, torch.cat(by_input, dim=1)
 
     def _projected(self, derivative: Tensor) -> Tensor:
         return derivative if self.weights.projection is None else self.weights.projection @ derivative
+
+
+def _gru_slopes(given: Tensor, kept: Tensor, parts: _Parts) -> tuple[Tensor, ...]:
+    """Derivatives (B, H) of the next h by the sums of reset, update and new state; and the reset and update gates."""
+    (r, z, n), (kept_r, kept_z, kept_n) = given.chunk(3, dim=1), kept.chunk(3, dim=1)
+    reset, update = (r + kept_r).sigmoid(), (z + kept_z).sigmoid()
+    new = (n + reset * kept_n).tanh()
+    by_new = (1 - update) * (1 - new.square())
+    by_reset = by_new * kept_n * reset * (1 - reset)
+    return by_reset, (parts[0] - new) * update * (1 - update), by_new, reset, update
+
+
+def _lstm_slopes(total: Tensor, parts: _Parts) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
+    """Derivatives (B, H): of the next c by the sums of i, f and g, and by c; of h by the next c and by the sum of o."""
+    total_i, total_f, total_g, total_o = total.chunk(4, dim=1)
+    i, f, g, o = total_i.sigmoid(), total_f.sigmoid(), total_g.tanh(), total_o.sigmoid()
+    read = (f * parts[1] + i * g).tanh()
+    to_cell = (g * i * (1 - i), parts[1] * f * (1 - f), i * (1 - g.square()))
+    return to_cell, f, o * (1 - read.square()), read * o * (1 - o)
 
 
 def _rows(slope: Tensor, matrix: Tensor) -> Tensor:
@@ -190,9 +234,23 @@ class StepSystem:
             start = rows.stop
         return by_state, by_input
 
+    def moved(self, s: Tensor, x: Tensor, frame: Tensor) -> Tensor:
+        """dF/ds times directions: float64 (B, R, S) of frames (B, R, S), at states (B, S) and inputs (B, D).
+
+        It takes the time of R steps, where the matrices of two layers take that of a product of matrices.
+        """
+        found: list[Tensor] = []
+        by: Tensor | None = None
+        for layer, parts, moving in zip(self.layers, self._parts(s), self._parts(frame), strict=True):
+            following = layer.moved(x, parts, by, moving)
+            found += following
+            x, by = layer.step(x, parts)[0], following[0]
+        return torch.cat(found, dim=2)
+
     def _parts(self, s: Tensor) -> list[_Parts]:
+        """Of states (B, S) or directions (B, R, S)."""
         widths = [width for layer in self.layers for width in layer.widths]
-        parts = iter(torch.split(s, widths, dim=1))
+        parts = iter(torch.split(s, widths, dim=-1))
         return [tuple(next(parts) for _ in layer.widths) for layer in self.layers]
 
 

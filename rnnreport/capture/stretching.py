@@ -24,7 +24,7 @@ from rnnreport.results.recorded import Doubles, Probe
 from rnnreport.results.recorded_dynamics import Stretching
 
 _FLOOR = 1e-300  # of a direction that a step wipes out
-_NUMBERS = 2**22  # in the matrices that are moved together
+_NUMBERS = 2**22  # in the frames that are moved together
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,15 @@ def stretched(visited: Visited, transient: int, params: StretchingParams) -> tup
     generator = torch.Generator().manual_seed(params.seed)
     frame = torch.linalg.qr(torch.randn(size, directions, generator=generator, dtype=torch.float64))[0]
     sums = torch.zeros(count, directions, dtype=torch.float64)
-    starts, block = torch.from_numpy(visited.starts), max(1, _NUMBERS // size**2)
+    starts, block = torch.from_numpy(visited.starts), max(1, _NUMBERS // (size * directions))
     for rows in torch.arange(count).split(block):  # type: ignore[no-untyped-call]  # torch's own
         frames = frame.repeat(len(rows), 1, 1)
         for step in range(int(visited.lengths[rows.numpy()].max())):
             going = rows[torch.from_numpy(visited.lengths[rows.numpy()] > step)]
             within = torch.isin(rows, going)
             at = starts[going] + step
-            moved = visited.system.derivatives(visited.before[at], visited.inputs[at])[0] @ frames[within]
-            frames[within], upper = torch.linalg.qr(moved)
+            moved = visited.system.moved(visited.before[at], visited.inputs[at], frames[within].mT)
+            frames[within], upper = torch.linalg.qr(moved.mT)
             if step >= transient:
                 sums[going] += _logs(upper)
     return sums.numpy(), visited.lengths - transient

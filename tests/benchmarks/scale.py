@@ -119,8 +119,7 @@ def stage(name: str, cell: Cell, folder: Path) -> None:
     else:
         from rnnreport.report import render_report
 
-        render_report(run)
-        page = (folder / "run" / "report.html").stat().st_size
+        page = len(render_report(run).encode())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps([time.process_time(), peak, page / 1e6]))
 

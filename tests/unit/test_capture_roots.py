@@ -51,6 +51,9 @@ class Linear:
         whole = self.matrix.expand(len(s), -1, -1)
         return whole, torch.eye(self.size, dtype=s.dtype).expand_as(whole)
 
+    def moved(self, s: Tensor, x: Tensor, frame: Tensor) -> Tensor:
+        return frame @ self.matrix.t()
+
 
 def a_matrix(size: int = 6) -> Tensor:
     """Eigenvalues 1.2, 0.95, 0.6, 0.3 and a pair 0.8 exp(+-i)."""

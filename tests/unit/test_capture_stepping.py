@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from rnnreport.capture.inspection import inspect_model
 from rnnreport.capture.isolation import untouched
@@ -105,6 +106,22 @@ def test_derivatives_are_those_of_autograd_through_torchs_own_module(kind: str, 
         torch.testing.assert_close(by_state[row], expected, rtol=0, atol=1e-10)
         torch.testing.assert_close(by_input[row], expected_input, rtol=0, atol=1e-10)
     torch.testing.assert_close(system.step(s, x), torch.stack([own(a, b) for a, b in zip(s, x, strict=True)]))
+    frame = torch.randn(len(s), 3, system.size, dtype=torch.float64)
+    torch.testing.assert_close(system.moved(s, x, frame), (by_state @ frame.mT).mT, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["tanh", "gru", "lstm"])
+def test_moving_directions_takes_as_much_as_steps_of_the_net(kind: str) -> None:
+    """So it grows as the weights do; the matrices of derivatives of two layers take a product, cubic in the units."""
+    cell, options = KINDS[kind]
+    seen, _ = visited(Net(cell(4, 64, num_layers=2, batch_first=True, **options)))
+    s, x = seen.before[:1], seen.inputs[:1]
+    with FlopCounterMode(display=False) as step:
+        seen.system.step(s, x)
+    with FlopCounterMode(display=False) as moving:
+        seen.system.moved(s, x, torch.ones(1, 3, seen.system.size, dtype=torch.float64))
+    once = step.get_total_flops()
+    assert 0 < moving.get_total_flops() <= (3 + 2) * once  # directions; the sums and the step they are moved at
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru", "lstm"])
