@@ -20,7 +20,7 @@ samples: $(INSTALLED)
 	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m tests.golden.update
 
 check: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile @tests/fast.txt
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" @tests/fast.txt
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

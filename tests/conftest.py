@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,17 +65,60 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def analysed_runs(tmp_path_factory) -> tuple[Path, Path]:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Own copy of a folder of that name. The first worker of a session that asks for it makes it, the others wait."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        place, partial = shared / f"shared-{name}", shared / f"shared-{name}.partial"
+        with open(shared / f"shared-{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                shutil.rmtree(partial, ignore_errors=True)  # of a worker that failed
+                partial.mkdir()
+                make(partial)
+                partial.rename(place)
+        return Path(shutil.copytree(place, tmp_path_factory.mktemp(name), dirs_exist_ok=True))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def analysed_runs(made_once) -> tuple[Path, Path]:
     """Two small analysed runs on the same probe set, without pages. Copy before changing."""
     from rnnreport.analyses import analyse
     from tests.fabricate import fabricate_run
 
-    folder = tmp_path_factory.mktemp("analysed")
-    for name, seed, gain in (("first", 0, 1.0), ("second", 1, 0.7)):
-        analyse(
-            fabricate_run(folder / name, epochs=3, seed=seed, sequences=40, units=8, steps=(3, 6), gain=gain, name=name)
-        )
+    def make(folder: Path) -> None:
+        few = {"epochs": 3, "sequences": 40, "units": 8, "steps": (3, 6)}
+        for name, seed, gain in (("first", 0, 1.0), ("second", 1, 0.7)):
+            analyse(fabricate_run(folder / name, seed=seed, gain=gain, name=name, **few))
+
+    folder = made_once("analysed", make)
     return folder / "first", folder / "second"
+
+
+@pytest.fixture(scope="session")
+def page_files(made_once, analysed_runs) -> dict[str, Path]:
+    """The pages of these runs: "report" of the first, "comparison" and "index" of both."""
+    from rnnreport.analyses import side_by_side
+    from rnnreport.report import IndexEntry, render_comparison, render_index, render_report
+    from rnnreport.results.folder import RunFolder
+
+    def make(folder: Path) -> None:
+        runs = [RunFolder(path) for path in analysed_runs]
+        found = side_by_side(runs)
+        entries = [IndexEntry(f"{run.path.name}/report.html", run.summary()) for run in runs]
+        for name, page in (
+            ("report", render_report(runs[0])),
+            ("comparison", render_comparison(runs, found.comparison, found)),
+            ("index", render_index(entries, comparison="compare.html")),
+        ):
+            (folder / f"{name}.html").write_text(page, encoding="utf-8")
+
+    folder = made_once("pages", make)
+    return {name: folder / f"{name}.html" for name in ("report", "comparison", "index")}
 
 
 @pytest.fixture(scope="session")

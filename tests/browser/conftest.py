@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
-from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 
 READY = "html[data-ready=yes]"
@@ -86,10 +85,8 @@ def run(analysed_runs: tuple[Path, Path]) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def report(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(run), encoding="utf-8")
-    return path
+def report(page_files: dict[str, Path]) -> Path:
+    return page_files["report"]
 
 
 def show_figure(page: Page, name: str) -> None:

@@ -168,6 +168,7 @@ def test_repeating_every_step_changes_no_interval(tmp_path: Path) -> None:
     assert (one.margin[..., 2] > one.margin[..., 1]).any()
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_should() -> None:
     """Of 200 samples of 60 sequences, the intervals of median and margin hold the true values about 95 times in 100."""
     draw, hits = np.random.default_rng(1), []

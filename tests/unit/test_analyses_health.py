@@ -72,6 +72,7 @@ def checks(folder: RunFolder) -> dict[str, Check]:
 
 
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.slow
 def test_healthy_nets_raise_no_alarm_and_planted_faults_are_named(cell: str) -> None:
     alarms = 0
     for seed in range(20):

@@ -128,6 +128,7 @@ def independent(types: Ints, known: NDArray[np.int64], top: NDArray[np.int64]) -
     return np.asarray(hypergeom.sf(among - 1, known.size, counts, top.size))
 
 
+@pytest.mark.slow
 def test_dependent_jumps_name_words_without_an_effect_as_rarely_as_asked() -> None:
     """5% in the long run; of 400, more than 33 with a probability of one in a thousand."""
     false, naive, real = 0, 0, 0
@@ -203,6 +204,7 @@ def walks(
     return probe, Checkpoint(0, states, nothing, nothing, np.zeros(0, np.float32), *top), tokens
 
 
+@pytest.mark.slow
 def test_words_without_an_effect_are_rarely_named() -> None:
     named = []
     for seed in range(60):

@@ -166,6 +166,7 @@ def recorded(model: nn.Module, bits: np.ndarray, tmp_path: Path, delay: int = 0)
     return found
 
 
+@pytest.mark.slow
 def test_a_copy_task_is_remembered_over_its_delay_once_it_is_solved(tmp_path: Path) -> None:
     """Statement B5: the horizon of a change is at least the delay in a net that solves the task, and less before."""
     delay, steps = 6, 10

@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from rnnreport.analyses import rules
-from rnnreport.analyses.rules import CHECK_IDS
+from rnnreport.analyses.rules import CHECK_IDS, RULES
+from rnnreport.analyses.rules.answers import not_worse_than_baseline
 from rnnreport.analyses.summary import _findings, _worst
 from rnnreport.analyses.thresholds import METRICS, Outcome, Policy, judge, parse_policy, spent, with_policy
 from rnnreport.errors import InputError
@@ -166,7 +166,7 @@ def test_the_names_that_settings_may_use_are_all_there(tmp_path: Any) -> None:
     seen, metrics = {"worse-than-baseline"}, set()
     for task in get_args(Task):
         found = evidence(tmp_path / task, task)
-        seen |= {rule(found).id for rule in rules.RULES}
+        seen |= {rule(found).id for rule in RULES}
         metrics |= set(found.performance.metrics)
     assert seen == set(CHECK_IDS)
     assert metrics == set(METRICS)
@@ -184,16 +184,16 @@ def test_the_names_that_settings_may_use_are_all_there(tmp_path: Any) -> None:
 )
 def test_a_significant_change_for_the_worse(metric: str, difference: float, significant: bool, verdict: str) -> None:
     paired = {"metric": metric, "baseline": "main", "difference": difference, "low": -0.2, "high": 0.2, "n": 40}
-    check = rules.not_worse_than_baseline(paired | {"significant": significant})
+    check = not_worse_than_baseline(paired | {"significant": significant})
     assert (check.verdict, check.value, check.n) == (verdict, difference, 40)
     assert "against “main” (95% interval -0.2 to +0.2, n = 40)" in check.text
-    assert rules.not_worse_than_baseline(None).verdict == "no data"
+    assert not_worse_than_baseline(None).verdict == "no data"
 
 
 def test_findings_begin_with_what_failed_and_name_the_baseline() -> None:
     facts = [(f"Fact {number}.", "overview") for number in range(6)]
     paired = {"metric": "accuracy", "baseline": "main", "difference": 0.1, "low": 0.05, "high": 0.2, "n": 40}
-    check = rules.not_worse_than_baseline(paired | {"significant": True})
+    check = not_worse_than_baseline(paired | {"significant": True})
     broken = Check(
         "states-finite", "States are finite", "fail", 3, 0, 900, "health", "h is not finite at 3 of 900 steps"
     )

@@ -62,7 +62,7 @@ def test_stored_states_follow_from_the_stored_gates(
     torch.manual_seed(0)
     folder = RunFolder(tmp_path / "run")
     model = Reader(kind, len(corpus.vocabulary), both)
-    capture_run(model, corpus, folder, name="n", source="s", weights=None)
+    capture_run(model, corpus, folder, name="n", source="s", weights=None, budget="quick")
     gates, states, probe = folder.record(Gates), folder.checkpoint(0).states, folder.probe()
     assert gates is not None and gates.epoch == 0
     directions = ["fwd", "rev"] if both else ["fwd"]
@@ -80,7 +80,7 @@ def test_stored_states_follow_from_the_stored_gates(
 def test_a_plain_rnn_has_no_gates(corpus: Corpus, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     model = Reader(nn.RNN, len(corpus.vocabulary))
-    capture_run(model, corpus, folder, name="n", source="s", weights=None)
+    capture_run(model, corpus, folder, name="n", source="s", weights=None, budget="quick")
     assert folder.record(Gates) is None
     assert not list(folder.path.glob("gates*"))
 

@@ -29,8 +29,8 @@ def summary(analysed_runs: tuple[Path, Path]) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def report(analysed_runs: tuple[Path, Path]) -> str:
-    return render_report(RunFolder(analysed_runs[0]))
+def report(page_files: dict[str, Path]) -> str:
+    return page_files["report"].read_text(encoding="utf-8")
 
 
 def with_accuracy(summary: Summary, value: float | None, name: str = "run") -> Summary:

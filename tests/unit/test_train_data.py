@@ -121,6 +121,7 @@ class TestBalance:
         assert sum(sums) == pytest.approx(len(train.targets))
 
     @pytest.mark.parametrize("balance", ["none", "weights", "oversample"])
+    @pytest.mark.slow
     def test_validation_and_test_are_left_as_they_are(self, tmp_path, unequal, balance):
         """Before training, all ways of balancing see the same net on the same splits."""
         wanted = settings(unequal, training=Fit(epochs=1, balance=balance))
@@ -130,6 +131,7 @@ class TestBalance:
         assert log_of(folder)["splits"] == log_of(other)["splits"]
         assert (metrics(folder)[1] == metrics(other)[1]) == (balance == "none")
 
+    @pytest.mark.slow
     def test_balance_finds_what_is_rare(self, tmp_path):
         """Rare and hard to tell: without balance it is never named."""
         source = random.Random(0)
