@@ -78,10 +78,11 @@ def read_fixed_points(
         return nothing(epoch, LEFT_OUT)
     try:
         with torch.inference_mode(False), untouched(model):
-            visited = visit(model, probe, found, visited_places(probe, params.sequences, params.steps))
-            starts, inputs = _affordable(visited.system.size, params)
+            size = size_of_step(model, probe, found)
+            starts, inputs = _affordable(size, params)
             if not starts:
-                return nothing(epoch, too_large(visited.system.size))
+                return nothing(epoch, too_large(size))
+            visited = visit(model, probe, found, visited_places(probe, params.sequences, params.steps))
             readout = find_readout(model, probe, found, visited.system)
             typical = typical_inputs(probe, visited, params.frequent if inputs > 1 else 0)
             if inputs == 1:
@@ -97,6 +98,11 @@ def visited_places(probe: Probe, sequences: int, steps: int) -> NDArray[np.int64
     order = np.array(hash_order(probe.sequence_ids)[:sequences], np.int64)
     fits = np.cumsum(probe.lengths[order], dtype=np.int64) <= steps
     return np.sort(order[: max(1, int(fits.sum()))])
+
+
+def size_of_step(model: nn.Module, probe: Probe, found: Inspection) -> int:
+    """Numbers in the state of the step, by one sequence, so that a large net can be refused before many are visited."""
+    return visit(model, probe, found, visited_places(probe, 1, 1)).system.size
 
 
 def too_large(size: int) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnreport.budget import LEFT_OUT
-from rnnreport.capture.fixed_points import leading, slow_places, too_large, visited_places
+from rnnreport.capture.fixed_points import leading, size_of_step, slow_places, too_large, visited_places
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.readout import Readout, find_readout
@@ -103,11 +103,11 @@ class _Side:
 def _side(
     model: nn.Module, probe: Probe, found: Inspection, places: NDArray[np.int64], params: IntegrationParams
 ) -> _Side:
-    visited = visit(model, probe, found, places)
-    size = visited.system.size
+    size = size_of_step(model, probe, found)
     starts = int(min(params.starts, params.multiplications / (2 * _ITERATION * params.search.iterations * size**3)))
     if starts < params.fewest:
         raise InputError(too_large(size))
+    visited = visit(model, probe, found, places)
     rows = np.random.default_rng(params.seed).integers(0, len(visited.states), starts)
     begin, mean = visited.states[torch.from_numpy(rows)], visited.inputs.mean(0, keepdim=True)
     roots = find_roots(visited.system, begin, mean.expand(starts, -1), params.search)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnreport.budget import LEFT_OUT
-from rnnreport.capture.fixed_points import visited_places
+from rnnreport.capture.fixed_points import size_of_step, visited_places
 from rnnreport.capture.inspection import Inspection
 from rnnreport.capture.isolation import untouched
 from rnnreport.capture.visited import Visited, visit
@@ -61,8 +61,7 @@ def read_stretching(
     transient = int(min(params.longest, params.transient * float(np.median(probe.lengths))))
     try:
         with torch.inference_mode(False), untouched(model), Stage("Lyapunov spectrum"):
-            first = visit(model, probe, found, visited_places(probe, 1, 1))
-            size = first.system.size
+            size = size_of_step(model, probe, found)
             each = size * size * (params.directions + 1) + size * params.directions**2
             steps = min(params.steps, int(params.multiplications / each))
             places = visited_places(probe, params.sequences, steps)

@@ -17,16 +17,19 @@ from rnnreport.analyses.lyapunov import lyapunov_spectrum
 from rnnreport.analyses.projection import ProjectionParams, project
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.budget import LEFT_OUT
+from rnnreport.capture import fixed_points as search
+from rnnreport.capture import integration
 from rnnreport.capture.fixed_points import FixedPointParams, leading, read_fixed_points
-from rnnreport.capture.integration import read_integration
+from rnnreport.capture.integration import IntegrationParams, read_integration
 from rnnreport.capture.recorder import Recorder
 from rnnreport.capture.roots import find_roots
 from rnnreport.capture.stretching import StretchingParams, read_stretching, stretched
-from rnnreport.capture.visited import Visited
+from rnnreport.capture.visited import Visited, visit
 from rnnreport.results.recorded_dynamics import FixedPointSearch
 from rnnreport.results.schema import FixedPoints, Integration, Lyapunov, Unavailable
 from rnnreport.results.schema.fixed_points import SADDLE, STABLE
 from tests.motion_nets import (
+    Counter,
     FlipFlop,
     evidence_corpus,
     flip_flop_corpus,
@@ -200,6 +203,19 @@ def test_a_search_that_would_take_too_long_is_left_out_and_says_so(flip_flop: An
     missing = fixed_points(recorder.folder, recorder.probe, sample, last, Unavailable("projection", "none"))
     assert missing == Unavailable("fixed-points", LEFT_OUT)
     assert "no answer to a whole sequence" in read_integration(*given).reason
+
+
+def test_a_net_that_is_too_large_is_refused_after_one_sequence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Visiting takes time that grows with its weights, and no budget bounds it before the size is known."""
+    corpus, seen = evidence_corpus(2, 12), []
+    for module in (search, integration):
+        monkeypatch.setattr(module, "visit", lambda *given: seen.append(len(given[3])) or visit(*given))
+    torch.manual_seed(0)
+    recorder = Recorder(Counter(2), corpus, tmp_path / "run")
+    given = recorder.model, recorder.probe, recorder.inspection, 1
+    assert "longer than the budget" in read_fixed_points(*given, FixedPointParams(multiplications=1)).reason
+    assert "longer than the budget" in read_integration(*given, IntegrationParams(multiplications=1)).reason
+    assert seen == [1, 1]
 
 
 @pytest.fixture(scope="module", params=[2, 3, 4])
