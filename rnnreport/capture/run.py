@@ -83,7 +83,7 @@ def capture_run(
     budget : Budget
         Of what runs the model again at the last epoch.
     spread : Spread
-        Over the checkpoints.
+        Over the checkpoints, and over the shards of a large corpus.
     name, source, seed, command, head, adapter, layers : see ``Recorder``
 
     Raises
@@ -128,7 +128,7 @@ def capture_run(
         for number, key in enumerate(recorder.inspection.widths):
             found = read_salience(model, given, recorder.inspection, states, FURTHER, key)
             folder.write_salience(found, number, given=True)
-    record_corpus(recorder, corpus)
+    record_corpus(recorder, corpus, spread)
 
 
 def _at_epoch(shared: tuple[Recorder, int, list[Any]], item: tuple[int, Path | None]) -> Observation:
@@ -178,7 +178,7 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
     folder.write_record(read_stretching(recorder.model, probe, found, epoch, within(StretchingParams(), budget)))
 
 
-def record_corpus(recorder: Recorder, corpus: Corpus) -> None:
+def record_corpus(recorder: Recorder, corpus: Corpus, spread: Spread = one_by_one) -> None:
     """Stream the responses over a whole corpus of tokens, where the probe set is only a part of it.
 
     Parameters
@@ -187,12 +187,14 @@ def record_corpus(recorder: Recorder, corpus: Corpus) -> None:
         Whose model has the weights that are reported.
     corpus : Corpus
         What the probe set was drawn from.
+    spread : Spread
+        Over the shards of the corpus.
     """
     probe = recorder.probe
     if probe.sampled_from == len(probe.sequence_ids) or probe.continuous:
         return
     whole = make_probe(corpus, max_steps=sum(map(len, corpus.inputs)))
-    streamed = stream_responses(recorder.model, whole, recorder.inspection)
+    streamed = stream_responses(recorder.model, whole, recorder.inspection, spread=spread)
     for number, responses in enumerate(streamed.states):
         recorder.folder.write_corpus_responses(responses, number)
     for number, responses in enumerate(streamed.gates):

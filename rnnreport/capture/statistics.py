@@ -1,8 +1,8 @@
 """Statistics of the steps at which each word occurs, in bounded memory: running moments and a fixed sample per word.
 
-The sample keeps the occurrences with the smallest hashes of (sequence id, step), so that it depends neither on the
-order nor on the size of the batches (bottom-k sampling; E. Cohen and H. Kaplan, "Summarizing data using bottom-k
-sketches", PODC 2007). Means and variances come from sums in double precision, of distances from a value near the mean.
+Which occurrences are sampled is known before (``sampling.py``). Means and variances come from sums in double precision,
+of distances from a value near the mean. Statistics of parts of a corpus, each of whole sequences, are merged; the last
+bits depend on the parts and on their order, and on nothing else.
 
 The standard error of a mean treats sequences, not occurrences, as independent: with S_s and n_s the sum and the number
 of a word's occurrences in sequence s, its square is sum over s of (S_s - n_s mean)^2 / n^2, times G / (G - 1) for G
@@ -13,23 +13,16 @@ of the occurrences, so that only repeated words cost more.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rnnreport.capture.sampling import Places
 from rnnreport.formulas import BANDS
 from rnnreport.results.recorded import Doubles, Floats, Ints
 
-SAMPLED = 64  # occurrences kept per word: bands are exact up to this many, and estimated from them beyond
-
-Hashes = NDArray[np.uint64]
-Places = NDArray[np.int64]
-
-_NEVER = np.iinfo(np.uint64).max
 _BINS = 2000  # of the kept rates, whose percentiles are therefore exact to 0.0005
 _RUN = 64  # rows summed in single precision before the sums are added in double precision
 
@@ -63,14 +56,12 @@ class Group:
     words : int32 (w,), those that occur, increasing
     rows : int64 (n,), the steps of these words, word by word
     starts : int64 (w,), where each word's begin in ``rows``
-    sampled : int64 (3, m), occurrences that enter the sample: step, word and place in the word's sample
     repeats : Repeats, of words in one sequence
     """
 
     words: Ints
     rows: Places
     starts: Places
-    sampled: Places
     repeats: Repeats
 
     def sums(self, values: Tensor) -> Doubles:
@@ -87,42 +78,43 @@ def _sums(values: Tensor, rows: Places, starts: Places) -> Tensor:
 
 
 class Occurrences:
-    """How often each word has occurred, and which of its occurrences are in the sample.
+    """How often each word has occurred.
 
     Parameters
     ----------
     words : int, W
-    sampled : int, occurrences kept per word
 
     Attributes
     ----------
     counts : int64 (W,)
     sequences : int64 (W,), in how many sequences
     squares : int64 (W,), sum of the squares of the counts in single sequences
-    priority : uint64 (W, sampled), hashes of the sample
     """
 
-    def __init__(self, words: int, sampled: int = SAMPLED) -> None:
+    def __init__(self, words: int) -> None:
         self.counts = np.zeros(words, np.int64)
         self.sequences = np.zeros(words, np.int64)
         self.squares = np.zeros(words, np.int64)
-        self.priority = np.full((words, sampled), _NEVER, np.uint64)
 
-    def enter(self, step_words: Ints, owners: Places, hashes: Hashes) -> Group:
+    def enter(self, step_words: Ints, owners: Places) -> Group:
         """Take in all steps of some sequences, in any order.
 
         Parameters
         ----------
         step_words : int32 (steps,), -1 for none of the words
         owners : int64 (steps,), the sequence that each belongs to, by any numbers
-        hashes : uint64 (steps,), from ``step_hashes``
         """
         rows = np.lexsort((owners, step_words))
         rows = rows[np.searchsorted(step_words[rows], 0) :]
         words, starts, counts = np.unique(step_words[rows], return_index=True, return_counts=True)
         self.counts[words] += counts
-        repeats = self._enter_pairs(step_words[rows], owners[rows], rows)
-        return Group(words, rows, starts, self._enter_sample(step_words, hashes, rows), repeats)
+        return Group(words, rows, starts, self._enter_pairs(step_words[rows], owners[rows], rows))
+
+    def merge(self, other: Occurrences) -> None:
+        """Take in what was counted in other sequences."""
+        self.counts += other.counts
+        self.sequences += other.sequences
+        self.squares += other.squares
 
     def _enter_pairs(self, words: Ints, owners: Places, rows: Places) -> Repeats:
         """Count the sequences of each word; those in which it is repeated. Rows are sorted by word and owner."""
@@ -136,22 +128,6 @@ class Occurrences:
         times, found = times[several], words[starts[several]]
         of_word, pairs = np.unique(found, return_index=True)
         return Repeats(rows[kept], np.cumsum(times) - times, times, of_word, pairs)
-
-    def _enter_sample(self, step_words: Ints, hashes: Hashes, rows: Places) -> Places:
-        """Keep the occurrences with the smallest hashes; those that enter, as in ``Group``."""
-        candidates = rows[hashes[rows] < self.priority.max(axis=1)[step_words[rows]]]
-        entered = [np.zeros((3, 0), np.int64)]
-        words, starts, counts = np.unique(step_words[candidates], return_index=True, return_counts=True)
-        for word, start, count in zip(words, starts, counts, strict=True):
-            steps = candidates[start : start + count]
-            kept = self.priority[word]
-            together = np.concatenate([kept, hashes[steps]])
-            chosen = np.argpartition(together, kept.size - 1)[: kept.size]
-            fresh = chosen[chosen >= kept.size]
-            leaving = np.setdiff1d(np.arange(kept.size), chosen)
-            self.priority[word, leaving] = together[fresh]
-            entered.append(np.stack([steps[fresh - kept.size], np.full(fresh.size, word), leaving]))
-        return np.concatenate(entered, axis=1)
 
 
 @dataclass(frozen=True)
@@ -177,28 +153,30 @@ class WordStatistics:
 
     Parameters
     ----------
-    occurrences : Occurrences, shared by all vectors of the same steps
-    units : int, H
+    words, units : int, W and H
+    sampled : int, M, sampled occurrences in all
     """
 
-    def __init__(self, occurrences: Occurrences, units: int) -> None:
-        words, sampled = occurrences.priority.shape
-        self._occurrences = occurrences
+    def __init__(self, words: int, units: int, sampled: int) -> None:
+        self.units = units
         self._pivot: Tensor | None = None  # about the mean: what is squared is the distance from it
         self._sum = np.zeros((words, units))  # of distances from the pivot
         self._squares = np.zeros((words, units))
         self._cross = np.zeros((words, units))  # of S_s^2, what the squares lack
         self._weighted = np.zeros((words, units))  # of S_s n_s, what the sums lack
-        self._sample = np.zeros((words, sampled, units), np.float32)
+        self._sample = np.zeros((sampled, units), np.float32)
 
-    def add(self, values: Tensor, group: Group) -> None:
+    def add(self, values: Tensor, group: Group, places: Places) -> None:
         """Take in the vector at the steps of a group.
 
         Parameters
         ----------
         values : Tensor float32 (steps, H) on the CPU
         group : Group, what ``Occurrences.enter`` gave for these steps; each is taken in once, in their order
+        places : int64 (steps,), of each step in the sample; -1 where it is not in it
         """
+        taken = np.flatnonzero(places >= 0)
+        self._sample[places[taken]] = values[torch.from_numpy(taken)].numpy()
         if not group.words.size:
             return
         if self._pivot is None:
@@ -213,35 +191,61 @@ class WordStatistics:
             self._weighted[repeats.words] += np.add.reduceat(more.double().numpy(), repeats.pairs, axis=0)
             pairs.square_().sub_(_sums(deviation, repeats.rows, repeats.starts))
             self._cross[repeats.words] += np.add.reduceat(pairs.double().numpy(), repeats.pairs, axis=0)
-        steps, words, places = group.sampled
-        self._sample[words, places] = values[torch.from_numpy(steps)].numpy()
 
-    def result(self) -> WordResponses:
-        """Everything seen so far."""
-        counts = self._occurrences.counts
+    def merge(self, other: WordStatistics, occurrences: Occurrences, places: Places) -> None:
+        """Take in what was seen in other sequences.
+
+        Parameters
+        ----------
+        other : WordStatistics
+        occurrences : Occurrences, of these sequences
+        places : int64 (m,), in this sample, of those that the other has
+        """
+        self._sample[places] = other._sample
+        if other._pivot is None:
+            return
+        if self._pivot is None:
+            self._pivot = other._pivot
+        moved = other._pivot.double().numpy() - self._pivot.double().numpy()
+        counts = occurrences.counts[:, None]
+        pairs = (occurrences.squares - occurrences.counts)[:, None]  # sum of n_s^2 - n_s
+        self._sum += other._sum + counts * moved
+        self._squares += other._squares + 2 * moved * other._sum + counts * moved**2
+        self._cross += other._cross + 2 * moved * other._weighted + pairs * moved**2
+        self._weighted += other._weighted + pairs * moved
+
+    def result(self, seen: Occurrences, sample_words: Ints) -> WordResponses:
+        """Everything seen so far.
+
+        Parameters
+        ----------
+        seen : Occurrences, of all that was taken in
+        sample_words : int32 (M,), the word of each place in the sample, increasing
+        """
+        counts = seen.counts
         mean = self._sum / np.maximum(counts, 1)[:, None]
         explained = _explained(counts, mean, self._squares)
-        errors = self._errors(mean)
+        errors = self._errors(mean, seen)
         if self._pivot is not None:
             mean += self._pivot.double().numpy()
         mean[counts == 0] = 0
-        return WordResponses(mean.astype(np.float32), self._bands(), explained, errors)
+        return WordResponses(mean.astype(np.float32), self._bands(sample_words), explained, errors)
 
-    def _errors(self, mean: Doubles) -> Floats:
+    def _errors(self, mean: Doubles, seen: Occurrences) -> Floats:
         """Standard errors of the means, which are given as distances from the pivot."""
-        seen = self._occurrences
         several, counts = seen.sequences > 1, np.maximum(seen.counts, 1)
         spread = self._squares + self._cross - 2 * mean * (self._sum + self._weighted) + mean**2 * seen.squares[:, None]
         corrected = seen.sequences / np.maximum(seen.sequences - 1, 1) / counts.astype(np.float64) ** 2
         errors = np.sqrt(np.maximum(spread, 0) * corrected[:, None])
         return np.where(several[:, None], errors, np.nan).astype(np.float32)
 
-    def _bands(self) -> Floats:
+    def _bands(self, sample_words: Ints) -> Floats:
         """Percentiles, between the two nearest in rank."""
         bands = np.zeros((len(BANDS), *self._sum.shape), np.float32)
         ranks = np.array(BANDS)[:, None] / 100
-        for word in np.flatnonzero(self._occurrences.counts):
-            ordered = np.sort(self._sample[word, self._occurrences.priority[word] < _NEVER], axis=0)
+        words, starts = np.unique(sample_words, return_index=True)
+        for word, sampled in zip(words, np.split(self._sample, starts)[1:], strict=True):
+            ordered = np.sort(sampled, axis=0)
             position = ranks * (len(ordered) - 1)
             lower = np.floor(position).astype(np.int64)
             upper = np.ceil(position).astype(np.int64)
@@ -277,6 +281,11 @@ class KeptRates:
         places = np.minimum((rates * _BINS).astype(np.int64), _BINS - 1)
         self._bins += np.bincount(places.ravel(), minlength=_BINS)
 
+    def merge(self, other: KeptRates) -> None:
+        """Take in the rates of other sequences."""
+        self._bins += other._bins
+        self._total += other._total
+
     def result(self) -> Floats:
         """float32 (4,): mean, 10th, 50th and 90th percentile; NaN where no step has a predecessor."""
         count = int(self._bins.sum())
@@ -284,17 +293,3 @@ class KeptRates:
             return np.full(4, np.nan, np.float32)
         ranks = np.searchsorted(np.cumsum(self._bins), [0.1 * count, 0.5 * count, 0.9 * count])
         return np.array([self._total / count, *((ranks + 0.5) / _BINS)], np.float32)
-
-
-def step_hashes(sequence_ids: list[str], steps: int) -> Hashes:
-    """A hash for every step of some sequences of one length, the same on every machine: uint64 (B, T)."""
-    seeds = [hashlib.sha256(name.encode("utf-8", errors="surrogatepass")).digest()[:8] for name in sequence_ids]
-    start = np.frombuffer(b"".join(seeds), "<u8").astype(np.uint64)
-    return _mixed(start[:, None] + np.arange(steps, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """The finaliser of splitmix64 (Steele, Lea and Flood, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -38,7 +38,7 @@ mmphate_nodes = click.option(
 scheduler = click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="Hand checkpoints and analyses of units to the Dask cluster there, tcp://HOST:8786; the same bytes. Workers "
+    help="Hand the independent parts of the work to the Dask cluster there, tcp://HOST:8786; the same bytes. Workers "
     "need the same versions and files.",
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))

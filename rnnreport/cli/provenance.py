@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import re
 import subprocess
@@ -13,6 +12,7 @@ import click
 
 from rnnreport.cli import options
 from rnnreport.progress import stage_seconds
+from rnnreport.versions import installed
 
 if TYPE_CHECKING:
     from rnnreport.results.provenance import StageCard
@@ -23,7 +23,6 @@ _ORIGINS = {
     "DEFAULT_MAP": "settings file",
     "DEFAULT": "default",
 }
-_PACKAGES = ("bokeh", "numpy", "openTSNE", "phate", "rnnreport", "scikit-learn", "scipy", "torch")
 
 
 def card(*, threads: int, device: str = "", **seconds: float) -> StageCard:
@@ -37,7 +36,7 @@ def card(*, threads: int, device: str = "", **seconds: float) -> StageCard:
         threads=threads,
         device=device,
         platform=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        versions=_versions(),
+        versions=installed(),
         commit=commit,
         dirty=dirty,
         seconds={name: round(took, 1) for name, took in {**seconds, **stage_seconds()}.items()},
@@ -64,16 +63,6 @@ def _shown(value: Any) -> Any:
         return value
     text = options.without_secret(str(value))
     return Path(text).name if Path(text).is_absolute() else text
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _git() -> tuple[str, bool]:

@@ -1,7 +1,8 @@
-"""A real Dask cluster of two workers on this machine, one of which is killed midway: the same bytes as without."""
+"""A real Dask cluster on this machine, two of whose three workers are killed midway: the same bytes as without."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -11,13 +12,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from rnnreport.errors import InputError
+from rnnreport.parallel import spreading
 from tests.cli.test_bad_input import REVIEWS, WORDS
 from tests.moments import contents
 
-# every pass over the corpus leaves the process that made it, and takes long enough to be interrupted
+# every pass over the corpus leaves its process and its size, and takes long enough to be interrupted
 MODEL = f"""
 import os, time, pathlib, torch
 from torch import nn
@@ -34,17 +38,20 @@ class Reader(nn.Module):
         if "slow" in os.environ.get("RNNREPORT_TEST", ""):
             time.sleep(0.05)
             with open(pathlib.Path(os.environ["RNNREPORT_TEST_LOG"]), "a") as log:
-                log.write(f"{{os.getpid()}}\\n")
+                log.write(f"{{os.getpid()}} {{len(tokens)}}\\n")
         return self.head(self.rnn(self.embedding(tokens))[0][:, -1])
 """
 PATIENCE_S = 300
+LONG, STREAMED = 4000, 256  # reviews of 20 words, in three shards; how many go together only where these are read
 
 
 @pytest.fixture
 def work(tmp_path) -> Path:
     (tmp_path / "slow_readers.py").write_text(MODEL)
     (tmp_path / "words.json").write_text(json.dumps(WORDS))
-    (tmp_path / "reviews.tsv").write_text(REVIEWS + REVIEWS.partition("\n")[2] * 9)
+    words = [[WORDS[place * step % len(WORDS)] for step in range(1, 21)] for place in range(LONG)]
+    long = "".join(f"{' '.join(text)}\t{('negative', 'positive')[place % 2]}\n" for place, text in enumerate(words))
+    (tmp_path / "reviews.tsv").write_text(REVIEWS + REVIEWS.partition("\n")[2] * 9 + long)
     torch.manual_seed(0)
     rnn, embedding, head = (
         torch.nn.GRU(3, 4, batch_first=True),
@@ -86,10 +93,10 @@ def cluster(work, tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen
     )
     workers = []
     try:
-        wait(described.is_file)
+        wait(lambda: described.is_file() and described.read_text().endswith("}"))
         address = json.loads(described.read_text())["address"]
-        workers += [start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard") for _ in range(2)]
-        wait(lambda: (elsewhere / "log").read_text().count("Registered to") >= 2)
+        workers += [start("dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard") for _ in range(3)]
+        wait(lambda: (elsewhere / "log").read_text().count("Registered to") >= 3)
         yield address, workers
     finally:
         for process in (*workers, scheduler):
@@ -108,34 +115,71 @@ def run(work: Path, out: str, *words: str) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "rnnreport", "run", "--model", "slow_readers:Reader", "--checkpoints", "step-*.pt",
         "--corpus", "reviews.tsv", "--vocabulary", "words.json", "--classes", "negative,positive", "--out", out,
-        "--budget", "quick", "--name", "same", *words,
+        "--budget", "quick", "--max-steps", "200", "--name", "same", *words,
     ]  # fmt: skip
     return subprocess.Popen(
         command, cwd=work, env=environment(work), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def passes(work: Path) -> list[int]:
+def readers(work: Path, size: int = 0) -> set[int]:
+    """The processes that ran the model, on so many sequences at once."""
     log = work / "passes"
-    return [int(line) for line in log.read_text().split()] if log.exists() else []
+    lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+    return {int(line[0]) for line in lines if len(line) == 2 and (not size or int(line[1]) == size)}
 
 
-def test_a_cluster_gives_the_same_bytes_also_when_a_worker_dies(work, cluster):
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGKILL)
+    assert worker.wait() == -signal.SIGKILL
+
+
+def test_a_cluster_gives_the_same_bytes_also_when_workers_die(work, cluster, rnnreport, monkeypatch):
     address, workers = cluster
+    first, second, third = workers
     spread = run(work, "spread", "--scheduler", address)
-    ours = {worker.pid for worker in workers}
-    wait(lambda: spread.poll() is not None or ours <= set(passes(work)))
-    workers[0].send_signal(signal.SIGKILL)
+    wait(lambda: spread.poll() is not None or {worker.pid for worker in workers} <= readers(work))
+    kill(first)
+    wait(lambda: spread.poll() is not None or {second.pid, third.pid} <= readers(work, STREAMED))
+    kill(second)
     out, err = spread.communicate(timeout=PATIENCE_S)
     assert (spread.returncode, out) == (0, "spread/report.html\n"), err
-    assert workers[0].wait() == -signal.SIGKILL and workers[1].poll() is None
+    assert readers(work, STREAMED) == {second.pid, third.pid} and third.poll() is None
     plain = run(work, "plain")
     out, err = plain.communicate(timeout=PATIENCE_S)
     assert plain.returncode == 0, err
     found, wanted = contents(work / "spread"), contents(work / "plain")
-    assert found.keys() == wanted.keys()
+    assert found.keys() == wanted.keys() and "corpus/responses-0.npz" in map(str, wanted)
     timed = {"metrics.jsonl", "run.json", "provenance.json", "report.html"}  # times, and the command as typed
     assert [name for name in wanted if found[name] != wanted[name] and name not in timed] == []
+    index_with(address, rnnreport, monkeypatch)
+
+
+def index_with(address: str, rnnreport, monkeypatch) -> None:
+    """The runs of the working directory, by the worker that is left and by this process; what a worker can lack."""
+    words = ("index", ".", "--light", "--out")
+    assert rnnreport(*words, "here").code == 0
+    with monkeypatch.context() as patched:
+        patched.delattr("rnnreport.report.light.make_light")  # of this process
+        assert rnnreport(*words, "there", "--scheduler", address).code == 0
+    here = contents(Path("here"))
+    assert len(here) == 1 + 2 + 2 and here == contents(Path("there"))  # index, two reports, numbers and scripts of both
+    with monkeypatch.context() as patched:
+        patched.setattr("rnnreport.cli.index._runs", lambda _: [Path("lost")])
+        outcome = rnnreport(*words, "nowhere", "--scheduler", address)
+    assert outcome.code == 2 and "a worker does not find lost/report.html" in outcome.error
+    with monkeypatch.context() as patched:
+        patched.setattr("rnnreport.parallel.installed", lambda: {"numpy": "0.1"})
+        outcome = rnnreport(*words, "nowhere", "--scheduler", address)
+    assert outcome.code == 2 and f"has numpy {np.__version__}, not 0.1" in outcome.error
+    with pytest.raises(InputError, match="a worker lacks a module: No module named 'lost'"):
+        spread_over(address, lambda *_: importlib.import_module("lost"))
+    assert not Path("nowhere").exists()
+
+
+def spread_over(address: str, function) -> list[object]:
+    with spreading(address) as spread:
+        return list(spread(function, None, [1]))
 
 
 def test_an_address_where_nobody_answers_is_one_line(rnnreport, runs, monkeypatch):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import pickle
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +18,13 @@ from torch import nn
 from rnnreport.analyses import analyse
 from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.responses import kept_rate_summary, standard_errors, word_responses
+from rnnreport.capture.inspection import inspect_model
+from rnnreport.capture.isolation import untouched
+from rnnreport.capture.probe import make_probe
 from rnnreport.capture.run import capture_run
-from rnnreport.capture.statistics import SAMPLED, KeptRates, Occurrences, WordResponses, WordStatistics, step_hashes
+from rnnreport.capture.sampling import SAMPLED, Sample, step_hashes
+from rnnreport.capture.statistics import KeptRates, Occurrences, WordResponses, WordStatistics
+from rnnreport.capture.streaming import stream_responses
 from rnnreport.formulas import BANDS, changes, kept_rates
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
@@ -25,22 +33,28 @@ from rnnreport.results.schema import Units, Words
 
 def numbered(steps: int) -> np.ndarray:
     """Distinct hashes."""
-    return step_hashes(["one"], steps)[0]
+    return step_hashes(["one"], np.array([steps]))
 
 
 class Running:
-    """Statistics of one vector and what they share with others."""
+    """Statistics of one vector over steps, whose sample is drawn before."""
 
-    def __init__(self, words: int, units: int, sampled: int = SAMPLED) -> None:
-        self.occurrences = Occurrences(words, sampled)
-        self.statistics = WordStatistics(self.occurrences, units)
+    def __init__(self, which: np.ndarray, words: int, units: int, hashes: np.ndarray, sampled: int = SAMPLED) -> None:
+        self.which = which
+        self.sample = Sample(sampled)
+        self.sample.enter(which, hashes, np.arange(len(which)))
+        self.occurrences = Occurrences(words)
+        self.statistics = WordStatistics(words, units, self.sample.steps.size)
 
-    def add(self, delta: np.ndarray, which: np.ndarray, hashes: np.ndarray, owners: np.ndarray | None = None) -> None:
-        owners = np.arange(len(which)) if owners is None else owners
-        self.statistics.add(torch.from_numpy(delta), self.occurrences.enter(which, owners, hashes))
+    def add(self, delta: np.ndarray, steps: np.ndarray, owners: np.ndarray | None = None) -> None:
+        """Take in what is found at some steps."""
+        group = self.occurrences.enter(self.which[steps], np.arange(len(steps)) if owners is None else owners)
+        places = np.full(len(self.which), -1)
+        places[self.sample.steps] = np.arange(self.sample.steps.size)
+        self.statistics.add(torch.from_numpy(delta[steps]), group, places[steps])
 
     def result(self) -> WordResponses:
-        return self.statistics.result()
+        return self.statistics.result(self.occurrences, self.sample.words)
 
     def held(self) -> int:
         tables = [*vars(self.statistics).values(), *vars(self.occurrences).values()]
@@ -55,9 +69,9 @@ def test_any_cut_into_batches_gives_the_numbers_of_the_whole(seed: int, batches:
     delta = (generator.normal(size=(steps, units)) + 5).astype(np.float32)
     which = np.concatenate([np.arange(words), generator.integers(-1, words, steps - words)]).astype(np.int32)
     order, hashes = generator.permutation(steps), numbered(steps)
-    statistics = Running(words, units, sampled=steps)
+    statistics = Running(which, words, units, hashes, sampled=steps)
     for part in np.array_split(order, batches):
-        statistics.add(delta[part], which[part], hashes[part])
+        statistics.add(delta, part)
     found, expected = statistics.result(), word_responses(delta, which, words)
     assert statistics.occurrences.counts.tolist() == [int((which == word).sum()) for word in range(words)]
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-6)
@@ -76,10 +90,10 @@ def test_standard_errors_treat_sequences_as_independent(seed: int, batches: int)
     delta = (generator.normal(size=(150, units)) + 2 * mood[owner] + 5).astype(np.float32)
     which = generator.integers(-1, words - 1, 150).astype(np.int32)
     which[owner == 7] = words - 1  # occurs in at most one sequence
-    statistics = Running(words, units)
+    statistics = Running(which, words, units, numbered(150))
     for part in np.array_split(generator.permutation(sequences), batches):
         steps = generator.permutation(np.flatnonzero(np.isin(owner, part)))
-        statistics.add(delta[steps], which[steps], numbered(150)[steps], owner[steps])
+        statistics.add(delta, steps, owner[steps])
     found = statistics.result().standard_error
     for word in range(words):
         here = which == word
@@ -93,14 +107,47 @@ def test_standard_errors_treat_sequences_as_independent(seed: int, batches: int)
         np.testing.assert_allclose(found[word], np.sqrt(variance), rtol=2e-4)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_merged_statistics_are_those_of_one_pass(seed: int, parts: int) -> None:
+    """Of parts whose means lie far apart, with words that are in some of them only, and parts without any word."""
+    generator = np.random.default_rng(seed)
+    sequences, steps, words, units = 10, 90, 4, 3
+    owner = np.sort(generator.integers(0, sequences, steps))
+    delta = (generator.normal(size=(steps, units)) + 9 * generator.normal(size=(sequences, units))[owner]).astype("f4")
+    which = generator.integers(-1, words - 1, steps).astype(np.int32)
+    which[owner == 4], which[owner == 7] = words - 1, -1
+    once = Running(which, words, units, numbered(steps), sampled=9)
+    once.add(delta, np.arange(steps), owner)
+    merged = Running(which, words, units, numbered(steps), sampled=9)
+    for part in np.array_split(generator.permutation(sequences), parts):  # there may be more parts than sequences
+        inside = np.flatnonzero(np.isin(owner, part))
+        places = np.flatnonzero(np.isin(merged.sample.steps, inside))
+        counted, found = Occurrences(words), WordStatistics(words, units, places.size)
+        if inside.size:
+            taken = np.full(steps, -1)
+            taken[merged.sample.steps[places]] = np.arange(places.size)
+            group = counted.enter(which[inside], owner[inside])
+            found.add(torch.from_numpy(delta[inside]), group, taken[inside])
+        merged.statistics.merge(found, counted, places)
+        merged.occurrences.merge(counted)
+    for name in ("counts", "sequences", "squares"):
+        np.testing.assert_array_equal(getattr(merged.occurrences, name), getattr(once.occurrences, name))
+    found, expected = merged.result(), once.result()
+    np.testing.assert_array_equal(found.bands, expected.bands)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.explained, expected.explained, atol=1e-5)
+    np.testing.assert_allclose(found.standard_error, expected.standard_error, rtol=1e-3, atol=1e-4)
+
+
 def test_standard_errors_are_near_those_of_the_bootstrap_and_above_those_of_single_steps() -> None:
     generator = np.random.default_rng(3)
     sequences, steps, units = 400, 12, 6
     owner = np.repeat(np.arange(sequences), steps)
     delta = (generator.normal(size=(owner.size, units)) + generator.normal(size=(sequences, units))[owner]).astype("f4")
     which = generator.integers(0, 3, owner.size).astype(np.int32)
-    statistics = Running(3, units)
-    statistics.add(delta, which, numbered(owner.size), owner)
+    statistics = Running(which, 3, units, numbered(owner.size))
+    statistics.add(delta, np.arange(owner.size), owner)
     found = statistics.result().standard_error
     params = BootstrapParams(resamples=2000)
     drawn = standard_errors(delta, np.arange(0, owner.size + 1, steps), which, 3, params)
@@ -109,47 +156,58 @@ def test_standard_errors_are_near_those_of_the_bootstrap_and_above_those_of_sing
     assert (found > 1.3 * naive).all()
 
 
-def test_the_sample_does_not_depend_on_order_or_batches() -> None:
+def test_the_sample_does_not_depend_on_order_or_parts() -> None:
     generator = np.random.default_rng(0)
-    steps = 3000
-    delta, hashes = generator.normal(size=(steps, 2)).astype(np.float32), numbered(steps)
-    which = generator.integers(0, 3, steps).astype(np.int32)
-    results = []
-    for batches, order in ((1, np.arange(steps)), (17, generator.permutation(steps))):
-        statistics = Running(3, 2, sampled=50)
-        for part in np.array_split(order, batches):
-            statistics.add(delta[part], which[part], hashes[part])
-        results.append(statistics.result().bands)
-    np.testing.assert_array_equal(*results)
+    steps, hashes = np.arange(3000), numbered(3000)
+    which = generator.integers(-1, 3, steps.size).astype(np.int32)
+    samples = []
+    for parts, order in ((1, steps), (17, generator.permutation(steps))):
+        sample = Sample(50)
+        for part in np.array_split(order, parts):
+            sample.enter(which[part], hashes[part], part)
+        samples.append(sample)
+    for found in samples:
+        assert found.words.tolist() == [0] * 50 + [1] * 50 + [2] * 50
+        for word in range(3):
+            smallest = np.argsort(np.where(which == word, hashes, hashes.max()))[:50]
+            assert found.steps[found.words == word].tolist() == smallest.tolist()
+
+
+def test_bands_are_those_of_the_sample() -> None:
+    generator = np.random.default_rng(0)
+    which = generator.integers(0, 3, 3000).astype(np.int32)
+    delta, hashes = generator.normal(size=(3000, 2)).astype(np.float32), numbered(3000)
+    statistics = Running(which, 3, 2, hashes, sampled=50)
+    for part in np.array_split(generator.permutation(3000), 17):
+        statistics.add(delta, part)
     smallest = np.argsort(hashes[which == 1])[:50]
     expected = np.percentile(delta[which == 1][smallest], BANDS, axis=0)
-    np.testing.assert_allclose(results[0][:, 1], expected, rtol=1e-6)
+    np.testing.assert_allclose(statistics.result().bands[:, 1], expected, rtol=1e-6)
 
 
 def test_sampled_bands_are_near_those_of_all_occurrences() -> None:
     steps = 40_000
     delta = np.random.default_rng(1).normal(size=(steps, 1)).astype(np.float32)
-    statistics = Running(1, 1, sampled=400)
-    statistics.add(delta, np.zeros(steps, np.int32), numbered(steps))
+    statistics = Running(np.zeros(steps, np.int32), 1, 1, numbered(steps), sampled=400)
+    statistics.add(delta, np.arange(steps))
     bands = statistics.result().bands[:, 0, 0]
     np.testing.assert_allclose(bands, np.percentile(delta, BANDS), atol=0.2)
 
 
 def test_memory_does_not_grow_with_the_corpus() -> None:
-    statistics = Running(2, 3, sampled=8)
-
-    statistics.add(np.ones((1, 3), np.float32), np.zeros(1, np.int32), step_hashes(["first"], 1)[0])
-    before = statistics.held()
-    for part in range(20):
-        delta = np.full((500, 3), part, np.float32)
-        statistics.add(delta, np.zeros(500, np.int32), step_hashes([str(part)], 500)[0])
-    assert statistics.held() == before
-    assert statistics.occurrences.counts.tolist() == [10_001, 0]
+    held = []
+    for steps in (500, 10_000):
+        statistics = Running(np.zeros(steps, np.int32), 2, 3, numbered(steps), sampled=8)
+        for part in np.array_split(np.arange(steps), 20):
+            statistics.add(np.ones((steps, 3), np.float32), part)
+        assert statistics.occurrences.counts.tolist() == [steps, 0]
+        held.append(statistics.held())
+    assert held[0] == held[1]
 
 
 def test_a_word_that_never_occurs_and_no_words_at_all() -> None:
-    statistics = Running(2, 3)
-    statistics.add(np.ones((4, 3), np.float32), np.full(4, -1, np.int32), numbered(4))
+    statistics = Running(np.full(4, -1, np.int32), 2, 3, numbered(4))
+    statistics.add(np.ones((4, 3), np.float32), np.arange(4))
     found = statistics.result()
     assert statistics.occurrences.counts.tolist() == [0, 0]
     assert not found.mean.any() and not found.bands.any() and not found.explained.any()
@@ -173,9 +231,10 @@ def test_kept_rates_of_the_stream(lengths: list[int]) -> None:
 
 
 def test_hashes_are_the_same_everywhere_and_differ_between_steps_and_sequences() -> None:
-    hashes = step_hashes(["a", "b"], 1000)
-    assert np.unique(hashes).size == 2000
-    np.testing.assert_array_equal(step_hashes(["b"], 1000)[0], hashes[1])
+    hashes = step_hashes(["a", "b"], np.array([700, 1000]))
+    assert np.unique(hashes).size == 1700
+    np.testing.assert_array_equal(step_hashes(["b"], np.array([1000])), hashes[700:])
+    assert hex(hashes[0]) == "0x46d3febd82ac6ff6"
 
 
 class Reader(nn.Module):
@@ -223,16 +282,16 @@ def compare_gates(model: Reader, corpus: Corpus, folder: RunFolder) -> None:
         assert np.isnan(responses.kept_rate).all()
 
 
-def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model, generator = Reader(), np.random.default_rng(0)
-    inputs = tuple(generator.integers(0, 8, length).astype(np.int32) for length in generator.integers(1, 12, 60))
-    corpus = Corpus(
+def drawn(count: int, longest: int = 12) -> Corpus:
+    """Sequences of random tokens."""
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(1, longest, count)
+    return Corpus(
         name="drawn",
         task="classification",
-        sequence_ids=tuple(f"s{number}" for number in range(60)),
-        inputs=inputs,
-        labels=generator.integers(0, 2, 60).astype(np.int32),
+        sequence_ids=tuple(f"s{number}" for number in range(count)),
+        inputs=tuple(generator.integers(0, 8, length).astype(np.int32) for length in lengths),
+        labels=generator.integers(0, 2, count).astype(np.int32),
         step_targets=(),
         vocabulary=tuple("abcdefghi"),
         class_names=("no", "yes"),
@@ -241,6 +300,40 @@ def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> 
         unknown_tokens=0,
         sha256="",
     )
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_shards_together_are_the_corpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """One sequence, each of the others in a shard of its own, or several together; read by copies, as by workers."""
+    torch.manual_seed(0)
+    model, corpus = Reader().eval(), make_probe(drawn(count))
+    with untouched(model):
+        inspection = inspect_model(model, make_probe(drawn(40)), None, None, 8)
+    read: list[int] = []
+
+    def elsewhere(function: Any, shared: Any, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            read.append(len(item[0].lengths))
+            yield pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps((shared, item))))))
+
+    whole = stream_responses(model, corpus, inspection)
+    for steps in (1, 50):
+        read.clear()
+        monkeypatch.setattr("rnnreport.capture.streaming._STEPS_PER_SHARD", steps)
+        here = stream_responses(model, corpus, inspection, batch_size=1)
+        there = stream_responses(model, corpus, inspection, 1, elsewhere)
+        assert sum(read) == count
+        assert len(read) == count if steps == 1 else len(read) <= 1 + corpus.lengths.sum() // (50 - 12)
+        for mine, same, other in zip(*((each.states + each.gates) for each in (here, there, whole)), strict=True):
+            for name in ("tokens", "counts", "mean", "bands", "explained", "standard_error", "kept_rate"):
+                ours = getattr(mine, name)
+                assert ours.tobytes() == getattr(same, name).tobytes()
+                np.testing.assert_allclose(ours, getattr(other, name), rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, corpus = Reader(), drawn(60)
     for name, budget in (("all", 10_000), ("some", 100)):
         folder = RunFolder(tmp_path / name)
         capture_run(model, corpus, folder, name=name, source="test", weights=None, max_steps=budget)
