@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnreport.analyses.mmphate.device import best_device
 from rnnreport.analyses.mmphate.diffusion import (
     diffuse,
     knee,
@@ -380,6 +381,7 @@ def test_dynamics_choose_and_say_what_they_leave_out(tmp_path: Path) -> None:
     nodes = found.epochs.size * found.steps.size * found.units.size
     assert nodes <= 70 and found.plane.shape == (nodes, 2) and found.space.shape == (nodes, 3)
     assert (probe.lengths > found.steps[-1]).mean() >= 0.5
+    assert found.outcome["device"] == best_device().name
     assert found.outcome["samples"] == 40 and found.outcome["interslice_knn"] < 25
     said = " ".join(found.left_out)
     assert "epochs" in said and "units" in said and "sequences" in said and "steps" in said and "instead of 25" in said

@@ -17,7 +17,7 @@ from rnnreport.report import render_comparison, render_report, render_summary_ma
 from rnnreport.report.environment import number, parameter, percent
 from rnnreport.report.place import template_folder
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Sequences, Unavailable
+from rnnreport.results.schema import Dynamics, Sequences, Unavailable
 from tests.fabricate import HOSTILE, fabricate_run
 
 
@@ -197,6 +197,11 @@ def test_every_asset_and_template_is_used():
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix != ".md":  # those of numbers/ are told by test_report_numbers.py
             assert path.name in sources or f'"{path.name}"' in python, path
+
+
+def test_the_device_that_computed_mmphate_is_named(runs, pages):
+    dynamics = runs[0].result(Dynamics)
+    assert f"computed on: {dynamics.outcome['device']}" in pages["report"]
 
 
 def test_displayed_sequences_are_named_in_the_page(runs, pages):

@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import eigvalsh
 
+from rnnreport.analyses.mmphate.device import Array, fetched
 from rnnreport.analyses.mmphate.kernel import Kernel
-from rnnreport.results.recorded import Doubles, Floats
+from rnnreport.analyses.mmphate.threads import each
+from rnnreport.results.recorded import Doubles
 
 _POWERS = 100
+_ROWS = 500  # of a product, for one thread
 _ITERATIONS = 20  # of k-means
 
 
@@ -48,14 +51,19 @@ def landmark_labels(nodes: Doubles, most: int, seed: int) -> NDArray[np.int64]:
     slices, units, _ = nodes.shape
     if slices * units <= most:
         return np.arange(slices * units)
-    each = min(slices, max(1, most // units))
-    labels = np.empty((slices, units), np.int64)
-    first = 0
-    for unit in range(units):
+    each_unit = min(slices, max(1, most // units))
+
+    def clustered(unit: int) -> NDArray[np.int64]:
         points = np.ascontiguousarray(nodes[:, unit])
         distinct = len(np.unique(points, axis=0))
-        clusters = KMeans(min(each, distinct), n_init=1, max_iter=_ITERATIONS, random_state=seed, algorithm="lloyd")
-        _, found = np.unique(clusters.fit(points).labels_, return_inverse=True)
+        clusters = KMeans(
+            min(each_unit, distinct), n_init=1, max_iter=_ITERATIONS, random_state=seed, algorithm="lloyd"
+        )
+        return np.unique(clusters.fit(points).labels_, return_inverse=True)[1]
+
+    labels = np.empty((slices, units), np.int64)
+    first = 0
+    for unit, found in enumerate(each(clustered, range(units))):
         labels[:, unit] = first + found
         first += int(found.max()) + 1
     return labels.ravel()
@@ -85,20 +93,20 @@ def landmark_affinity(kernel: Kernel, labels: NDArray[np.int64]) -> sparse.csr_m
     slices, units, _ = kernel.nodes.shape
     of_slices = labels.reshape(slices, units)
     slice_of, row, column = np.nonzero(kernel.within)
-    nodes, landmarks = [slice_of * units + row], [of_slices[slice_of, column]]
-    strengths: list[Doubles] = [kernel.within[slice_of, row, column]]
-    for unit in range(units):
+    parts = [(kernel.within[slice_of, row, column], slice_of * units + row, of_slices[slice_of, column])]
+
+    def tied_to(unit: int) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int64]]:
         own, places = np.unique(of_slices[:, unit], return_inverse=True)
         later, earlier, affinity = kernel.of_unit(unit)
         total = np.zeros(slices * own.size)
         for some, others in ((later, earlier), (earlier, later)):  # a pair is kept once and counts for both
             total += np.bincount(some.astype(np.int64) * own.size + places[others], affinity, total.size)
         tied = np.flatnonzero(total)
-        nodes.append(tied // own.size * units + unit)
-        landmarks.append(own[tied % own.size])
-        strengths.append(total[tied])
-    placed = (np.concatenate(strengths), (np.concatenate(nodes), np.concatenate(landmarks)))
-    return sparse.csr_matrix(placed, shape=(kernel.size, int(labels.max()) + 1))
+        return total[tied], tied // own.size * units + unit, own[tied % own.size]
+
+    parts += each(tied_to, range(units))
+    strengths, nodes, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse.csr_matrix((strengths, (nodes, landmarks)), shape=(kernel.size, int(labels.max()) + 1))
 
 
 def _rows_to_one(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -106,9 +114,10 @@ def _rows_to_one(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(1 / totals) @ matrix)
 
 
-def singular_values(operator: Doubles) -> Doubles:
+def singular_values(operator: Array) -> Doubles:
     """float64 (L,), decreasing: the roots of the eigenvalues of P P', several times faster than their decomposition."""
-    return np.sqrt(np.maximum(eigvalsh(operator @ operator.T), 0))[::-1]
+    squared = fetched(array_namespace(operator).linalg.eigvalsh(operator @ operator.T))
+    return np.asarray(np.sqrt(np.maximum(squared, 0))[::-1])
 
 
 def von_neumann_entropy(singular: Doubles) -> Doubles:
@@ -174,23 +183,42 @@ def _line_error(curve: Doubles, start: int, stop: int) -> float:
     return float(np.abs(values - values.mean() - slope * centred).sum())
 
 
-def potential(operator: Doubles, t: int, gamma: float) -> Floats:
+def potential(operator: Array, t: int, gamma: float) -> Array:
     """The informational potential of the operator's power t, float32 (L, L).
 
     ``gamma`` 1 is -log(P), 0 is 2 sqrt(P), between them P^c / c with c = (1 - gamma) / 2.
     """
-    power = np.linalg.matrix_power(operator.astype(np.float32), t)
+    xp = array_namespace(operator)
+    power = _power(xp.astype(operator, xp.float32), t)
     if gamma == 1:
-        return np.asarray(-np.log(power + np.float32(1e-7)))
-    exponent = np.float32((1 - gamma) / 2)
-    return np.asarray(np.maximum(power, 0) ** exponent / exponent, dtype=np.float32)
+        return -xp.log(power + 1e-7)
+    exponent = (1 - gamma) / 2
+    return xp.where(power < 0, 0.0, power) ** exponent / exponent
 
 
-def potential_distances(potentials: Floats) -> Doubles:
+def _power(matrix: Array, t: int) -> Array:
+    """The power of a matrix, t at least 1, by squaring from the highest binary digit of t."""
+    power = matrix
+    for digit in bin(t)[3:]:
+        power = _product(power, power)
+        if digit == "1":
+            power = _product(power, matrix)
+    return power
+
+
+def _product(left: Array, right: Array) -> Array:
+    """The product of two matrices, some rows at a time."""
+    parts = each(lambda start: left[start : start + _ROWS, :] @ right, range(0, left.shape[0], _ROWS))
+    return array_namespace(left).concat(list(parts))
+
+
+def potential_distances(potentials: Array) -> Array:
     """Euclidean distances between the rows, float64 (L, L), zero diagonal, exactly symmetric."""
-    rows = potentials.astype(np.float64)
-    sizes = np.einsum("ij,ij->i", rows, rows)
+    xp = array_namespace(potentials)
+    rows = xp.astype(potentials, xp.float64)
+    sizes = xp.sum(rows * rows, axis=1)
     squared = sizes[:, None] + sizes - 2 * (rows @ rows.T)
-    distance = np.sqrt(np.maximum((squared + squared.T) / 2, 0))
-    np.fill_diagonal(distance, 0)
-    return np.asarray(distance)
+    squared = (squared + squared.T) / 2
+    own = xp.arange(rows.shape[0], device=device(rows))
+    squared[own, own] = 0
+    return xp.sqrt(xp.where(squared < 0, 0.0, squared))

@@ -279,6 +279,7 @@ def _outcome(choice: _Choice, kernel: Kernel, embedding: Embedding) -> dict[str,
         "sigma": kernel.sigma,
         "intraslice_knn": kernel.intra_neighbours,
         "interslice_knn": kernel.inter_neighbours,
+        "device": kernel.device.name,
     }
 
 

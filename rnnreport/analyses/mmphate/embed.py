@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,13 @@ from rnnreport.analyses.mmphate.diffusion import (
 )
 from rnnreport.analyses.mmphate.kernel import Kernel
 from rnnreport.analyses.mmphate.layout import Layout, LayoutParams, lay_out, stress, unit_variance
+from rnnreport.analyses.mmphate.threads import each
 from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles
 
 Engine = Literal["rnnreport", "phate"]
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 _JUDGED = 1000  # nodes whose pairs measure the stress of the reference path
 
@@ -90,23 +94,35 @@ def embed(kernel: Kernel, params: EmbedParams, start: Start | None = None) -> Em
     if params.engine == "phate":
         return _embed_by_phate(kernel, params)
     start = start or Start(landmark_labels(kernel.nodes, params.landmarks, params.seed))
-    diffusion = diffuse(kernel, start.labels)
-    entropy = von_neumann_entropy(singular_values(diffusion.operator))
+    diffusion, device = diffuse(kernel, start.labels), kernel.device
+    operator = device.put(diffusion.operator)
+    parts, singular = _at_once(lambda: components(kernel), lambda: singular_values(operator))
+    entropy = von_neumann_entropy(singular)
     t = max(1, knee(entropy))
-    distances = potential_distances(potential(diffusion.operator, t, params.gamma))
-    plane = lay_out(distances, 2, params.layout, start.plane)
-    space = lay_out(distances, 3, params.layout, start.space)
+    with device.full_precision():
+        distances = potential_distances(potential(operator, t, params.gamma))
+    space, plane = _at_once(
+        lambda: lay_out(distances, 3, params.layout, start.space, device),
+        lambda: lay_out(distances, 2, params.layout, start.plane, device),
+    )
     return Embedding(
         plane=unit_variance(diffusion.to_landmarks @ plane.points),
         space=unit_variance(diffusion.to_landmarks @ space.points),
         entropy=entropy,
         t=t,
-        landmarks=len(distances),
-        components=components(kernel),
+        landmarks=distances.shape[0],
+        components=parts,
         plane_stress=plane.stress,
         space_stress=space.stress,
         laid_out=(plane, space),
     )
+
+
+def _at_once(one: Callable[[], One], other: Callable[[], Other]) -> tuple[One, Other]:
+    """The results of two functions, on two threads where there are two."""
+    functions: tuple[Callable[[], Any], ...] = (one, other)
+    first, second = each(lambda function: function(), functions)
+    return first, second
 
 
 def _embed_by_phate(kernel: Kernel, params: EmbedParams) -> Embedding:
@@ -131,16 +147,30 @@ def _embed_by_phate(kernel: Kernel, params: EmbedParams) -> Embedding:
 def components(kernel: Kernel) -> int:
     """Connected components of a kernel: those of each unit, joined by the slices."""
     slices, units, _ = kernel.nodes.shape
-    parts = np.empty((slices, units), np.int64)
-    first = 0
-    for unit in range(units):
-        later, earlier, _ = kernel.of_unit(unit)
-        count, found = connected_components(_graph(later, earlier, slices), directed=False)
-        parts[:, unit] = first + found
-        first += count
+    parts = np.stack([_parts(*kernel.joined(unit), slices) for unit in range(units)], axis=1)
+    parts += np.arange(units) * slices
     slice_of, row, column = np.nonzero(kernel.within)
-    return int(connected_components(_graph(parts[slice_of, row], parts[slice_of, column], first), directed=False)[0])
+    names, found = np.unique(parts, return_inverse=True)
+    found = found.reshape(parts.shape)
+    return _components(found[slice_of, row], found[slice_of, column], names.size)[0]
 
 
-def _graph(some: NDArray[np.int64], others: NDArray[np.int64] | NDArray[np.int32], size: int) -> sparse.coo_matrix:
-    return sparse.coo_matrix((np.ones(some.size, np.int8), (some, others)), shape=(size, size))
+def _parts(later: NDArray[np.int64], earlier: NDArray[np.int32], slices: int) -> NDArray[np.int64]:
+    """For every slice of a unit the first one of its component, int64 (slices,).
+
+    Most slices are joined to an earlier one, which leads to few first ones; only pairs that join these are searched.
+    """
+    first = np.arange(slices)
+    first[later] = earlier  # any of them
+    while (first[first] != first).any():
+        first = first[first]
+    different = np.flatnonzero(first[later] != first[earlier])
+    _, of_first = _components(first[later[different]], first[earlier[different]], slices)
+    return np.asarray(of_first[first], dtype=np.int64)
+
+
+def _components(some: NDArray[np.int64], others: NDArray[np.int64], size: int) -> tuple[int, NDArray[np.int32]]:
+    """How many components a graph of so many nodes has, and the number of the one that each node is in."""
+    graph = sparse.coo_matrix((np.ones(some.size, np.int8), (some, others)), shape=(size, size))
+    count, found = connected_components(graph, directed=False)
+    return int(count), found

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.spatial.distance import cdist
 
-from rnnreport.analyses.mmphate.pairs import Close, close_slices, continued
+from rnnreport.analyses.mmphate.device import CPU, Array, Device, best_device, fetched, smallest
+from rnnreport.analyses.mmphate.pairs import Close, close_slices, continued, squared_distances
+from rnnreport.analyses.mmphate.threads import each
 from rnnreport.progress import track
 from rnnreport.results.recorded import Doubles
 
@@ -26,6 +28,7 @@ MOST_FEATURES = 100  # more samples than this are reduced to so many principal c
 _REACH = -math.log(SMALLEST)  # squared distance, in squared bandwidths, at which an affinity between slices is dropped
 _FLOOR = float(np.finfo(np.float64).eps)  # of a bandwidth
 _GUESSED_FROM = 64  # slices whose neighbours tell the bandwidth roughly
+_ALIKE = 1e-2  # squared distance between units, of the squared sizes, below which its digits are wanted to the last
 _MARGIN = 1.15  # kept beyond the guess, so that one pass over the distances is enough
 
 
@@ -51,6 +54,7 @@ class Kernel:
     reach : float, squared distance up to which ``between`` holds all pairs: at least where affinities are dropped
     intra_neighbours, inter_neighbours : int, as used: at most units - 1 and slices - 1
     nodes : float64 (slices, H, features), standardised activity that the distances are of
+    device : Device, where the distances were computed, and what is computed from the kernel will be
     """
 
     within: Doubles
@@ -60,6 +64,7 @@ class Kernel:
     intra_neighbours: int
     inter_neighbours: int
     nodes: Doubles
+    device: Device = CPU
 
     @property
     def size(self) -> int:
@@ -75,6 +80,10 @@ class Kernel:
         """Later slices, earlier slices and affinities of the joined pairs of slices of a unit."""
         later, earlier, squared = self.between[unit].within(self._farthest)
         return later, earlier, np.exp(squared / -(self.sigma**2))
+
+    def joined(self, unit: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Later and earlier slices of the joined pairs of slices of a unit."""
+        return self.between[unit].within(self._farthest)[:2]
 
     @cached_property
     def matrix(self) -> sparse.csr_matrix:
@@ -100,7 +109,7 @@ class Kernel:
         return self.sigma**2 * _REACH
 
 
-def multislice_kernel(activity: Doubles, params: KernelParams) -> Kernel:
+def multislice_kernel(activity: Doubles, params: KernelParams, device: Device | None = None) -> Kernel:
     """Steps 1 to 5 of the method.
 
     Parameters
@@ -108,14 +117,17 @@ def multislice_kernel(activity: Doubles, params: KernelParams) -> Kernel:
     activity : float64 (slices, H, samples)
         At least two slices and two units.
     params : KernelParams
+    device : Device, optional
+        By default the best there is.
     """
+    device = device or best_device()
     nodes = principal_components(standardise(activity))
     slices, units, _ = nodes.shape
     intra_neighbours = min(params.intra_neighbours, units - 1)
     inter_neighbours = min(params.inter_neighbours, slices - 1)
-    sigma, reach, between = _compared(nodes, inter_neighbours, params.tile)
-    within = _within(nodes, intra_neighbours, params.alpha)
-    return Kernel(within, between, sigma, reach, intra_neighbours, inter_neighbours, nodes)
+    sigma, reach, between = _compared(nodes, inter_neighbours, params.tile, device)
+    within = _within(nodes, intra_neighbours, params.alpha, device)
+    return Kernel(within, between, sigma, reach, intra_neighbours, inter_neighbours, nodes, device)
 
 
 def grown_kernel(kernel: Kernel, activity: Doubles, params: KernelParams) -> Kernel:
@@ -131,15 +143,15 @@ def grown_kernel(kernel: Kernel, activity: Doubles, params: KernelParams) -> Ker
     nodes = principal_components(standardise(activity))
     same = _alike(kernel.nodes, nodes)
     if 2 * same < len(nodes) or kernel.inter_neighbours != min(params.inter_neighbours, len(nodes) - 1):
-        return multislice_kernel(activity, params)
+        return multislice_kernel(activity, params, kernel.device)
     between = tuple(
-        continued(close, np.ascontiguousarray(nodes[:, unit]), same, params.tile, kernel.reach)
+        continued(close, kernel.device.put(np.ascontiguousarray(nodes[:, unit])), same, params.tile, kernel.reach)
         for unit, close in enumerate(kernel.between)
     )
     sigma = _bandwidth(between)
     if sigma**2 * _REACH > kernel.reach:
-        return multislice_kernel(activity, params)
-    added = _within(nodes[same:], kernel.intra_neighbours, params.alpha)
+        return multislice_kernel(activity, params, kernel.device)
+    added = _within(nodes[same:], kernel.intra_neighbours, params.alpha, kernel.device)
     within = np.concatenate([kernel.within[:same], added])
     return replace(kernel, within=within, between=between, sigma=sigma, nodes=nodes)
 
@@ -173,26 +185,37 @@ def principal_components(scored: Doubles) -> Doubles:
     return np.ascontiguousarray(reduced).reshape(*scored.shape[:2], MOST_FEATURES)
 
 
-def _within(nodes: Doubles, neighbours: int, alpha: float) -> Doubles:
-    """(slices, H, H) affinities of the units of each slice."""
-    _, units, _ = nodes.shape
-    return np.array([_intra_block(block, neighbours, alpha) for block in nodes]).reshape(-1, units, units)
+def _within(nodes: Doubles, neighbours: int, alpha: float, device: Device) -> Doubles:
+    """(slices, H, H) affinities of the units of each slice, some slices at a time."""
+    slices, units, _ = nodes.shape
+    within = np.empty((slices, units, units))
+    many = max(1, device.at_a_time // units**2)
+
+    def fill(start: int) -> None:
+        blocks = device.put(np.ascontiguousarray(nodes[start : start + many]))
+        within[start : start + many] = fetched(_intra_blocks(blocks, neighbours, alpha))
+
+    for _ in each(fill, range(0, slices, many)):
+        pass
+    return within
 
 
-def _intra_block(nodes: Doubles, neighbours: int, alpha: float) -> Doubles:
-    """(H, H) affinities of the units of one slice, with a bandwidth of its own for each unit, symmetrised."""
-    distance = cdist(nodes, nodes)
-    bandwidth = np.maximum(np.partition(distance, neighbours, axis=1)[:, neighbours], _FLOOR)
+def _intra_blocks(nodes: Array, neighbours: int, alpha: float) -> Array:
+    """(slices, H, H) affinities of the units of slices, with a bandwidth of its own for each node, symmetrised."""
+    xp = array_namespace(nodes)
+    distance = xp.sqrt(squared_distances(nodes, nodes, _ALIKE))
+    bandwidth = smallest(distance, neighbours)[..., None]
+    bandwidth = xp.where(bandwidth < _FLOOR, _FLOOR, bandwidth)
     with np.errstate(over="ignore"):  # a distance far beyond a tiny bandwidth is infinitely far: affinity 0
-        affinity = np.exp(-((distance / bandwidth[:, None]) ** alpha))
-    return _cut((_cut(affinity) + _cut(affinity).T) / 2)
+        affinity = _cut(xp.exp(-((distance / bandwidth) ** alpha)))
+    return _cut((affinity + xp.matrix_transpose(affinity)) / 2)
 
 
-def _cut(affinity: Doubles) -> Doubles:
-    return np.where(affinity < SMALLEST, 0, affinity)
+def _cut(affinity: Array) -> Array:
+    return array_namespace(affinity).where(affinity < SMALLEST, 0.0, affinity)
 
 
-def _compared(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, float, tuple[Close, ...]]:
+def _compared(nodes: Doubles, neighbours: int, tile: int, device: Device) -> tuple[float, float, tuple[Close, ...]]:
     """The bandwidth between slices, and for every unit the pairs within a reach that suffices for it.
 
     One pass: the bandwidth is guessed from some slices, and pairs are kept a little beyond. Where the guess was too
@@ -202,10 +225,11 @@ def _compared(nodes: Doubles, neighbours: int, tile: int) -> tuple[float, float,
     guess = _guess(nodes, neighbours)
     while True:
         reach = (_MARGIN * guess) ** 2 * _REACH
-        between = tuple(
-            close_slices(np.ascontiguousarray(nodes[:, unit]), neighbours, tile, reach)
-            for unit in track(range(units), "MM-PHATE, distances of each unit", units)
-        )
+
+        def compared(unit: int, reach: float = reach) -> Close:
+            return close_slices(device.put(np.ascontiguousarray(nodes[:, unit])), neighbours, tile, reach)
+
+        between = tuple(track(each(compared, range(units)), "MM-PHATE, distances of each unit", units))
         sigma = _bandwidth(between)
         if sigma**2 * _REACH <= reach:
             return sigma, reach, between
@@ -220,6 +244,7 @@ def _guess(nodes: Doubles, neighbours: int) -> float:
     rows = np.unique(np.linspace(0, nodes.shape[0] - 1, _GUESSED_FROM).astype(np.int64))
     medians = []
     for unit in range(nodes.shape[1]):
-        distances = cdist(nodes[rows, unit], nodes[:, unit])  # the nearest is the slice itself
-        medians.append(np.median(np.partition(distances, neighbours, axis=1)[:, neighbours]))
+        points = np.ascontiguousarray(nodes[:, unit])
+        squared = squared_distances(points[rows], points)
+        medians.append(np.median(np.sqrt(smallest(squared, neighbours))))  # the nearest is the slice itself
     return float(np.maximum(medians, _FLOOR).mean())

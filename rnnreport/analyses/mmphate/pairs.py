@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rnnreport.analyses.mmphate.device import Array, fetched
 from rnnreport.results.recorded import Doubles
 
 _CANCELLED = 1e-9  # of the squared sizes: below it the product form of a squared distance has lost its digits
+_ANEW = 2**16  # distances computed by differences at a time
 
 
 @dataclass(frozen=True)
@@ -68,24 +71,24 @@ class Close:
         return sum(int((one.squared <= most).sum()) for one in self.rows)
 
 
-def close_slices(points: Doubles, neighbours: int, tile: int, reach: float) -> Close:
+def close_slices(points: Array, neighbours: int, tile: int, reach: float) -> Close:
     """Compare every slice with every other one.
 
     Parameters
     ----------
-    points : float64 (slices, features), of one unit
+    points : float64 (slices, features), of one unit, an array of any device
     neighbours : int, k
     tile : int, slices whose distances are held at a time
     reach : float, squared distance up to which pairs are kept
     """
     rows = tuple(
-        _close(start, _squared(points[start : start + tile], points[: start + tile]), reach)
+        _close(start, squared_distances(points[start : start + tile, :], points[: start + tile, :]), reach)
         for start in range(0, len(points), tile)
     )
     return Close(rows, _nearest(points, rows, neighbours, tile))
 
 
-def continued(close: Close, points: Doubles, same: int, tile: int, reach: float) -> Close:
+def continued(close: Close, points: Array, same: int, tile: int, reach: float) -> Close:
     """The result of ``close_slices`` for slices of which the first ``same`` were compared before.
 
     Parameters
@@ -96,10 +99,10 @@ def continued(close: Close, points: Doubles, same: int, tile: int, reach: float)
     """
     neighbours = close.nearest.shape[1]
     kept = tuple(one.before(same) for one in close.rows if one.first < same)
-    nearest = close.nearest if same == len(close.nearest) else _nearest(points[:same], kept, neighbours, tile)
-    if same == len(points):
+    nearest = close.nearest if same == len(close.nearest) else _nearest(points[:same, :], kept, neighbours, tile)
+    if same == points.shape[0]:
         return Close(kept, nearest)
-    squared = _squared(points[same:], points)
+    squared = fetched(squared_distances(points[same:, :], points))
     own = np.arange(len(squared))
     squared[own, same + own] = np.inf
     added = np.partition(squared, neighbours - 1, axis=1)[:, :neighbours]
@@ -111,20 +114,22 @@ def continued(close: Close, points: Doubles, same: int, tile: int, reach: float)
     return Close((*kept, _close(same, squared, reach)), np.vstack([nearest, added]))
 
 
-def _close(first: int, squared: Doubles, reach: float) -> Rows:
+def _close(first: int, squared: Array, reach: float) -> Rows:
     """The close pairs of a tile, float64 (rows, at least first + rows); overwrites the tile at later slices."""
+    xp = array_namespace(squared)
     count, width = squared.shape
-    for row in range(count):
-        squared[row, first + row :] = np.inf
-    places = np.flatnonzero(squared <= reach)
+    itself_and_later = xp.triu(xp.ones((count, width - first), dtype=xp.bool, device=device(squared)))
+    squared[:, first:][itself_and_later] = xp.inf
+    found = xp.nonzero(xp.reshape(squared <= reach, (-1,)))[0]
+    values, places = fetched(xp.reshape(squared, (-1,))[found]), fetched(found)
     rows = places // width
     columns = (places - rows * width).astype(np.int32)
-    return Rows(first, np.bincount(rows, minlength=count), columns, squared.ravel()[places])
+    return Rows(first, np.bincount(rows, minlength=count), columns, values)
 
 
-def _nearest(points: Doubles, rows: tuple[Rows, ...], neighbours: int, tile: int) -> Doubles:
+def _nearest(points: Array, rows: tuple[Rows, ...], neighbours: int, tile: int) -> Doubles:
     """Squared distances of the nearest other slices: among the kept pairs where there are enough, else among all."""
-    count = len(points)
+    count = points.shape[0]
     counts = np.concatenate([one.counts for one in rows])
     starts = np.concatenate([[0], np.cumsum(counts)])
     shape = (count, count)
@@ -137,7 +142,9 @@ def _nearest(points: Doubles, rows: tuple[Rows, ...], neighbours: int, tile: int
     short = np.flatnonzero(np.isinf(nearest.max(axis=1)))
     for start in range(0, short.size, tile):
         chosen = short[start : start + tile]
-        squared = _squared(points[chosen], points)
+        squared = fetched(
+            squared_distances(array_namespace(points).take(points, _beside(points, chosen), axis=0), points)
+        )
         squared[np.arange(chosen.size), chosen] = np.inf
         nearest[chosen] = np.partition(squared, neighbours - 1, axis=1)[:, :neighbours]
     return nearest
@@ -159,17 +166,38 @@ def _padded(parts: tuple[sparse.csr_matrix, sparse.csc_matrix], least: int, tile
         yield start, table
 
 
-def _squared(some: Doubles, points: Doubles) -> Doubles:
-    """Squared Euclidean distances by one matrix product; those that cancelled are computed anew by differences."""
-    sizes, all_sizes = np.einsum("ij,ij->i", some, some), np.einsum("ij,ij->i", points, points)
-    squared = some @ (-2 * points).T
-    squared += sizes[:, None]
-    squared += all_sizes
-    width = len(points)
-    least = _CANCELLED * max(float(sizes.max()), float(all_sizes.max()))
-    places = np.flatnonzero(squared <= least)
-    for start in range(0, len(places), 2**16):
-        rows, columns = np.divmod(places[start : start + 2**16], width)
-        difference = some[rows] - points[columns]
-        squared[rows, columns] = np.einsum("ij,ij->i", difference, difference)
+def squared_distances(some: Array, points: Array, cancelled: float = _CANCELLED) -> Array:
+    """Squared Euclidean distances by one matrix product; those that cancelled are computed anew by differences.
+
+    Parameters
+    ----------
+    some : float64 (..., rows, features)
+    points : float64 (..., columns, features), of the same device
+    cancelled : float, of the largest squared size: distances up to it are computed anew
+
+    Returns
+    -------
+    float64 (..., rows, columns), of the same device
+    """
+    xp = array_namespace(some, points)
+    sizes, all_sizes = xp.sum(some * some, axis=-1), xp.sum(points * points, axis=-1)
+    squared = some @ xp.matrix_transpose(-2 * points)
+    squared += sizes[..., :, None]
+    squared += all_sizes[..., None, :]
+    least = cancelled * max(float(xp.max(sizes)), float(xp.max(all_sizes)))
+    every = xp.reshape(squared, (-1,))
+    places = xp.nonzero(every <= least)[0]
+    (count, features), width = some.shape[-2:], points.shape[-2]
+    left, right = xp.reshape(some, (-1, features)), xp.reshape(points, (-1, features))
+    for start in range(0, places.shape[0], _ANEW):
+        place = places[start : start + _ANEW]
+        rows = place // width  # counted through all blocks, as the columns are below
+        columns = rows // count * width + place % width
+        difference = xp.take(left, rows, axis=0) - xp.take(right, columns, axis=0)
+        every[place] = xp.sum(difference * difference, axis=1)
     return squared
+
+
+def _beside(like: Array, places: NDArray[np.int64]) -> Array:
+    """Places as an array of the same device."""
+    return array_namespace(like).asarray(places, device=device(like))

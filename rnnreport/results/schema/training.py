@@ -25,7 +25,8 @@ class Dynamics:
     params : dict: alpha, gamma, seed, engine
     outcome : dict: samples, nodes, entries, t and t_near (lowest and highest t that fit the entropy nearly as well),
         landmarks, components, stress_plane and stress_space (share of the distances that the layout cannot show),
-        sigma, intraslice_knn and interslice_knn (the neighbours that the bandwidths were measured by)
+        sigma, intraslice_knn and interslice_knn (the neighbours that the bandwidths were measured by), device (that
+        computed it)
     left_out : tuple of str, every subsampling of epochs, steps, units and samples in words
     guide : str
     """
