@@ -45,14 +45,14 @@ def _pack_dynamics(run: Run, dynamics: Dynamics, payload: Payload) -> dict[str, 
         "epochs": dynamics.epochs.tolist(),
         "steps": dynamics.steps.tolist(),
         "units": dynamics.units.tolist(),
-        "layers": [_layer_title(state, of.states) for state in of.states],
+        "layers": [layer_title(state, of.states) for state in of.states],
         "layerOf": of.of_unit.tolist(),
         "stateOf": [_place(state, run) for state in of.states],
         "layerOfState": [_same_layer(units.scope, of.states) for units in run.units],
     }
 
 
-def _layer_title(state: str, states: tuple[str, ...]) -> str:
+def layer_title(state: str, states: tuple[str, ...]) -> str:
     """What tells a state from the others: the module only where there are several, never the kind, which all share."""
     title = state_title(state).rpartition(", ")[0]
     modules = {StateKey.parse(other).module for other in states}

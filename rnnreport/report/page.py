@@ -35,6 +35,7 @@ from rnnreport.report.packing_jumps import jump_context
 from rnnreport.report.packing_machine import machine_context
 from rnnreport.report.packing_memory import memory_context
 from rnnreport.report.packing_readable import readable_context
+from rnnreport.report.packing_training import layer_title
 from rnnreport.report.payload import Payload, script_json
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title
@@ -101,7 +102,6 @@ def render_report(folder: RunFolder) -> str:
         curves={name: group for name, group in curves.items() if group},
         curve_titles={name: curve_title(group, shares=name == "score") for name, group in curves.items() if group},
         formed=(formed := available(run.formation)),
-        formed_heading=formation_title(formed) if formed else "",
         pictures=available(run.pictures),
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
@@ -220,14 +220,17 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
 def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
     """How each state formed: what the section shows of it; what a probe reads is known of the first one alone."""
     probes = [available(run.probes), *[None] * len(run.further_formation)]
+    every = (formed, *run.further_formation)
+    scopes = tuple(own.scope for own in every)
     return [
         {
             "formed": own,
+            "heading": formation_title(own, layer_title(own.scope, scopes) if len(scopes) > 1 else ""),
             "title": state_title(own.scope),
             "probes": read,
             "panels": formation_panels(own, curves["loss"], curves["score"], read),
         }
-        for own, read in zip((formed, *run.further_formation), probes, strict=True)
+        for own, read in zip(every, probes, strict=True)
     ]
 
 

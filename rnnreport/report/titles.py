@@ -59,12 +59,20 @@ def confusion_title(names: Sequence[str], counts: NDArray[np.int32]) -> str:
     return f"“{names[actual]}” is taken for “{names[predicted]}” most often: {count:,} of {total:,}"
 
 
-def formation_title(formed: Formation) -> str:
-    """When the representation had its final geometry."""
+def formation_title(formed: Formation, layer: str = "") -> str:
+    """When the representation had its final geometry.
+
+    Parameters
+    ----------
+    formed : Formation
+    layer : str
+        Whose representation it is, where there are several.
+    """
     settled, last = formed.settled["epoch"], int(formed.epochs[-1])
+    representation = f"The representation of {layer}" if layer else "The representation"
     if settled == last:
-        return f"The representation was still changing at the last epoch, {last}"
-    return f"The representation reached its final geometry at epoch {settled} of {last}"
+        return f"{representation} was still changing at the last epoch, {last}"
+    return f"{representation} reached its final geometry at epoch {settled} of {last}"
 
 
 def left_out_title(left_out: LeftOutSteps) -> str:

@@ -50,6 +50,7 @@ RR.views.push(function formation() {
   function layer() {
     const wanted = choice.value;
     hosts.forEach((host, place) => { host.hidden = selectable && place !== here(); });
+    if (selectable) RR.byId("title-formation").textContent = hosts[here()].dataset.heading;
     shown = views();
     choice.replaceChildren(...shown.map(([name]) => RR.el("option", {}, name)));
     if (shown.some(([name]) => name === wanted)) choice.value = wanted;

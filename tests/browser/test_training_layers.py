@@ -7,6 +7,7 @@ import pytest
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
+from rnnreport.report.titles import formation_title
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Dynamics, Formation, NodeStates
 from tests.browser.conftest import settle, show_plot
@@ -86,6 +87,7 @@ def test_the_curves_are_those_of_the_layer_of_the_selected_state(open_page, repo
     page = open_page(report)
     shown = "[...document.querySelectorAll('.formed')].filter((node) => !node.hidden).map((node) => node.innerText)"
     first = page.evaluate(shown)
+    assert page.locator("#title-formation").inner_text() == formation_title(run.result(Formation), "layer 2")
     assert len(first) == 1 and run.result(Formation).finding[:60] in first[0]
     page.select_option("#heats-of", label="spread of the steps of each unit")
     number = run.manifest().state_keys.index("lstm.0.fwd.c")  # a cell state stands for its layer
@@ -93,6 +95,7 @@ def test_the_curves_are_those_of_the_layer_of_the_selected_state(open_page, repo
     settle(page)
     second = page.evaluate(shown)
     below = run.manifest().state_keys.index("lstm.0.fwd.h")
+    assert page.locator("#title-formation").inner_text() == formation_title(run.result(Formation, below), "layer 1")
     assert len(second) == 1 and run.result(Formation, below).finding[:60] in second[0]
     assert "12 units" in second[0] and "6 units" in first[0]
     assert page.locator("#heats canvas").first.get_attribute("aria-label").endswith("3 epochs by 12 units")

@@ -39,6 +39,7 @@ def formed(epoch):
 def test_a_representation_that_was_not_done_is_not_called_final():
     assert formation_title(formed(5)) == "The representation reached its final geometry at epoch 5 of 20"
     assert formation_title(formed(20)) == "The representation was still changing at the last epoch, 20"
+    assert formation_title(formed(5), "layer 2").startswith("The representation of layer 2 reached its final geometry")
 
 
 def left_out(*drops):
