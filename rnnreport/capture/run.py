@@ -160,8 +160,7 @@ def record_once(recorder: Recorder, epoch: int, budget: Budget = "standard") -> 
     if continuations := read_continuations(recorder.model, probe, found, epoch):
         folder.write_record(continuations)
     checkpoint = folder.checkpoint(epoch)
-    if ablation := read_ablation(recorder.model, probe, found, epoch, within(AblationParams(), budget)):
-        folder.write_record(ablation)
+    folder.write_record(read_ablation(recorder.model, probe, found, epoch, within(AblationParams(), budget)))
     for number, key in enumerate(found.widths):
         params = within(FURTHER if number else SalienceParams(), budget)
         folder.write_salience(read_salience(recorder.model, probe, found, checkpoint, params, key), number)

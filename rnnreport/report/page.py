@@ -88,6 +88,7 @@ def render_report(folder: RunFolder) -> str:
                 "continuations",
                 "probes",
                 "similar",
+                "left_out",
             )
         },
         clusters=tables.cluster_rows(run),

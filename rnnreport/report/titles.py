@@ -76,11 +76,12 @@ def formation_title(formed: Formation, layer: str = "") -> str:
 
 
 def left_out_title(left_out: LeftOutSteps) -> str:
-    """The stretch without which the most is lost, where losing it costs accuracy at all."""
-    worst = int(left_out.drop[0].argmax())
+    """The stretch without which the most is lost, where losing it costs anything at all."""
+    worst = int(np.nanargmax(left_out.drop[0]))
     first, end = int(left_out.edges[worst]) + 1, int(left_out.edges[worst + 1])
     loss, low, _ = left_out.drop[:, worst].tolist()
     if low <= 0:
-        return "No single stretch of steps is needed for the answer"
+        return "No single stretch of steps is needed for the answers"
     steps, them = (f"Step {first} is", "it") if first == end else (f"Steps {first} to {end} are", "them")
-    return f"{steps} needed most: without {them} accuracy falls by {100 * loss:.1f} points"
+    amount = f"{loss:.2f}" if left_out.metric == "R²" else f"{100 * loss:.1f} points"
+    return f"{steps} needed most: without {them} {left_out.metric} falls by {amount}"

@@ -10,7 +10,7 @@ RUN/
   continuations.npz .json             Continuations of a language model
   salience.npz .json    Salience of the default state; salience-1 and so on of the other states
   perturbation.npz .json              Perturbation
-  ablation.npz .json    Ablation of a classifier
+  ablation.npz .json    Ablation
   unit-ablation.npz .json             UnitAblation
   attribution.npz .json               Attribution
   gradient-flow.npz .json             GradientFlow

@@ -252,7 +252,10 @@ class Perturbation:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a classifier says of M sequences from which a stretch of steps was cut, at the last recorded epoch.
+    """What the answers about M sequences cost without a stretch of steps, at the last recorded epoch.
+
+    Of a network that answers at each step, the answers of the steps after the stretch, or of all others where it reads
+    both ways.
 
     Attributes
     ----------
@@ -260,14 +263,19 @@ class Ablation:
     sequences : int32 (M,), places in the probe set
     edges : int32 (B + 1,), stretch b is the steps from ``edges[b]`` to before ``edges[b + 1]``; every one of the
         sequences has all of them
-    output : float32 (B, M, K), the model's own output without each stretch; NaN from where it cannot be run
-    reason : str, why it cannot; "" otherwise
+    items : int32 (B, M), answers that are scored
+    loss : float32 (2, B, M), their losses added up, of the whole sequences and without each stretch: nats, or square
+        errors in units of the variance in the probe set; NaN from where the model cannot be run
+    right : float32 (2, B, M), likewise how many of them are right; 0 of quantities
+    reason : str, why there is nothing; "" otherwise
     """
 
     epoch: int
     sequences: Ints
     edges: Ints
-    output: Floats
+    items: Ints
+    loss: Floats
+    right: Floats
     reason: str
 
 

@@ -1,4 +1,4 @@
-"""The steps that a classifier needs, as bars: what they say, and what a click selects."""
+"""The steps that a network needs, as bars: what they say, and what a click selects."""
 
 import shutil
 
@@ -23,9 +23,13 @@ def cut_report(run, tmp_path_factory):
     shutil.copytree(run.path, folder.path)
     probe, epoch = folder.probe(), folder.epochs()[-1]
     places = np.flatnonzero(probe.lengths >= 3).astype(np.int32)
-    output = np.repeat(folder.checkpoint(epoch).model_output[None, places], 3, axis=0)
-    output[1] = 1 / output.shape[2]
-    folder.write_record(Ablation(epoch, places, np.arange(4, dtype=np.int32), output, ""))
+    output = folder.checkpoint(epoch).model_output[places]
+    own = output[np.arange(places.size), probe.labels[places]]
+    loss = np.tile(-np.log(own), (2, 3, 1)).astype(np.float32)
+    right = np.tile(output.argmax(axis=1) == probe.labels[places], (2, 3, 1)).astype(np.float32)
+    loss[1, 1], right[1, 1] = np.log(output.shape[1]), 0
+    items = np.ones((3, places.size), np.int32)
+    folder.write_record(Ablation(epoch, places, np.arange(4, dtype=np.int32), items, loss, right, ""))
     result = left_out_steps(folder, probe, BootstrapParams())
     assert isinstance(result, LeftOutSteps)
     folder.write_result(result)
@@ -59,6 +63,6 @@ def test_the_bars_fit_a_phone(open_page, cut_report):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_run_without_it_says_nothing(open_page, report):
+def test_a_run_without_it_says_why(open_page, report):
     page = open_page(report)
-    assert page.locator("#figure-left-out").count() == 0
+    assert "Not shown: it was not recorded" in page.locator("#figure-left-out").inner_text()

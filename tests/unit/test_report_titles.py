@@ -43,7 +43,7 @@ def test_a_representation_that_was_not_done_is_not_called_final():
 
 
 def left_out(*drops):
-    return SimpleNamespace(edges=np.array([0, 2, 3], np.int32), drop=np.array(drops, np.float32).T)
+    return SimpleNamespace(edges=np.array([0, 2, 3], np.int32), drop=np.array(drops, np.float32).T, metric="accuracy")
 
 
 def test_only_steps_whose_interval_excludes_nothing_are_called_needed():
@@ -54,5 +54,5 @@ def test_only_steps_whose_interval_excludes_nothing_are_called_needed():
         "Steps 1 to 2 are needed most: without them accuracy falls by 25.0 points"
     )
     assert left_out_title(left_out((0.05, -0.01, 0.09), (0.02, 0.01, 0.03))) == (
-        "No single stretch of steps is needed for the answer"
+        "No single stretch of steps is needed for the answers"
     )

@@ -1,11 +1,13 @@
-"""How much a classifier loses without each stretch of steps: bars with intervals, drawn here."""
+"""How much a network loses without each stretch of steps: bars with intervals, drawn here."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -34,20 +36,23 @@ class Bars:
 
 
 def left_out_bars(found: LeftOutSteps) -> list[Bars]:
-    """Loss of accuracy and rise of the cross entropy.
+    """Loss of the metric and, of answers that are not quantities, rise of the cross entropy.
 
     Parameters
     ----------
     found : LeftOutSteps
     """
+    if found.metric == "R²":
+        return [_bars("Loss of R²", found.drop, found, number)]
+    per_label = " per label" if found.metric == "exact match" else ""
     return [
-        _bars("Loss of accuracy", found.drop, found, percent),
-        _bars("Rise of the cross entropy, nats", found.surprise, found, number),
+        _bars(f"Loss of {found.metric}", found.drop, found, percent),
+        _bars(f"Rise of the cross entropy, nats{per_label}", found.surprise, found, number),
     ]
 
 
 def _bars(title: str, values: NDArray[Any], found: LeftOutSteps, written: Any) -> Bars:
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    low, high = min(0.0, float(np.nanmin(values))), max(0.0, float(np.nanmax(values)))
     span, last = (high - low) or 1.0, int(found.edges[-1])
 
     def up(value: float) -> float:
@@ -57,6 +62,8 @@ def _bars(title: str, values: NDArray[Any], found: LeftOutSteps, written: Any) -
     for place, (start, end) in enumerate(zip(found.edges[:-1].tolist(), found.edges[1:].tolist(), strict=True)):
         left, right = _WIDTH * start / last + 2, _WIDTH * end / last - 2
         value, least, most = (float(row[place]) for row in values)
+        if not math.isfinite(value):
+            continue
         top, bottom = up(max(0.0, value)), up(min(0.0, value))
         middle = (left + right) / 2
         steps = f"step {end}" if end == start + 1 else f"steps {start + 1} to {end}"

@@ -54,25 +54,31 @@ class Probes:
 
 @dataclass(frozen=True)
 class LeftOutSteps:
-    """What a classifier loses when it reads sequences without a stretch of steps, at the last epoch.
+    """What a network loses when it reads sequences without a stretch of steps, at the last epoch.
+
+    NaN where no answer is left that a stretch could change.
 
     Attributes
     ----------
     edges : int32 (B + 1,), stretch b is the 0-based steps from ``edges[b]`` to before ``edges[b + 1]``
-    drop : float32 (3, B), accuracy of the whole sequences less that without the stretch, and the ends of its 95 %
+    metric : str, "accuracy", "exact match" of several labels, or "R²" of quantities
+    drop : float32 (3, B), the metric of the whole sequences less that without the stretch, and the ends of its 95 %
         interval over sequences
-    surprise : float32 (3, B), likewise by how much the mean cross entropy rises, nats
-    accuracy : float, of the same whole sequences
+    surprise : float32 (3, B), likewise by how much the mean cross entropy rises, nats; (3, 0) of quantities
+    score : float, the metric of the same whole sequences, in the answers after the first stretch
     sequences : int
+    answers : int, scored without the first stretch
     finding : str
     guide : str
     """
 
     analysis: ClassVar[str] = "left_out_steps"
     edges: Ints
+    metric: str
     drop: Floats
     surprise: Floats
-    accuracy: float
+    score: float
     sequences: int
+    answers: int
     finding: str
     guide: str
