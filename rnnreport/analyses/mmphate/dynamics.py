@@ -57,7 +57,7 @@ class DynamicsParams:
 class _Choice:
     """Places of the chosen epochs (E,), steps (T,), units (H,) and sequences (samples,), all int64.
 
-    Units are counted through all states that are embedded; ``of_state`` holds the state of each, ``within`` its number
+    ``reach`` is the number of steps whose slices are there: enough sequences reach all of them. Units are counted through all states that are embedded; ``of_state`` holds the state of each, ``within`` its number
     there.
     """
 
@@ -67,6 +67,7 @@ class _Choice:
     sequences: NDArray[np.int64]
     of_state: NDArray[np.int64]
     within: NDArray[np.int64]
+    reach: int
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ def training_dynamics(
     Returns
     -------
     Embedded or Unavailable
-        Unavailable with fewer than two epochs, two units or ``fewest_samples`` sequences, with states that are not
-        finite or never differ between sequences, or where the memory would not suffice.
+        Unavailable with fewer than two epochs whose states are finite, two units or ``fewest_samples`` sequences, with
+        states that never differ between sequences, or where the memory would not suffice.
     """
     recorded = folder.epochs()
     last = folder.checkpoint(recorded[-1]).states
@@ -143,10 +144,14 @@ def training_dynamics(
     refused = refusal(shape, choice.sequences.size, params.embed.landmarks, params.most_bytes)
     if refused:
         return Unavailable(Dynamics.analysis, refused)
+    tensor = _tensor(folder, [recorded[place] for place in choice.epochs], tuple(widths), probe, choice)
+    whole = np.isfinite(tensor).all(axis=(1, 2, 3))
+    lost = [recorded[place] for place in choice.epochs[~whole]]
+    choice, tensor = replace(choice, epochs=choice.epochs[whole]), tensor[whole]
     epochs = [recorded[place] for place in choice.epochs]
-    tensor = _tensor(folder, epochs, tuple(widths), probe, choice)
-    if not np.isfinite(tensor).all():
-        return Unavailable(Dynamics.analysis, f"the state {_named(widths)} is not finite at every sampled step")
+    if len(epochs) < 2:
+        reason = f"the state {_named(widths)} is finite at every sampled step of {len(epochs)} of the epochs only"
+        return Unavailable(Dynamics.analysis, reason)
     if not np.ptp(tensor, axis=-1).any():
         return Unavailable(Dynamics.analysis, f"the state {_named(widths)} never differs between sequences")
     slices = tensor.reshape(-1, choice.units.size, choice.sequences.size)
@@ -175,7 +180,7 @@ def training_dynamics(
             "engine": params.embed.engine,
         },
         outcome=_outcome(choice, kernel, embedding),
-        left_out=(*_left_out(probe, choice, len(recorded), widths, kernel, params), *_updates(growth)),
+        left_out=(*_left_out(probe, choice, len(recorded), lost, widths, kernel, params), *_updates(growth)),
         guide=_GUIDE,
     )
     states = NodeStates(tuple(widths), choice.of_state.astype(np.int32))
@@ -207,11 +212,14 @@ def _most_active(slices: Doubles, probe: Probe, sequences: NDArray[np.int64]) ->
 def _choose(probe: Probe, epochs: int, widths: tuple[int, ...], params: DynamicsParams, *, grows: bool) -> _Choice:
     """Evenly spaced epochs, steps and units, and sequences that reach the last step, within the budget of nodes.
 
+    Nodes are compared over the same sequences, so a slice is there only where all of its sequences are: steps that too
+    few reach are missing slices, of which nothing is made up. Enough are as many as are sampled, or half of all.
+
     ``widths`` are the numbers of units of the states, of which each keeps its share. Of a training that goes on, steps
     and units are those for as many epochs as there may be, and epochs are left out by halves, so that most of what is
     chosen stays chosen.
     """
-    reach = int(np.sort(probe.lengths)[probe.lengths.size // 2])  # a step that at least half of the sequences reach
+    reach = int(np.sort(probe.lengths)[-_enough(probe, params)])
     wanted = [
         min(_AHEAD if grows else epochs, params.epochs),
         min(reach, params.steps),
@@ -227,7 +235,12 @@ def _choose(probe: Probe, epochs: int, widths: tuple[int, ...], params: Dynamics
     parts = [evenly(width, many) for width, many in zip(widths, _shares(widths, wanted[2]), strict=True)]
     of_state, within = np.repeat(np.arange(len(widths)), [part.size for part in parts]), np.concatenate(parts)
     first = np.cumsum([0, *widths[:-1]])
-    return _Choice(chosen, steps, first[of_state] + within, np.sort(long_enough[order]), of_state, within)
+    return _Choice(chosen, steps, first[of_state] + within, np.sort(long_enough[order]), of_state, within, reach)
+
+
+def _enough(probe: Probe, params: DynamicsParams) -> int:
+    """Sequences that must reach a step for its slices to be there."""
+    return min(params.samples, (probe.lengths.size + 1) // 2)
 
 
 def _shares(widths: tuple[int, ...], most: int) -> list[int]:
@@ -284,14 +297,28 @@ def _outcome(choice: _Choice, kernel: Kernel, embedding: Embedding) -> dict[str,
 
 
 def _left_out(
-    probe: Probe, choice: _Choice, epochs: int, widths: dict[str, int], kernel: Kernel, params: DynamicsParams
+    probe: Probe,
+    choice: _Choice,
+    epochs: int,
+    lost: list[int],
+    widths: dict[str, int],
+    kernel: Kernel,
+    params: DynamicsParams,
 ) -> Iterator[str]:
     longest = int(probe.lengths.max())
-    if choice.epochs.size < epochs:
-        yield f"{choice.epochs.size} of {epochs} recorded epochs, evenly spaced, the last one included"
-    if choice.steps.size < longest:
-        spread = f"evenly spaced up to step {choice.steps[-1] + 1}, which at least half of the sequences reach"
-        yield f"{choice.steps.size} of up to {longest} steps, {spread}"
+    if choice.epochs.size + len(lost) < epochs:
+        yield f"{choice.epochs.size + len(lost)} of {epochs} recorded epochs, evenly spaced, the last one included"
+    if lost:
+        named = f"epoch {lost[0]}" if len(lost) == 1 else f"epochs {', '.join(map(str, lost[:-1]))} and {lost[-1]}"
+        count = len(lost) * choice.steps.size
+        yield f"{named} missing ({count:,} slices): the states are not finite at every sampled step"
+    if choice.reach < longest:
+        beyond = longest - choice.reach
+        steps = f"step {longest} is" if beyond == 1 else f"steps {choice.reach + 1} to {longest} are"
+        few = f"fewer than {_enough(probe, params)} of the {probe.lengths.size} sequences reach so far, none is padded"
+        yield f"{steps} missing in every epoch ({choice.epochs.size * beyond:,} slices): {few}"
+    if choice.steps.size < choice.reach:
+        yield f"{choice.steps.size} of the {choice.reach} steps that are there, evenly spaced"
     if choice.units.size < sum(widths.values()):
         counts = np.bincount(choice.of_state).tolist()
         parts = [f"{taken} of {width} units" for taken, width in zip(counts, widths.values(), strict=True)]
