@@ -30,16 +30,32 @@ def probe_predictions(states: Doubles, labels: Labels, folds: Labels, ridge: flo
     classes = int(labels.max()) + 1
     wanted = np.zeros((count, ways, classes))
     np.put_along_axis(wanted, labels.T[:, :, None], 1, axis=2)
-    found = np.empty((ways, count), np.int64)
+    scores = probe_values(states, wanted.reshape(count, -1), folds, ridge)
+    return np.ascontiguousarray(scores.reshape(count, ways, classes).argmax(axis=2).T)
+
+
+def probe_values(states: Doubles, wanted: Doubles, folds: Labels, ridge: float) -> Doubles:
+    """What a linear probe fitted on the other folds gives for each row, by ridge regression as above.
+
+    Parameters
+    ----------
+    states : float64 (N, H)
+    wanted : float64 (N, R), quantities, each with a probe of its own
+    folds : int64 (N,)
+    ridge : float
+
+    Returns
+    -------
+    float64 (N, R)
+    """
+    found = np.empty(wanted.shape)
     for fold in np.unique(folds):
         fitted, held = folds != fold, folds == fold
         mean, spread = states[fitted].mean(axis=0), states[fitted].std(axis=0)
         scale = np.where(spread > 0, spread, 1)
         known, asked = (states[fitted] - mean) / scale, (states[held] - mean) / scale
-        answers = wanted[fitted].reshape(len(known), -1)
-        offset = answers.mean(axis=0)
-        scores = asked @ _ridge(known, answers - offset, ridge * len(known)) + offset
-        found[:, held] = scores.reshape(-1, ways, classes).argmax(axis=2).T
+        offset = wanted[fitted].mean(axis=0)
+        found[held] = asked @ _ridge(known, wanted[fitted] - offset, ridge * len(known)) + offset
     return found
 
 

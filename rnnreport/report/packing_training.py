@@ -99,4 +99,4 @@ def _pack_probes(probes: Probes, payload: Payload) -> dict[str, Any]:
         payload.add_reals(f"probes.{name}", getattr(probes, name), bits=8)
     payload.add_exact("probes.read", np.stack([probes.mean[0], probes.control.mean(axis=1)]))
     payload.add_exact("probes.held", np.stack([probes.information.mean(axis=1), probes.noise]))
-    return {"what": probes.what, "sequences": probes.sequences}
+    return {"what": probes.what, "measure": probes.measure, "sequences": probes.sequences}

@@ -36,11 +36,12 @@ RR.views.push(function formation() {
   // What is known of every step or every unit, over the epochs: two maps at a time; light is much.
   const nats = (value, space) => `${RR.number(value)} nats in the ${space}`;
   const spread = (name, title, what) => ["picture", "activity"].map((space) => ({ array: `${layers[here()].prefix}.${name}.${space}`, title: `${title}, in the ${space}`, what, unit: "nats", says: (value) => nats(value, space) }));
+  const read = probes?.measure === "R²" ? (value) => `R² ${RR.number(value)}` : RR.percent;
   const views = () => [
     ["spread of the units in each step", spread("within_step", "Spread of the units, step by step", "step")],
     ["spread of the steps of each unit", spread("within_unit", "Spread of the steps, unit by unit", "unit")],
     ...(probes && !here() ? [[`what can be read at each step`, [
-      { array: "probes.accuracy", title: `A linear probe reads the ${probes.what}, step by step`, what: "step", unit: `of ${probes.sequences} sequences`, format: RR.percent, says: (value, at) => `${RR.percent(value)} of ${probes.sequences} sequences; with shuffled labels ${RR.percent(RR.arrays["probes.control"][at])}` },
+      { array: "probes.accuracy", title: `A linear probe reads the ${probes.what}, step by step`, what: "step", unit: `of ${probes.sequences} sequences`, format: read, says: (value, at) => `${read(value)} of ${probes.sequences} sequences; with shuffled labels ${read(RR.arrays["probes.control"][at])}` },
       { array: "probes.information", title: "Bits in the leading directions, step by step", what: "step", unit: "bits", says: (value) => `${RR.number(value)} bits, less bias` },
     ]]] : []),
   ].map(([name, maps]) => [name, maps.filter(({ array }) => RR.arrays[array].some(Number.isFinite))]).filter(([, maps]) => maps.length);

@@ -12,7 +12,7 @@ import pytest
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
 from rnnreport.analyses.mmphate.readout import entropy_of, label_information
-from rnnreport.analyses.probing import probe_predictions
+from rnnreport.analyses.probing import probe_predictions, probe_values
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Probes, Unavailable
@@ -38,6 +38,43 @@ def test_predictions_are_those_of_scikit_learn(units: int, classes: int) -> None
             probe = make_pipeline(StandardScaler(), RidgeClassifier(alpha=0.01 * fitted.sum()))
             probe.fit(states[fitted], row[fitted])
             np.testing.assert_array_equal(named[~fitted], probe.predict(states[~fitted]))
+
+
+def test_values_and_their_r2_are_those_of_scikit_learn() -> None:
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    draw = np.random.default_rng(0)
+    states, folds = draw.normal(size=(100, 8)), np.arange(100) % 5
+    wanted = np.stack([states @ draw.normal(size=8) + draw.normal(size=100), draw.normal(size=100)], axis=1)
+    probe = make_pipeline(StandardScaler(), Ridge(alpha=0.01 * 80))
+    expected = cross_val_predict(probe, states, wanted, cv=PredefinedSplit(folds))
+    np.testing.assert_allclose(probe_values(states, wanted, folds, 0.01), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_quantity_is_read_where_it_was_planted(tmp_path: Path) -> None:
+    """A step holds y + noise of the variance of y in one direction from epoch 2 on: R² is about 1/2, before it none."""
+    run = fabricate_run(tmp_path / "run", task="regression", epochs=4, units=8, sequences=300, steps=(4, 4))
+    probe, draw = run.probe(), np.random.default_rng(1)
+    truths = draw.normal(3, 2, probe.truths.shape).astype(np.float32)
+    run.write_probe(replace(probe, truths=truths))
+    for checkpoint in list(run.checkpoints()):
+        states = draw.normal(size=(1200, 8))
+        if checkpoint.epoch >= 2:
+            states[:, 3] = np.repeat(truths[:, 0], 4) + draw.normal(0, 2, 1200)
+        checkpoint.states["lstm.0.fwd.h"][:] = states
+        run.write_checkpoint(checkpoint)
+    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=2))
+    assert isinstance(embedded, Embedded)
+    result = linear_probes(run, run.probe(), embedded, ProbeParams(shuffles=4, resamples=300))
+    assert isinstance(result, Probes) and result.measure == "R²"
+    assert (abs(result.accuracy[2:] - 0.5) < 0.12).all() and (result.accuracy[:2] < 0.05).all()
+    assert (result.control < 0.05).all() and not result.most_frequent.any()
+    assert (result.mean[1] < result.mean[0]).all() and (result.mean[0] < result.mean[2]).all()
+    assert result.mean[2, 3] - result.mean[1, 3] < 0.25
+    assert f"with R² {result.mean[0, -1]:.2f} at the last epoch" in result.finding
 
 
 def test_a_constant_unit_and_a_class_missing_from_a_fold_do_no_harm() -> None:
@@ -146,7 +183,7 @@ def test_the_finding_gives_every_number_with_its_n(found: Probes) -> None:
 
 @pytest.mark.parametrize(
     ("task", "what"),
-    [("language-model", "next token"), ("regression", "fifth of <i>mood</i>"), ("multi-label", "label ")],
+    [("language-model", "next token"), ("regression", "<i>mood</i>"), ("multi-label", "label ")],
 )
 def test_other_tasks_are_probed_for_their_answers(tmp_path: Path, task: Task, what: str) -> None:
     """The fabricated states of a step hold what was read, which the answer is made of."""
@@ -156,6 +193,7 @@ def test_other_tasks_are_probed_for_their_answers(tmp_path: Path, task: Task, wh
     result = linear_probes(run, run.probe(), embedded, ProbeParams(shuffles=5))
     assert isinstance(result, Probes) and result.what.startswith(what)
     assert f"reads the {result.what}" in result.finding
+    assert result.measure == ("R²" if task == "regression" else "share")
     last = run.probe().lengths > result.steps[-1] + (task == "language-model")  # the last token has none after it
     assert result.sequences == last.sum()
     if task != "language-model":  # whose next token is drawn without regard to what was read

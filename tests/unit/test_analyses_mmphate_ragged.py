@@ -80,7 +80,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
 
 
 def test_short_sequences_and_steps_that_few_reach_change_nothing(plain: Embedded, tmp_path: Path) -> None:
-    """Twelve of the 30 break off early and five go on alone: the picture is that of the steps all twelve samples have."""
+    """Twelve of the 30 break off early and five go on alone: the picture is of the steps that all samples have."""
     draw = np.random.default_rng(0)
     lengths = np.concatenate([np.full(WHOLE, T), draw.integers(1, T, 30 - WHOLE)])
     lengths[:5] = T + 3
@@ -100,7 +100,9 @@ def test_short_sequences_and_steps_that_few_reach_change_nothing(plain: Embedded
 def test_most_sequences_may_be_short_as_long_as_enough_are_left(tmp_path: Path) -> None:
     """A third of the sequences reach the end, which are as many as are sampled: no step is cut for their sake."""
     lengths = np.concatenate([np.full(12, T), np.full(18, 3)])
-    assert embedded(recorded(tmp_path / "run", ACTIVITY, lengths, tuple(range(E)))).dynamics.steps.tolist() == [*range(T)]
+    assert embedded(recorded(tmp_path / "run", ACTIVITY, lengths, tuple(range(E)))).dynamics.steps.tolist() == [
+        *range(T)
+    ]
 
 
 def test_an_epoch_that_is_not_finite_is_missing_and_changes_nothing(plain: Embedded, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def test_probes_are_drawn_with_interval_and_control() -> None:
         most_frequent=np.array([0.3, 0.5], np.float32),
         entropy=2.0,
         what="class",
+        measure="share",
         sequences=50,
         classes=4,
         finding="",

@@ -57,8 +57,8 @@ class DynamicsParams:
 class _Choice:
     """Places of the chosen epochs (E,), steps (T,), units (H,) and sequences (samples,), all int64.
 
-    ``reach`` is the number of steps whose slices are there: enough sequences reach all of them. Units are counted through all states that are embedded; ``of_state`` holds the state of each, ``within`` its number
-    there.
+    ``reach`` is the number of steps whose slices are there: enough sequences reach all of them. Units are counted
+    through all states that are embedded; ``of_state`` holds the state of each, ``within`` its number there.
     """
 
     epochs: NDArray[np.int64]

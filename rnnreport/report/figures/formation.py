@@ -102,8 +102,9 @@ def _probe_panels(probes: Probes, axis: tuple[int, int], formed: Formation) -> l
     held = {"activity": probes.information.mean(axis=1), "third": probes.noise}
     what = probes.what
     frequent = float(probes.most_frequent.mean())
+    base = f"share; dotted: most frequent {what}" if probes.measure == "share" else "R²; dotted: always naming the mean"
     return [
-        drawn("read", f"A linear probe reads the {what}", f"share; dotted: most frequent {what}", read,
+        drawn("read", f"A linear probe reads the {what}", base, read,
               ("other sequences, 95% interval", "with shuffled labels"),
               level=frequent, around=(probes.mean[1], probes.mean[2])),
         drawn("information", f"The leading directions hold the {what}", "bits, less bias", held,

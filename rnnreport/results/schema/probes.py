@@ -16,15 +16,17 @@ class Probes:
     ----------
     scope : str, a StateKey
     epochs, steps : as in ``Dynamics``
-    accuracy : float32 (E, T), share of the sequences whose class a linear probe names that was fitted on others
+    accuracy : float32 (E, T), share of the sequences whose class a linear probe names that was fitted on others; of a
+        quantity R² of what it says of others
     control : float32 (E, T), the same with classes shuffled between the sequences, mean over the shuffles
     mean : float32 (3, E), mean of ``accuracy`` over the steps, and the ends of its 95 % interval over sequences
     information : float32 (E, T), bits that the leading directions of the state hold about the class, less ``bias``
     bias : float32 (E, T), mean of the same estimate with shuffled classes, which hold none
     noise : float32 (E,), the mean over the steps that one shuffle in twenty exceeds, likewise less ``bias``
-    most_frequent : float32 (T,), share of the most frequent class at the step
-    entropy : float, bits of the classes at the last step: what there is to know
-    what : str, "class", "tag", "next token", a label or "fifth of" a quantity
+    most_frequent : float32 (T,), share of the most frequent class at the step; of a quantity 0, the R² of its mean
+    entropy : float, bits of the classes (of a quantity, its fifths) at the last step: what there is to know
+    what : str, "class", "tag", "next token", a label or a quantity
+    measure : str, "share" or "R²": the unit of ``accuracy``, ``control`` and ``mean``
     sequences, classes : int
     finding : str
     params : dict: folds, ridge, shuffles, informed (sequences of the information), neighbours, dimensions, seed,
@@ -45,6 +47,7 @@ class Probes:
     most_frequent: Floats
     entropy: float
     what: str
+    measure: str
     sequences: int
     classes: int
     finding: str
