@@ -67,8 +67,8 @@ def read_ablation(
     loss, right = (np.full((2, stretches, places.size), np.nan, np.float32) for _ in range(2))
     with untouched(model), torch.no_grad():
         try:
-            whole = _scored(model, probe, found, places, (0, 0)) if not reason else None
-            for stretch, cut in enumerate([] if whole is None else pairwise(edges.tolist())):
+            whole = np.zeros((3, 0)) if reason else _scored(model, probe, found, places, (0, 0))
+            for stretch, cut in enumerate([] if reason else pairwise(edges.tolist())):
                 counted = _counted(probe, found, places, cut)
                 for place, scored in enumerate((whole, _scored(model, probe, found, places, cut))):
                     loss[place, stretch], right[place, stretch], items[stretch] = _added(probe, places, scored, counted)
@@ -173,5 +173,5 @@ def _added(
     count = probe.lengths.size
     owners = np.arange(count) if probe.task in PER_SEQUENCE else np.repeat(np.arange(count), probe.lengths)
     taken = counted & (scored[2] > 0)
-    loss, right, items = (np.bincount(owners[taken], row[taken], count)[places] for row in scored)
+    loss, right, items = (np.bincount(owners[taken], row[taken], count)[places].astype(np.float64) for row in scored)
     return loss, right, items

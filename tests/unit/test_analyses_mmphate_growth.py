@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial import procrustes
 
+from rnnreport.analyses.mmphate import probes
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
 from rnnreport.analyses.mmphate.growth import Course, Growth, updated
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, grown_kernel, multislice_kernel
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Probes
 from rnnreport.results.schema.landmarks import Landmarks
 from tests.courses import planted
 from tests.fabricate import fabricate_run
@@ -165,3 +168,44 @@ def test_epochs_of_a_growing_training_are_left_out_by_halves(tmp_path: Path) -> 
     again = Growth(landmarks=other)  # of other units: not used
     found = training_dynamics(folder, SCOPE, folder.probe(), params, again)
     assert isinstance(found, Embedded) and again.landmarks is not None and again.landmarks.updates == 0
+
+
+def test_epochs_that_were_probed_are_not_probed_again_and_the_bytes_are_those_from_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fabricate_run(tmp_path / "whole", epochs=5, sequences=60, units=6, steps=(4, 6))
+    folder = RunFolder(tmp_path / "run")
+    folder.write_probe(whole.probe())
+    params, probe_params = DynamicsParams(steps=3), probes.ProbeParams(shuffles=3, resamples=50)
+    growth, probed = Growth(), []
+    plain = probes._read_epoch
+    monkeypatch.setattr(probes, "_read_epoch", functools.wraps(plain)(lambda *given: probed.append(1) or plain(*given)))
+
+    def update(growth: Growth | None) -> object:
+        found = training_dynamics(folder, SCOPE, folder.probe(), params, growth)
+        assert isinstance(found, Embedded)
+        if growth is not None:
+            growth.reuse.begin_update()
+        return probes.linear_probes(folder, folder.probe(), found, probe_params, growth.reuse if growth else None)
+
+    for epoch, expected in enumerate([0, 2, 1, 1, 1]):
+        folder.write_checkpoint(whole.checkpoint(epoch))
+        if not expected:
+            continue
+        probed.clear()
+        found = update(growth)
+        assert isinstance(found, Probes) and len(probed) == expected
+    scratch = update(None)
+    assert isinstance(found, Probes) and isinstance(scratch, Probes)
+    assert dataclasses.asdict(found).keys() == dataclasses.asdict(scratch).keys()
+    for name, value in dataclasses.asdict(found).items():
+        np.testing.assert_array_equal(value, dataclasses.asdict(scratch)[name], err_msg=name)
+    changed = folder.checkpoint(2)  # recorded anew: its old result no longer holds
+    changed.states[SCOPE][:] = np.random.default_rng(0).normal(size=changed.states[SCOPE].shape)
+    folder.write_checkpoint(changed)
+    probed.clear()
+    again = update(growth)
+    assert len(probed) == 1
+    fresh = update(None)
+    assert isinstance(again, Probes) and isinstance(fresh, Probes)
+    np.testing.assert_array_equal(again.accuracy, fresh.accuracy)

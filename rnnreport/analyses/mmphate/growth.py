@@ -6,7 +6,7 @@ picture of a finished training is better made from scratch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 from rnnreport.analyses.mmphate.diffusion import landmark_labels
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, Start, embed
 from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, grown_kernel, multislice_kernel
+from rnnreport.analyses.reuse import Reuse
 from rnnreport.progress import Stage
 from rnnreport.results.recorded import Doubles, Floats, Ints
 from rnnreport.results.schema.landmarks import Landmarks
@@ -30,10 +31,12 @@ class Growth:
     ----------
     kernel : Kernel of the last update in this process; None before the first
     landmarks : Landmarks of the last update, also of an earlier process; None where there are none
+    reuse : Reuse, what is computed of single epochs, which the next ones do not change
     """
 
     kernel: Kernel | None = None
     landmarks: Landmarks | None = None
+    reuse: Reuse = field(default_factory=Reuse)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from rnnreport.results.recorded import Doubles
+
+_BLOCK = 1000  # points whose distances to all are held at a time
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,11 @@ def _kept(groups: Doubles, shown: Doubles, neighbours: int) -> float | None:
 
 
 def nearest(points: Doubles, neighbours: int) -> np.ndarray:
-    """int64 (n, neighbours): the nearest other points of each."""
-    from sklearn.neighbors import NearestNeighbors
-
-    finder = NearestNeighbors(n_neighbors=neighbours).fit(points)
-    return np.asarray(finder.kneighbors(return_distance=False))
+    """int64 (n, neighbours): the nearest other points of each, in no order."""
+    found = np.empty((len(points), neighbours), np.int64)
+    for first in range(0, len(points), _BLOCK):
+        distance = cdist(points[first : first + _BLOCK], points)
+        rows = np.arange(len(distance))
+        distance[rows, first + rows] = np.inf
+        found[first : first + _BLOCK] = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
+    return found

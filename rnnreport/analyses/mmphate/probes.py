@@ -14,10 +14,11 @@ from rnnreport.analyses.mmphate.dynamics import Embedded
 from rnnreport.analyses.mmphate.readout import entropy_of, label_information
 from rnnreport.analyses.probing import Labels, probe_predictions, probe_values
 from rnnreport.analyses.properties import FIFTH, answers
+from rnnreport.analyses.reuse import Reuse
 from rnnreport.analyses.sample import hash_order
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.recorded import Doubles, Probe
+from rnnreport.results.recorded import Doubles, Floats, Probe
 from rnnreport.results.schema import Probes, Unavailable
 
 _GUIDE = (
@@ -49,7 +50,9 @@ class ProbeParams:
     seed: int = 0
 
 
-def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: ProbeParams) -> Probes | Unavailable:
+def linear_probes(
+    folder: RunFolder, probe: Probe, embedded: Embedded, params: ProbeParams, reuse: Reuse | None = None
+) -> Probes | Unavailable:
     """Probe the state at the embedded epochs and steps.
 
     Parameters
@@ -59,6 +62,8 @@ def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: P
     embedded : Embedded
         Whose epochs and steps are taken, with more sequences.
     params : ProbeParams
+    reuse : Reuse, optional
+        Of a training that goes on: epochs that were probed before are not probed again.
 
     Returns
     -------
@@ -83,11 +88,12 @@ def linear_probes(folder: RunFolder, probe: Probe, embedded: Embedded, params: P
         return Unavailable(Probes.analysis, "all sequences are of one class")
     folds = np.arange(chosen.size) % params.folds
     missed, estimates = [], []
+    reuse = reuse or Reuse()
     for epoch in track(dynamics.epochs.tolist(), "linear probes", dynamics.epochs.size):
-        states = folder.checkpoint(epoch).states[dynamics.scope][places].astype(np.float64)
-        steps = list(_read(states, chosen_answers, folds, params))
-        missed.append(np.stack([misses for misses, _ in steps]))
-        estimates.append(np.stack([bits for _, bits in steps]))
+        states = folder.checkpoint(epoch).states[dynamics.scope][places]
+        misses, bits = reuse(_read_epoch, states, chosen_answers, folds, params)
+        missed.append(misses)
+        estimates.append(bits)
     return _probes(embedded, chosen_answers, np.array(missed), np.array(estimates), params)
 
 
@@ -137,6 +143,12 @@ def _shuffled(values: NDArray[Any], params: ProbeParams) -> NDArray[Any]:
     draw = np.random.default_rng(params.seed)
     orders = [np.arange(len(values)), *(draw.permutation(len(values)) for _ in range(params.shuffles))]
     return np.stack([values[order].T for order in orders], axis=1)
+
+
+def _read_epoch(states: Floats, asked: _Asked, folds: Labels, params: ProbeParams) -> tuple[Doubles, Doubles]:
+    """What the probes miss, (T, 1 + shuffles, N), and the bits, (T, 1 + shuffles), of states float32 (N, T, H)."""
+    steps = list(_read(states.astype(np.float64), asked, folds, params))
+    return np.stack([misses for misses, _ in steps]), np.stack([bits for _, bits in steps])
 
 
 def _read(states: Doubles, asked: _Asked, folds: Labels, params: ProbeParams) -> Iterator[tuple[Doubles, Doubles]]:

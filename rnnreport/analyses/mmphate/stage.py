@@ -60,6 +60,8 @@ def write_training(
     growth : Growth, optional
         Of a training that goes on; its landmarks are written beside the results.
     """
+    if growth is not None:
+        growth.reuse.begin_update()
     folder.write_result(left_out_steps(folder, probe, BootstrapParams()))
     found = training_dynamics(folder, scope, probe, params.dynamics, growth)
     if isinstance(found, Unavailable):
@@ -80,7 +82,7 @@ def write_training(
                 own = formation(found.of(state), _groups(folder, number)[0], losses, params.formation)
                 folder.write_result(own, scope=number or None)
     word_groups = _groups(folder, 0)[1]
-    folder.write_result(linear_probes(folder, probe, found, params.probes))
+    folder.write_result(linear_probes(folder, probe, found, params.probes, growth.reuse if growth else None))
     if step_words is None or word_groups is None:
         folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
     else:
