@@ -309,9 +309,9 @@ def _left_out(
     if choice.epochs.size + len(lost) < epochs:
         yield f"{choice.epochs.size + len(lost)} of {epochs} recorded epochs, evenly spaced, the last one included"
     if lost:
-        named = f"epoch {lost[0]}" if len(lost) == 1 else f"epochs {', '.join(map(str, lost[:-1]))} and {lost[-1]}"
+        diverged = f"epoch {lost[0]}" if len(lost) == 1 else f"epochs {', '.join(map(str, lost[:-1]))} and {lost[-1]}"
         count = len(lost) * choice.steps.size
-        yield f"{named} missing ({count:,} slices): the states are not finite at every sampled step"
+        yield f"{diverged} missing ({count:,} slices): the states are not finite at every sampled step"
     if choice.reach < longest:
         beyond = longest - choice.reach
         steps = f"step {longest} is" if beyond == 1 else f"steps {choice.reach + 1} to {longest} are"
