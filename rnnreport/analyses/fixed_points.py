@@ -19,6 +19,7 @@ from rnnreport.results.schema.fixed_points import SADDLE, SLOW, STABLE
 
 _FIXED = 1e-8  # q below which a point counts as fixed
 _SPECTRUM = 64  # eigenvalues kept
+_ENDLESS = 1e6  # steps: a mode that lasts longer has a modulus of 1 to rounding
 
 _GUIDE = (
     "One input is held fixed, and the question is where the state would stay. A filled disc is a stable point: all "
@@ -193,8 +194,9 @@ def _title(found: FixedPointSearch, place: int, kinds: Ints, times: Doubles) -> 
     stable, slow = own & (kinds == STABLE), own & (kinds == SLOW)
     what, chosen = ("stable point", stable) if stable.any() else ("slow point", slow) if slow.any() else ("", own)
     longest = float(times[chosen][:, 0].max())
-    last = f"{longest:,.0f}" if longest >= 100 else f"{longest:.3g}"
-    memory = f": the slowest mode of a {what} lasts {last} steps" if what else ""
+    steps = f"{longest:,.0f}" if longest >= 100 else f"{longest:.3g}"
+    last = "never ends" if longest > _ENDLESS else f"lasts {steps} steps"
+    memory = f": the slowest mode of a {what} {last}" if what else ""
     return f"At {found.inputs[place]} the state has {points_in_words(kinds[own])}{memory}"
 
 

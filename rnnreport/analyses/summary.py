@@ -113,8 +113,8 @@ def _findings(summary: Summary, facts: list[tuple[str, str]]) -> tuple[dict[str,
 
 
 def _sentence(check: Check) -> str:
-    lead = "Failed" if check.verdict == "fail" else "Doubtful"
-    return f"{lead}: {check.title[0].lower()}{check.title[1:]}. {check.text[0].upper()}{check.text[1:]}."
+    lead = "Check failed" if check.verdict == "fail" else "Check in doubt"
+    return f"{lead}, “{check.title}”: {check.text}."
 
 
 def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:

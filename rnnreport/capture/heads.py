@@ -126,7 +126,7 @@ def given_heads(model: nn.Module, given: str | HeadFunction, form: Form) -> list
     """
     if not isinstance(given, str):
         name = f"{getattr(given, '__module__', '')}:{getattr(given, '__qualname__', type(given).__name__)}"
-        return [Head(f"`{name}`", partial(given, model))]
+        return [Head(f"“{name}”", partial(given, model))]
     try:
         return _with_links([(given, model.get_submodule(given))], form)
     except AttributeError as error:
@@ -139,7 +139,7 @@ def given_heads(model: nn.Module, given: str | HeadFunction, form: Form) -> list
 
 def _with_links(chain: Sequence[tuple[str, nn.Module]], form: Form) -> list[Head]:
     """The modules, one after the other, with everything that the model may apply after the last one."""
-    names = [f"`{name}`" for name, _ in chain]
+    names = [f"“{name}”" for name, _ in chain]
     modules = [module for _, module in chain]
     return [
         Head(" then ".join([*names, link] if link else names), partial(_applied, modules, _LINKS[link]))

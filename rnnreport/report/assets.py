@@ -37,6 +37,7 @@ _STYLES = (
     "causes.css",
     "index.css",
     "beside.css",
+    "forced.css",
     "print.css",
 )
 _CORE = ("core.js", "palette.js", "plots.js", "tooltip.js", "glyph.js", "curves.js", "tasks.js", "reading.js")

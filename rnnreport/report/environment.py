@@ -15,6 +15,8 @@ from rnnreport.report.place import template_folder
 from rnnreport.report.tasks import TASKS, metric_name
 
 _REFERENCE = re.compile(r"[@#](?=\w)|(?<!\w)GH-(?=\d)|:(?=[\w+-]+(?::|$))", re.IGNORECASE)
+_MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+_FIRST = re.compile(r"^(?:(\d+)(?=[.)](?!\S))|(?=[#>]|[-+](?![\w.])))")  # before what begins a heading, quote or list
 
 
 @functools.cache
@@ -71,10 +73,14 @@ def count(value: int) -> str:
 def markdown_escape(value: object) -> Markup:
     """Text from strangers inside a comment: one line, no markup, no HTML, no mentions, no addresses as links.
 
+    Mails show a comment as it is written, so nothing is escaped but what would be markup where it stands: some
+    characters everywhere, others as the first one, "_" where it is not inside a word, "&" where an entity follows.
+    Numbers stay as they are.
+
     GitHub looks for mentions, issues, mail addresses and emoji in the text that Markdown has become, where no escape is
     left to see: there a word joiner (U+2060), which shows nothing, stands after the first character.
     """
     text = _REFERENCE.sub(lambda found: found[0] + "\u2060", printable(" ".join(str(value).split())))
-    text = re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"([\\`*_{}\[\]()#+\-!|~$])", r"\\\1", text))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+    text = _MARKUP.sub(r"\\\g<0>", re.sub(r"&(?=#?\w+;)", "&amp;", text))
+    text = _FIRST.sub(r"\1\\", text).replace("<", "&lt;").replace("@", "&#64;")
     return Markup(re.sub(r"(www)\.", r"\1&#46;", text, flags=re.IGNORECASE).replace("://", "&#58;//"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve, written
-from rnnreport.report.figures.reach import reach_curves, reach_legend, reach_matrix, reach_range
+from rnnreport.report.figures.reach import power_of_ten, reach_curves, reach_legend, reach_matrix, reach_range
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
 from rnnreport.report.trees import visible
@@ -129,7 +129,7 @@ def reach_context(run: Run) -> dict[str, Any]:
             "guide": found.guide,
             "matrix": reach_matrix(found),
             "matrix_title": f"Derivative of the loss by {state_title(found.scopes[0])}",
-            "matrix_note": f"{rows}; faint 1e{low:.0f}, strong 1e{high:.0f}",
+            "matrix_note": f"{rows}; faint {power_of_ten(round(low))}, strong {power_of_ten(round(high))}",
             "curves": reach_curves(found),
             "legend": reach_legend(found),
         },

@@ -34,8 +34,10 @@ def _title(found: Memory) -> str:
     if not name:
         return "How long units keep what they hold"
     far, last = found.horizons[name][0], found.curves[name][-1, 0]
-    reach = "for as long as was looked, " if far == last else "up to "
-    return f"A changed input is felt in {NAMES[name]} {reach}{far:,.0f} {'step' if far == 1 else 'steps'} later"
+    steps = f"{far:,.0f} {'step' if far == 1 else 'steps'} later"
+    if far == last:
+        return f"A changed input is still felt in {NAMES[name]} {steps}, the longest distance measured"
+    return f"A changed input is felt in {NAMES[name]} up to {steps}"
 
 
 def _note(found: Memory) -> str:

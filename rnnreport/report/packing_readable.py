@@ -71,9 +71,9 @@ def _title(found: Readable) -> str:
     if not np.isfinite(gain).any():
         return "What can be read from the states"
     layer, time = np.unravel_index(np.nanargmax(gain), gain.shape)
-    when = "anywhere" if time == 0 else f"at {found.times[time - 1]:.0%} of the sequence"
+    when = "over all steps" if time == 0 else f"at {found.times[time - 1]:.0%} of the sequence"
     right, control = found.accuracy[layer, 0, time], found.control[layer, 0, time]
-    return f"The {found.properties[0]} is read in {right:.0%} {when}, the control in {control:.0%}"
+    return f"A linear probe reads the {found.properties[0]} rightly in {right:.0%} {when}, the control in {control:.0%}"
 
 
 def _note(found: Readable) -> str:

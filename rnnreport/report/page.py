@@ -23,7 +23,7 @@ from rnnreport.report.figures.health import gate_pictures, health_rows
 from rnnreport.report.figures.left_out import left_out_bars
 from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
-from rnnreport.report.figures.steps import class_steps, step_bars, top_steps
+from rnnreport.report.figures.steps import MOST_CLASSES, class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
 from rnnreport.report.packing import describe_report
@@ -95,6 +95,7 @@ def render_report(folder: RunFolder) -> str:
         shows=TASKS[run.manifest.task],
         task=run.manifest.task,
         confusion=tables.confusion_rows(run),
+        most_classes=MOST_CLASSES,
         labels=tables.label_rows(run),
         rows=tables.sequence_rows(run),
         trees=draw_trees(continuations) if continuations else [],

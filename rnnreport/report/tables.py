@@ -17,6 +17,8 @@ _WORDS_PER_CLUSTER = 12
 _STATIC_SEQUENCES = 20
 _SNIPPET = 60
 _MOST_FLIPS = 200
+_MOST_CELLS = 20  # classes of a matrix that can be read; of more the mistakes are listed
+_MISTAKES = 20
 
 
 def cluster_rows(run: Run) -> list[dict[str, Any]]:
@@ -50,13 +52,30 @@ def confusion_rows(run: Run) -> dict[str, Any] | None:
     return {
         "title": confusion_title(performance.class_names, counts),
         "names": performance.class_names,
+        "mistakes": _mistakes(counts) if len(counts) > _MOST_CELLS else None,
+        "wrong": int(counts.sum() - counts.trace()),
         "rows": [
-            {"name": name, "cells": row.tolist(), "total": int(row.sum()), "right": int(row[place])}
+            {
+                "name": name,
+                "cells": row.tolist(),
+                "total": int(row.sum()),
+                "right": int(row[place]),
+                "wrong": int(row.sum() - row[place]),
+            }
             for place, (name, row) in enumerate(zip(performance.class_names, counts, strict=True))
         ],
         "largest": int(counts.max()),
         "total": int(counts.sum()),
     }
+
+
+def _mistakes(counts: NDArray[np.int32]) -> list[tuple[int, int, int]]:
+    """True class, predicted class and count of the most frequent mistakes, most frequent first."""
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:_MISTAKES]
+    places = zip(*np.unravel_index(order, errors.shape), strict=True)
+    return [(int(actual), int(given), int(errors[actual, given])) for actual, given in places if errors[actual, given]]
 
 
 def label_rows(run: Run) -> list[dict[str, Any]]:

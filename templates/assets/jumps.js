@@ -51,7 +51,7 @@ RR.views.push(function jumps() {
       const head = word < 0 ? name : RR.el("button", { type: "button", class: "word", onclick: () => RR.chooseWord(word) }, ...(shapes ? [picture(array("types")[at])] : []), name);
       return RR.el("tr", {}, RR.el("th", { scope: "row" }, head), RR.el("td", { class: "n" }, `${among} of ${all}`), RR.el("td", { class: "n" }, String(sequences)), RR.el("td", { class: "n" }, found.chances[measure][at % O]));
     });
-    const head = RR.el("thead", {}, RR.el("tr", {}, ...["", "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
+    const head = RR.el("thead", {}, RR.el("tr", {}, ...[some.slice(0, -1), "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
     RR.byId("jump-types").replaceChildren(...(rows.length ? [head, RR.el("tbody", {}, ...cells)] : []));
     const names = rows.slice(0, 3).map((at) => RR.quoted(found.names[array("types")[at]]));
     RR.title("jumps", names.length ? `${names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} stand` : `${names[0]} stands`} out among the largest jumps of the state` : `No ${reading.features ? "prototype" : "token"} stands out among the largest jumps of the state`);

@@ -11,6 +11,7 @@ RR.plot = function (name, ready) {
   const build = async () => {
     const views = await Bokeh.embed.embed_item(JSON.parse(item.textContent), place);
     const figure = views.roots[0].model;
+    views.roots[0].canvas_view.events_el.tabIndex = -1; // a stop of the keyboard where no key does anything
     const named = new Map([...figure.document.all_models].filter(({ name }) => name).map((model) => [model.name, model]));
     const plot = { figure, find: (model) => named.get(model) ?? null, place };
     plot.source = plot.find;

@@ -150,7 +150,7 @@ RR.views.push(function runningText() {
     const without = reading.without(q);
     RR.byId("text-colour").textContent = unit !== undefined ? `Coloured by the state of unit ${unit}: orange positive, blue negative.` : without || shows.how(reading);
     if (unit !== undefined || without) RR.legend("text-legend", []);
-    else shows.legend("text-legend", reading);
+    else shows.legend("text-legend", reading, Array.from({ length: reading.lengths[q] }, (_, t) => starts[q] + t));
     mark();
   }
   function mark() {

@@ -48,34 +48,50 @@ RR.views.push(function stepFigures() {
 
   // Classes have a strip for the winner, tags a frame on the true one where it was missed; labels have a dot where they are named, and ✓ where they are there.
   RR.plot("classes", (plot) => {
-    const K = reading.classes, strip = Number(reading.kind === "classes"), rows = K + strip;
+    const K = reading.classes, strip = Number(reading.kind === "classes"), axis = plot.find("classes.names"), rows = axis.ticker.ticks.length;
+    let listed = [];
+    // Of many classes those that the sequence has or that are most probable at any of its steps, in their order.
+    const choose = (q) => {
+      const all = Array.from({ length: K }, (_, k) => k), height = new Array(K).fill(0);
+      if (K + strip === rows) return all;
+      for (let p = reading.starts[q]; p < reading.starts[q + 1]; p++) {
+        const found = reading.outputs(p, RR.selection.epoch);
+        if (found) for (const k of all) height[k] = Math.max(height[k], found[k]);
+        if (reading.target(p) >= 0) height[reading.target(p)] = 2;
+      }
+      if (reading.label(q) >= 0) height[reading.label(q)] = 2;
+      if (!strip) for (const k of all) if (reading.there(q, k)) height[k] = 2;
+      return all.sort((a, b) => height[b] - height[a] || a - b).slice(0, rows - strip).sort((a, b) => a - b);
+    };
     const draw = () => {
       const q = current(), data = { x: [], y: [], h: [], color: [] }, named = { x: [], y: [], color: [] }, missed = { x: [], y: [] };
+      listed = choose(q);
       for (let t = 0; t < reading.lengths[q]; t++) {
         const p = reading.starts[q] + t, found = reading.outputs(p, RR.selection.epoch);
         const add = (y, h, color) => { data.x.push(t); data.y.push(y); data.h.push(h); data.color.push(color); };
         if (strip) add(0, 0.7, reading.shows.tint(reading, p, RR.selection.epoch) ?? RR.css("rule"));
-        if (reading.missed(p, RR.selection.epoch)) { missed.x.push(t); missed.y.push(reading.target(p) + strip); }
-        for (let k = 0; k < K; k++) {
+        if (reading.missed(p, RR.selection.epoch)) { missed.x.push(t); missed.y.push(listed.indexOf(reading.target(p)) + strip); }
+        listed.forEach((k, row) => {
           const colour = found ? RR.mix(RR.css("faint"), RR.classColour(k), found[k]) : RR.css("rule");
-          add(k + strip, 0.94, colour);
-          if (!strip && found && found[k] >= 0.5) { named.x.push(t); named.y.push(k); named.color.push(RR.inkOn(colour)); }
-        }
+          add(row + strip, 0.94, colour);
+          if (!strip && found && found[k] >= 0.5) { named.x.push(t); named.y.push(row); named.color.push(RR.inkOn(colour)); }
+        });
       }
       plot.fill("classes", data);
       plot.fill("classes.named", named);
       plot.fill("classes.missed", missed);
       RR.lineColour(plot, "classes.errors", RR.css("fail"));
-      if (!strip) plot.find("classes.names").major_label_overrides = new Map(reading.classNames.map((name, k) => [k, `${name.length > 13 ? `${name.slice(0, 12)}…` : name}${reading.there(q, k) ? " ✓" : ""}`]));
+      const label = (k) => { const name = reading.classNames[k], there = !strip && reading.there(q, k) ? " ✓" : ""; return `${name.length > 14 - there.length ? `${name.slice(0, 13 - there.length)}…` : name}${there}`; };
+      axis.major_label_overrides = new Map([...(strip ? [[0, "winner"]] : []), ...listed.map((k, row) => [row + strip, label(k)])]);
       frame(plot, "classes");
       mark();
     };
     const mark = () => { const found = marks(); plot.fill("classes.here", { x: found.map(([t]) => t), color: found.map(([, colour]) => colour) }); };
     const says = (index, p) => {
-      const k = index % rows - strip, found = reading.outputs(p, RR.selection.epoch);
-      return k >= 0 && found ? [`this cell: ${reading.classNames[k]} ${RR.percent(found[k])}`] : [];
+      const k = listed[index % rows - strip], found = reading.outputs(p, RR.selection.epoch);
+      return k !== undefined && found ? [`this cell: ${reading.classNames[k]} ${RR.percent(found[k])}`] : [];
     };
-    link(plot, "classes", (index) => Math.floor(index / rows), (index) => { if (!strip) RR.set({ output: index % rows }); }, says);
+    link(plot, "classes", (index) => Math.floor(index / rows), (index) => { if (!strip) RR.set({ output: listed[index % rows] }); }, says);
     follow(draw, mark);
   });
 

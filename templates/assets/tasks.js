@@ -46,7 +46,7 @@ RR.kinds.classes = {
   },
   how: (r) => (r.task === "tagging" ? "Coloured by the predicted tag; the stronger, the more certain. A red line marks a wrong tag."
     : "Coloured by the class expected if the sequence ended there; the stronger, the more certain."),
-  legend: (id, r) => RR.legend(id, RR.classKeys(r.classNames)),
+  legend: (id, r, places) => RR.legend(id, RR.classKeys(r.classNames, r, places)),
   facts(r, q, epoch) {
     const label = r.label(q), predicted = r.predicted(q, epoch), facts = [];
     if (label >= 0) facts.push(`true class ${r.classNames[label]}`);
@@ -229,10 +229,14 @@ RR.wrongLabels = (r, q, epoch) => {
   return wrong;
 };
 RR.classDot = (k) => { const dot = RR.el("i", { class: "dot" }); dot.style.background = RR.classColour(k); return dot; };
-RR.classKeys = (names) => {
-  const MOST = 30;
-  const keys = names.slice(0, MOST).map((label, k) => ({ colour: RR.classColour(k), label }));
-  return names.length > MOST ? [...keys, { colour: "transparent", label: `and ${names.length - MOST} more` }] : keys;
+// Keys of the classes; of many only those that are expected at the steps `places`, by default at all of `r`, most often.
+RR.classKeys = (names, r = null, places = null) => {
+  const MOST = 18, key = (k) => ({ colour: RR.classColour(k), label: names[k] });
+  if (names.length <= MOST || !r) return names.slice(0, MOST).map((_, k) => key(k));
+  const counts = new Array(names.length).fill(0);
+  for (const p of places ?? Array(r.starts.at(-1)).keys()) { const k = r.winner(p, RR.selection.epoch); if (k >= 0) counts[k]++; }
+  const met = [...counts.keys()].filter((k) => counts[k]).sort((a, b) => counts[b] - counts[a]), kept = met.slice(0, MOST).sort((a, b) => a - b);
+  return [...kept.map(key), ...(kept.length < names.length ? [{ colour: "transparent", label: `${kept.length} of ${names.length} classes, the ${places ? "expected" : "most frequent"} ones` }] : [])];
 };
 // A label of a sequence; `sign` says that it was missed (−) or named wrongly (+).
 RR.labelChip = (r, k, sign) => RR.el("span", { class: `label-chip${sign ? " wrong" : ""}`, title: r.classNames[k] }, RR.classDot(k), sign ? `${sign} ` : "", r.classNames[k]);

@@ -5,6 +5,8 @@
   root.classList.add("js");
   let stored = null;
   try { stored = localStorage.getItem("rnnreport-theme"); } catch { /* a sandboxed frame has no storage */ }
+  // Forced colours come with a paper of their own: there the choice of the system holds.
+  if (matchMedia("(forced-colors: active)").matches) stored = null;
   const dark = stored ? stored === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "dark" : "light";
 })();

@@ -108,7 +108,7 @@ def test_the_report_shows_the_verdict_of_the_settings(rnnreport, runs):
     assert rnnreport("analyse", runs[1], "--force").code == 0
     summary = json.loads((runs[1] / "summary.json").read_text())
     assert summary["verdict"] == "fail"
-    assert summary["findings"][0]["text"].startswith("Failed: accuracy. ")
+    assert summary["findings"][0]["text"].startswith("Check failed, “Accuracy”: ")
     assert rnnreport("check", runs[1]).code == 3
     Path("pyproject.toml").unlink()
     assert rnnreport("check", runs[1]).code == 0

@@ -200,10 +200,10 @@ def test_findings_begin_with_what_failed_and_name_the_baseline() -> None:
     summary = Summary("run", "classification", "fail", {}, {}, (check, made().checks[1], broken))
     found = _findings(summary, facts)
     assert [one["text"].split(" (")[0] for one in found] == [
-        "Failed: states are finite. H is not finite at 3 of 900 steps.",
+        "Check failed, “States are finite”: h is not finite at 3 of 900 steps.",
         "Fact 0.",
         "Accuracy +0.1 against “main”",
-        "Doubtful: every unit moves. 2 never move.",
+        "Check in doubt, “Every unit moves”: 2 never move.",
         "Fact 1.",
     ]
     assert [one["anchor"] for one in found] == ["health", "overview", "comparison", "health", "overview"]

@@ -174,7 +174,7 @@ def test_normalisation_belongs_to_the_head_though_it_starts_as_the_identity(tmp_
     torch.manual_seed(0)
     model, probe = Normed(), series_probe()
     recorder = Recorder(model, probe, RunFolder(tmp_path))
-    assert "`norm` then `tail`" in recorder.head
+    assert "“norm” then “tail”" in recorder.head
     model.norm.running_mean.fill_(0.5)
     checkpoint = recorder.capture(1)
     np.testing.assert_allclose(checkpoint.step_output[probe.offsets[1:] - 1], checkpoint.model_output, atol=1e-5)
@@ -235,7 +235,7 @@ def test_head_by_function(tmp_path: Path) -> None:
     assert "no module that runs after the recurrent layers" in sentence
     recorder = Recorder(model, probe, tmp_path, head=by_matrix)
     checkpoint = recorder.capture(0)
-    assert recorder.head.startswith("The expected prediction of a step is `tests.unit.test_capture_heads:by_matrix`, ")
+    assert recorder.head.startswith("The expected prediction of a step is “tests.unit.test_capture_heads:by_matrix”, ")
     for number, (_, states) in enumerate(alone(model, probe)):
         with torch.no_grad():
             expected = (states @ model.matrix).softmax(-1)
@@ -263,7 +263,7 @@ def test_head_by_function(tmp_path: Path) -> None:
             lambda model, states: model.tail(states),
             "does not hold: .* from the mean of its",
         ),
-        (lambda: Net(nn.Linear(H, 3)), "rnn", r"head `rnn` fails on states of shape \(3, 6\): "),
+        (lambda: Net(nn.Linear(H, 3)), "rnn", r"head “rnn” fails on states of shape \(3, 6\): "),
         (
             lambda: Net(nn.Linear(2 * H, 3), bidirectional=True),
             "tail",
@@ -295,7 +295,7 @@ def test_head_by_function_on_the_command_line(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("sys.path", list(sys.path))
     options = ["--model", "own_head:Net", "--corpus", "a.tsv", "--vocabulary", "words.json", "--out", "run"]
     assert main(["capture", *options, "--head", "own_head:read"]) == 0
-    assert "is `own_head:read`, the model's own head" in RunFolder.open(tmp_path / "run").manifest().head
+    assert "is “own_head:read”, the model's own head" in RunFolder.open(tmp_path / "run").manifest().head
     assert main(["capture", *options, "--head", "own_head:nose", "--force"]) == 2
 
 

@@ -219,7 +219,7 @@ def test_a_minimal_gated_unit_is_recorded_step_by_step(tmp_path: Path) -> None:
         "units": H,
         "bidirectional": False,
     }
-    assert "`head`" in manifest.head
+    assert "“head”" in manifest.head
     last = checkpoint.step_output[np.cumsum(LENGTHS) - 1]
     np.testing.assert_allclose(last, checkpoint.model_output, atol=1e-5)
 
@@ -231,7 +231,7 @@ def test_a_diagonal_state_space_is_recorded_in_either_order(time_major: bool, la
     run, checkpoint = captured(model, tmp_path, layer)
     expected = np.concatenate([state_space_alone(model.ssm, values) for values in corpus().inputs])
     np.testing.assert_allclose(checkpoint.states[f"{layer}.0.fwd.h"], expected, atol=1e-6)
-    assert "`head`" in run.manifest().head
+    assert "“head”" in run.manifest().head
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_states_of_a_cell_have_the_names_given(form: str, layer: str, meaning: d
         np.testing.assert_allclose(checkpoint.states[f"cell.0.fwd.{kind}"], own[state], atol=1e-6)
     assert manifest.model["cell"] == "OwnLSTM"
     first = next(iter(meaning.values()))  # what the head is applied to
-    assert manifest.head.startswith("The expected prediction of a step is `head`, ") == (first == "h")
+    assert manifest.head.startswith("The expected prediction of a step is “head”, ") == (first == "h")
 
 
 def test_states_of_one_call_may_have_widths_and_orders_of_their_own(tmp_path: Path) -> None:

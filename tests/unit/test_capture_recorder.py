@@ -171,7 +171,7 @@ def test_manifest_and_metrics(tmp_path: Path) -> None:
     assert manifest.state_keys == ("rnn.0.fwd.h", "rnn.0.fwd.c")
     assert manifest.probe_sha256 == probe_sha256(folder.probe())
     assert manifest.versions["torch"] == torch.__version__
-    assert "`norm` then `fc`" in manifest.head
+    assert "“norm” then “fc”" in manifest.head
     assert folder.epochs() == [0, 5]
     lines = folder.metrics()
     assert [(line["epoch"], line["loss"]) for line in lines] == [(0, 0.7), (5, 0.5)]

@@ -151,7 +151,7 @@ def test_a_training_in_mixed_precision_is_recorded_in_that_of_the_weights(corpus
     watch = Watch(torch.from_numpy(corpus.inputs[0]).long()[None])
     trainer = train(corpus, tmp_path, [RecorderCallback(corpus, tmp_path / "run"), watch], bf16=True)
     folder = RunFolder.open(tmp_path / "run")
-    assert "`fc`" in folder.manifest().head
+    assert "“fc”" in folder.manifest().head
     check(folder, trainer, watch)
     alone = train(corpus, tmp_path, [], bf16=True).model
     for one, other in zip(trainer.model.parameters(), alone.parameters(), strict=True):

@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from rnnreport.analyses import analyse, compare
 from rnnreport.analyses.health import state_health
 from rnnreport.report import render_summary_markdown
+from rnnreport.report.environment import markdown_escape
 from rnnreport.report.markdown import MOST_CHARACTERS, marker, sparkline
 from rnnreport.results.folder import RunFolder
 from tests.fabricate import HOSTILE, fabricate_run
@@ -140,6 +141,43 @@ def test_text_from_strangers_stays_text(run: RunFolder, attack: str) -> None:
     )  # which would be mentions and links
     shown = " ".join(token.content for token in tokens if token.type == "text").replace("\u2060", "")
     assert " ".join(attack.split())[:12] in shown.replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "0.961",
+        "-0.166",
+        "+0.05 (-0.01 to +0.11)",
+        "1.2e-05",
+        "test_loss ends at 0.1; its lowest is 0.09",
+        "n = 3 & p < 0.05",
+    ],
+)
+def test_what_is_no_markup_is_left_as_it_is_written(plain: str) -> None:
+    assert str(markdown_escape(plain)) == plain.replace("<", "&lt;")
+
+
+def test_what_would_be_markup_where_it_stands_is_escaped() -> None:
+    written = ["1. a", "10) a", "- a", "+ a", "---", "# a", "> a", "_a_ b_c", "&amp; &", "a | b", "2 * 3"]
+    escaped = [
+        "1\\. a",
+        "10\\) a",
+        "\\- a",
+        "\\+ a",
+        "\\---",
+        "\\# a",
+        "\\> a",
+        "\\_a\\_ b_c",
+        "&amp;amp; &",
+        "a \\| b",
+        "2 \\* 3",
+    ]
+    assert [str(markdown_escape(text)) for text in written] == escaped
+
+
+def test_numbers_of_the_comment_are_written_plainly(run: RunFolder) -> None:
+    assert not re.search(r"\d\\|\\[().+-]", render_summary_markdown(run))
 
 
 def test_sparklines() -> None:

@@ -72,7 +72,10 @@ def test_curves_end_where_they_were_looked_at_and_horizons_are_marked() -> None:
 
 def test_the_title_says_how_far_and_the_note_with_what_certainty() -> None:
     context = memory_context(cast(Any, SimpleNamespace(memory=memory([1.0, 2.0]), units=[])))["memory"]
-    assert context["title"] == "A changed input is felt in the prediction for as long as was looked, 4 steps later"
+    assert (
+        context["title"]
+        == "A changed input is still felt in the prediction 4 steps later, the longest distance measured"
+    )
     assert "the state 1 (1 to 4), n = 20" in context["note"]
     assert "the prediction at least 4 (1 to 4), n = 20" in context["note"]
     units_only = memory([1.0], curves={}, horizons={})

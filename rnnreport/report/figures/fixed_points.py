@@ -87,7 +87,7 @@ def spectrum_picture(found: FixedPoints, point: int) -> Markup:
         f'<line class="grid" x1="8" x2="{_CIRCLE - 8}" y1="{middle}" y2="{middle}"/>'
         f'<line class="grid" x1="{middle}" x2="{middle}" y1="8" y2="{_CIRCLE - 8}"/>'
         f'<circle class="unit" cx="{middle}" cy="{middle}" r="{_RADIUS}"/>'
-        f'<text x="{low - 4}" y="{middle + 15}" text-anchor="end">-1</text>'
+        f'<text x="{low - 4}" y="{middle + 15}" text-anchor="end">\N{MINUS SIGN}1</text>'
         f'<text x="{high + 4}" y="{middle + 15}">1</text>'
         f'<text x="{middle + 5}" y="{_at(-1) - 5:.0f}">i</text>'
         f'<text x="{_CIRCLE - 8}" y="{middle - 6}" text-anchor="end">real</text>'

@@ -23,6 +23,8 @@ _LEAST = 0.02  # of the steps that leave a state, for an arrow
 _NAMED = 2  # inputs at an arrow
 _LETTER = 6.6  # px of a letter of a label
 
+Box = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True)
 class Arrow:
@@ -84,8 +86,12 @@ def machine_picture(machine: Machine, names: Sequence[str], colours: Sequence[st
     k = len(machine.answers)
     places = ring(drawn, k)
     labels = [""] + [_label(machine, state) for state in range(k)]
-    sizes = [9.0] + [max(20.0, (len(text) * _LETTER + 16) / 2) for text in labels[1:]]
-    taken = [_box(*places[place], 2 * sizes[place], 2 * _PILL) for place in range(k + 1)]
+    sizes, taken = _pills(labels, places)
+    if any(
+        _meets(one, two) for one, two in itertools.combinations(taken, 2)
+    ):  # the table beside says what they predict
+        labels = [""] + [letter(state) for state in range(k)]
+        sizes, taken = _pills(labels, places)
     parts = [
         _arrow(arrow, places, sizes, taken)
         for arrow in sorted(drawn, key=lambda arrow: (-arrow.count, arrow.source, arrow.target))
@@ -100,6 +106,12 @@ def machine_picture(machine: Machine, names: Sequence[str], colours: Sequence[st
     label = f"State machine of {k} states and {len(drawn)} of its {len(machine.edges)} transitions"
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group"'
     return Markup(f'<svg class="small-picture machine" {size} aria-label="{label}">{"".join(parts)}</svg>')
+
+
+def _pills(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> tuple[list[float], list[Box]]:
+    """Half the width of the beginning and of every state, and the boxes they take."""
+    sizes = [9.0] + [max(20.0, (len(text) * _LETTER + 16) / 2) for text in labels[1:]]
+    return sizes, [_box(*place, 2 * size, 2 * _PILL) for place, size in zip(places, sizes, strict=True)]
 
 
 def ring(drawn: Sequence[Arrow], k: int) -> list[tuple[float, float]]:
@@ -159,9 +171,6 @@ def _state(
         f'width="{(2 * half - 20) * share:.1f}" height="2"/>'
         f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{escape(label)}</text></g>'
     )
-
-
-Box = tuple[float, float, float, float]
 
 
 def _box(x: float, y: float, width: float, height: float) -> Box:

@@ -67,7 +67,7 @@ def reach_curves(found: GradientReach) -> Markup:
     every = max(1, int(np.ceil((high - low) / 5)))
     parts = [
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{up(power):.1f}" y2="{up(power):.1f}"/>'
-        f'<text x="{_LEFT - 6}" y="{up(power) + 4:.1f}" text-anchor="end">{_power(power)}</text>'
+        f'<text x="{_LEFT - 6}" y="{up(power) + 4:.1f}" text-anchor="end">{power_of_ten(power)}</text>'
         for power in range(int(np.floor(high)), int(np.ceil(low)) - 1, -every)
     ]
     for (_, curve), kind in zip(curves.items(), _KINDS, strict=False):
@@ -90,8 +90,14 @@ def reach_legend(found: GradientReach) -> list[tuple[str, str]]:
     ]
 
 
-def _power(power: int) -> str:
-    return {0: "1", -1: "0.1", -2: "0.01", 1: "10", 2: "100"}.get(power, f"1e{power}")
+def power_of_ten(power: int) -> str:
+    """A power of ten, written out while it is short.
+
+    Parameters
+    ----------
+    power : int
+    """
+    return f"{10.0**power:,.{max(0, -power)}f}" if abs(power) <= 4 else f"1e{power}"
 
 
 def _svg(height: int, label: str, body: str) -> Markup:

@@ -12,6 +12,7 @@ from bokeh.plotting import figure
 from rnnreport.report.figures.base import EDGE, base_figure, empty_source, pointing
 
 _MOST_LETTERS = 14
+MOST_CLASSES = 18  # rows of classes that can still be told apart
 TOP_ROW = 52  # px of a rank of expected tokens: room for a word from bottom to top where steps are narrow
 LEFT_BORDER = 92  # all figures of one sequence share their steps: equal borders keep the columns under each other
 
@@ -25,10 +26,12 @@ def class_steps(names: Sequence[str], *, exclusive: bool) -> figure:
     """Classes x steps: the darker, the more probable after that step.
 
     Classes exclude each other, and the top strip is the winner; labels do not, and a dot says that one is named.
+    At most 18 are shown at once.
 
     Sources: ``classes`` (x, y, h, color), ``classes.here`` (x, color), ``classes.named`` (x, y, color),
     ``classes.missed`` (x, y), the true tag where another was predicted.
     """
+    names = names[:MOST_CLASSES]  # of more, the script lists those that matter to the sequence
     rows = len(names)
     strip = int(exclusive)
     plot = base_figure(
