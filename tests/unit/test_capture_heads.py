@@ -136,7 +136,7 @@ def test_expected_prediction_is_the_head_of_every_state(tail: str, reading: Any,
     torch.manual_seed(0)
     model, probe = reading(TAILS[tail](), cell), series_probe()
     checkpoint, sentence = record(model, probe, tmp_path)
-    assert "`tail`" in sentence and "all 6 sequences" in sentence
+    assert "“tail”" in sentence and "all 6 sequences" in sentence
     for number, (output, states) in enumerate(alone(model, probe)):
         with torch.no_grad():
             expected = model.tail(states).softmax(-1)
@@ -163,7 +163,7 @@ def test_every_form_of_output(link: Any, classes: int, probabilities: Any, tmp_p
     torch.manual_seed(0)
     model, probe = Link(nn.Linear(H, classes), link), series_probe(max(classes, 2))
     checkpoint, sentence = record(model, probe, tmp_path)
-    assert "`tail`" in sentence
+    assert "“tail”" in sentence
     expected = torch.stack([probabilities(output) for output, _ in alone(model, probe)])
     np.testing.assert_allclose(checkpoint.model_output, expected.numpy(), atol=1e-6)
     np.testing.assert_allclose(checkpoint.model_output.sum(1), 1, atol=1e-5)
@@ -205,7 +205,7 @@ def test_head_by_path(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no module 'nose' for its head \(its linear modules are: tail, auxiliary\)"):
         record(model, probe, tmp_path, head="nose")
     _, sentence = record(Net(nn.Sequential(nn.Linear(H, 3))), probe, tmp_path, head="tail.0")
-    assert "`tail.0`" in sentence
+    assert "“tail.0”" in sentence
 
 
 class Functional(Net):
@@ -249,15 +249,15 @@ def test_head_by_function(tmp_path: Path) -> None:
         (
             Functional,
             lambda model, states: states @ model.matrix + 1e-3,
-            r"<lambda>` does not hold: .* differs by 0.001 ",
+            r"<lambda>” does not hold: .* differs by 0.001 ",
         ),
         (
             Functional,
             fails,
-            r"fails` fails on states of shape \(3, 6\): ValueError: no such thing at test_capture_heads",
+            r"fails” fails on states of shape \(3, 6\): ValueError: no such thing at test_capture_heads",
         ),
         (Functional, lambda model, states: states, r"gives 6 outputs for a state, the model has 3 "),
-        (Functional, lambda model, states: None, r"<lambda>` fails on states of shape"),
+        (Functional, lambda model, states: None, r"<lambda>” fails on states of shape"),
         (
             lambda: Mean(nn.Linear(H, 3)),
             lambda model, states: model.tail(states),
@@ -321,7 +321,7 @@ def test_head_is_checked_on_every_sequence_not_on_a_trial(tmp_path: Path) -> Non
             return states.mean(1) if states.shape[1] == 2 else states[:, -1]
 
     _, sentence = record(MeanOfShort(nn.Linear(H, 3)), series_probe(), tmp_path)
-    assert "`tail`, applied to the last state, differs from the model's output by up to" in sentence
+    assert "“tail”, applied to the last state, differs from the model's output by up to" in sentence
     assert "re-running the model" in sentence
 
 
@@ -368,7 +368,7 @@ def test_head_of_models_that_hooks_do_not_see(kind: Any, tmp_path: Path) -> None
     torch.manual_seed(0)
     model, probe = kind(nn.Linear(H, 3)).eval(), series_probe()
     checkpoint, sentence = record(model, probe, tmp_path)
-    assert "`tail`" in sentence and "all 6 sequences" in sentence
+    assert "“tail”" in sentence and "all 6 sequences" in sentence
     np.testing.assert_allclose(checkpoint.step_output[probe.offsets[1:] - 1], checkpoint.model_output, atol=1e-5)
     for number, values in enumerate(np.split(probe.values, probe.offsets[1:-1])):
         with torch.no_grad():

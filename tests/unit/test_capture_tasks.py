@@ -102,7 +102,7 @@ def test_labels_have_a_probability_each(link: str, outputs: int, tmp_path: Path)
     last, steps = scores(model, probe)
     np.testing.assert_allclose(checkpoint.model_output, logistic(last), atol=1e-6)
     np.testing.assert_allclose(checkpoint.step_output, logistic(steps), atol=1e-6)
-    assert "`tail`" in sentence and "all 6 sequences" in sentence
+    assert "“tail”" in sentence and "all 6 sequences" in sentence
 
 
 def test_logits_of_labels_that_all_lie_between_0_and_1_are_still_logits(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_quantities_of_a_sequence_are_recorded_as_they_are(shape: str, tmp_path:
     last, steps = scores(model, probe)
     np.testing.assert_allclose(checkpoint.model_output, last, atol=1e-6)
     np.testing.assert_allclose(checkpoint.step_output, steps, atol=1e-6)
-    assert "`tail`" in sentence and "of the largest output)." in sentence
+    assert "“tail”" in sentence and "of the largest output)." in sentence
 
 
 STEP_SHAPES: dict[str, tuple[int, bool, Callable[[Tensor], Tensor] | None]] = {
