@@ -37,7 +37,8 @@ def left_out_steps(folder: RunFolder, probe: Probe, params: BootstrapParams) -> 
     """
     found = folder.record(Ablation)
     if found is None:
-        return Unavailable(LeftOutSteps.analysis, "it was not recorded: it is made of the last epoch")
+        reason = "it was not recorded at the last epoch: rnnreport run and rnnreport capture record it"
+        return Unavailable(LeftOutSteps.analysis, reason)
     if found.reason:
         return Unavailable(LeftOutSteps.analysis, found.reason)
     if not (np.isfinite(found.loss).all() and np.isfinite(found.right).all()):
