@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := rnnreport-demo
+# whole files to two workers, in the order of tests/conftest.py: the long ones first
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check lint samples
 
@@ -13,14 +15,14 @@ demo: $(INSTALLED)
 	$(BIN)/rnnreport demo --out $(DEMO) --force
 
 test: lint
-	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 --dist loadfile
+	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m pytest $(SPREAD)
 
 # After a change that is meant to change the pages: make them anew, then look at them.
 samples: $(INSTALLED)
 	chromium="$$(.ci/chromium $(BIN)/playwright)" && RNNREPORT_CHROMIUM="$$chromium" $(BIN)/python -m tests.golden.update
 
 check: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" @tests/fast.txt
+	$(BIN)/python -m pytest -q $(SPREAD) -m "not slow" @tests/fast.txt
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,26 @@ settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Files that take long for how many tests they have. A worker gets whole files: one of these at the end would leave the
+# other worker idle, so they come first.
+_LONG = (
+    "unit/test_findings_language.py",
+    "browser/test_real_corpora.py",
+    "cli/test_faults.py",
+    "cli/test_scheduler.py",
+    "cli/test_real_tasks.py",
+    "cli/test_readme.py",
+    "packaging/test_install.py",
+    "browser/test_hostile.py",
+    "unit/test_analyses_mmphate_courses.py",
+    "unit/test_report_scale.py",
+    "unit/test_findings_reviews.py",
+    "unit/test_findings_sentiment.py",
+    "unit/test_findings_topics.py",
+    "unit/test_capture_distributed.py",
+    "property/test_capture_configurations.py",
+    "cli/test_watch.py",
+)
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     "--headless",
@@ -34,6 +55,13 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, then those of many tests (with ``--no-loadscope-reorder``, as ``make`` calls it)."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(_LONG)}
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (places.get(item.path, len(places)), -counts[item.path], str(item.path)))
 
 
 def find_chromium() -> str | None:

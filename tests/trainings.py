@@ -12,7 +12,7 @@ import numpy as np
 from rnnreport.results.folder import RunFolder
 from rnnreport.train import manager
 from rnnreport.train.data import load_splits
-from rnnreport.train.settings import Data, Fit, Model, Settings
+from rnnreport.train.settings import Data, Fit, Model, Record, Settings
 
 WORDS = list("abcdefgh")
 CELLS = ("RNN", "GRU", "LSTM")
@@ -68,6 +68,7 @@ def settings(file: str, **tables: Any) -> Settings:
         "data": Data(file, valid=0.2, test=0.2, sequence_length=8),
         "model": Model("GRU", units=6, embedding=4),
         "training": Fit(epochs=2, batch_size=8, learning_rate=0.01),
+        "record": Record(budget="quick"),
     } | tables
     return Settings(**given)
 

@@ -219,24 +219,21 @@ def _best_of_seeds(
     pairs = [adjusted_rand(a, b) for a, b in itertools.combinations(fits, 2)]
     sides = [(fit[: spectrum.row_count], fit[spectrum.row_count :]) for fit in fits]
     sums = weights.sum(axis=1), weights.sum(axis=0)
-    cuts = [_cut(weights, sums, *labels, k) for labels in sides]
+    cuts = [normalised_cut(weights, sums, *labels, k) for labels in sides]
     best = int(np.argmin(cuts))
     return *sides[best], float(np.mean(pairs)) if pairs else 1.0, cuts[best]
 
 
-def normalised_cut(weights: Doubles, rows: Ints, columns: Ints, k: int) -> float:
+def normalised_cut(weights: Doubles, sums: tuple[Doubles, Doubles], rows: Ints, columns: Ints, k: int) -> float:
     """Mean over the clusters of the share of a cluster's edge weight that leaves it.
 
     Parameters
     ----------
     weights : float64 (W, H), not negative
+    sums : float64 (W,) and (H,), of its rows and of its columns
     rows, columns : int (W,), (H,), labels 0 ... k - 1
     k : int
     """
-    return _cut(weights, (weights.sum(axis=1), weights.sum(axis=0)), rows, columns, k)
-
-
-def _cut(weights: Doubles, sums: tuple[Doubles, Doubles], rows: Ints, columns: Ints, k: int) -> float:
     members = [(np.flatnonzero(rows == label), np.flatnonzero(columns == label)) for label in range(k)]
     inside = np.array([2 * weights[np.ix_(*sides)].sum() for sides in members])
     volume = np.bincount(rows, sums[0], k) + np.bincount(columns, sums[1], k)

@@ -114,7 +114,7 @@ def _findings(summary: Summary, facts: list[tuple[str, str]]) -> tuple[dict[str,
 
 def _sentence(check: Check) -> str:
     lead = "Check failed" if check.verdict == "fail" else "Check in doubt"
-    return f"{lead}, “{check.title}”: {check.text}."
+    return f"{lead}, “{check.title}”: {check.words}."
 
 
 def _gather(folder: RunFolder, params: SummaryParams) -> Evidence:

@@ -28,6 +28,8 @@ METRICS = (
     "r2",
     "rmse",
 )
+_SWITCHED_OFF = "switched off in the settings"
+_EXPECTED = "a warning that the settings expect"
 _OF_VERDICT = {"fail": "error", "warn": "warn", "pass": "pass", "no data": "no data"}
 _TO_VERDICT = {"error": "fail", "warn": "warn", "pass": "pass", "no data": "no data", "off": "no data"}
 
@@ -71,7 +73,8 @@ class Outcome:
     value : float or None
     n : int
     anchor : str
-    text : str, value and limits in words
+    text : str, what was found, in words
+    asked : str, the limits in words, or what else the settings say
     mark : str, stands for this warning in ``expected_change``; "" where there is nothing to acknowledge
     """
 
@@ -82,7 +85,13 @@ class Outcome:
     n: int
     anchor: str
     text: str
+    asked: str = ""
     mark: str = ""
+
+    @property
+    def words(self) -> str:
+        """What was found, and what the settings say of it."""
+        return "; ".join(filter(None, (self.text, self.asked)))
 
 
 def parse_policy(table: Mapping[str, Any], source: str, checks: tuple[str, ...]) -> Policy:
@@ -177,9 +186,12 @@ def with_policy(summary: Summary, outcomes: list[Outcome], verdict: Callable[[tu
     What a check itself says is kept in ``Check.rule``.
     """
     judged = {outcome.id: outcome for outcome in outcomes}
-    checks = [replace(check, verdict=_verdict(judged[check.id]), rule=check.verdict) for check in summary.checks]
+    checks = [
+        replace(check, verdict=_verdict(found), rule=check.verdict, asked=found.asked)
+        for check, found in ((check, judged[check.id]) for check in summary.checks)
+    ]
     checks += [
-        Check(one.id, one.title, _verdict(one), one.value, None, one.n, one.anchor, one.text, rule="set")
+        Check(one.id, one.title, _verdict(one), one.value, None, one.n, one.anchor, one.text, "set", one.asked)
         for one in outcomes
         if one.id in METRICS
     ]
@@ -198,24 +210,24 @@ def _set(check: Check) -> bool:
 def _judge_metric(name: str, limit: Limit, summary: Summary, baseline: Summary | None) -> Outcome:
     title, metric = name.replace("_", " ").capitalize(), summary.metrics.get(name)
     if limit.level == "off":
-        return Outcome(name, title, "off", None, 0, "overview", "switched off in the settings")
+        return Outcome(name, title, "off", None, 0, "overview", "not looked at", _SWITCHED_OFF)
     if metric is None:
         return Outcome(name, title, "no data", None, 0, "overview", "the run has no such metric")
     before = None if baseline is None else baseline.metrics.get(name, {}).get("value")
-    level, text = _bounded(metric["value"], before, limit)
+    level, asked = _bounded(metric["value"], before, limit)
     interval = "" if metric["low"] is None else f", 95% interval {metric['low']:.4g} to {metric['high']:.4g}"
-    text = f"{_number(metric['value'])} (n = {metric['n']:,}{interval}); {text}"
-    return Outcome(name, title, level, metric["value"], metric["n"], "overview", text)
+    text = f"{_number(metric['value'])} (n = {metric['n']:,}{interval})"
+    return Outcome(name, title, level, metric["value"], metric["n"], "overview", text, asked)
 
 
 def _judge_check(check: Check, limit: Limit, baseline: Summary | None) -> Outcome:
     made = Outcome(check.id, check.title, "off", check.value, check.n, check.anchor, check.text)
     if limit.level == "off":
-        return replace(made, text="switched off in the settings")
+        return replace(made, asked=_SWITCHED_OFF)
     if limit.bounds:
         former = {} if baseline is None else {one.id: one.value for one in baseline.checks}
-        level, text = _bounded(check.value, former.get(check.id), limit)
-        return replace(made, level=level, text=f"{check.text}; {text}")
+        level, asked = _bounded(check.value, former.get(check.id), limit)
+        return replace(made, level=level, asked=asked)
     level = _OF_VERDICT[check.rule or check.verdict]
     return replace(made, level=limit.level if limit.level and level in ("warn", "error") else level)
 
@@ -256,5 +268,6 @@ def _acknowledged(outcome: Outcome, policy: Policy, run: str, baseline: str) -> 
     limit = policy.limits.get(outcome.id, Limit())
     relative = outcome.id == "worse-than-baseline" or bool({"max_drop", "max_rise"} & set(limit.bounds))
     mark = hashlib.sha256(f"{outcome.id} {baseline if relative else run}".encode()).hexdigest()[:8]
-    expected = policy.expected.get(outcome.id) == mark
-    return replace(outcome, level="expected" if expected else "warn", mark=mark)
+    if policy.expected.get(outcome.id) != mark:
+        return replace(outcome, mark=mark)
+    return replace(outcome, level="expected", asked="; ".join(filter(None, (outcome.asked, _EXPECTED))), mark=mark)

@@ -86,7 +86,7 @@ def _text(outcomes: list[Outcome]) -> str:
     lines = []
     for one in outcomes:
         mark = f' (expected_change = {{ {one.id} = "{one.mark}" }} acknowledges it)' if one.level == "warn" else ""
-        lines.append(printable(f"{one.level:<8}  {one.id:<{width}}  {' '.join(one.text.split())}{mark}"))
+        lines.append(printable(f"{one.level:<8}  {one.id:<{width}}  {' '.join(one.words.split())}{mark}"))
     return "\n".join(lines)
 
 

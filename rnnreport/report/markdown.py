@@ -143,7 +143,7 @@ def _against(name: str, value: float | None, comparison: Comparison | None) -> t
 def _checks(summary: Summary) -> Table:
     order = ("fail", "warn", "pass", "no data")
     checks = sorted(summary.checks, key=lambda check: order.index(check.verdict))
-    rows = tuple((check.title, check.verdict, _shortened(check.text), f"{check.n:,}") for check in checks)
+    rows = tuple((check.title, check.verdict, _shortened(check.words), f"{check.n:,}") for check in checks)
     return Table("Checks", ("check", "verdict", "what was found", "n"), (False, False, False, True), rows)
 
 

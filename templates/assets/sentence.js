@@ -1,6 +1,6 @@
 "use strict";
 // How clusters of units read a sentence (Ming et al. 2017, section 5.3): a glyph per token, what is kept between two
-// tokens, and what the marked token does to every cluster. The sums are those of analyses/information.py.
+// tokens, and what the marked token does to every cluster. Its sums are checked against tests/information.py.
 RR.information = function (now, before, members) {
   const found = { positive: 0, negative: 0, gainedPositive: 0, gainedNegative: 0, kept: 0, size: 0 };
   for (const unit of members) {

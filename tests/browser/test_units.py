@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from rnnreport.analyses import analyse
-from rnnreport.analyses.information import cluster_information
 from rnnreport.report import render_report
 from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Words
 from tests.browser.conftest import chip_colours, settle, show_figure, show_plot
 from tests.fabricate import fabricate_run
+from tests.information import cluster_information
 
 pytestmark = pytest.mark.browser
 

@@ -32,8 +32,9 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture
 def rnnreport(capfd, monkeypatch, tmp_path) -> Command:
-    """Call the command line in an empty working directory."""
+    """Call the command line in an empty working directory; what takes seconds of every run is left out."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNREPORT_BUDGET", "quick")
     # what a command switches or prepends is undone
     monkeypatch.setattr(progress, "_QUIET", False)
     monkeypatch.setattr("sys.path", list(sys.path))

@@ -210,7 +210,7 @@ def _run(folder: Path, model: nn.Module, corpus: str, options: Sequence[str]) ->
         patch.chdir(folder)
         patch.setattr(progress, "_QUIET", False)
         patch.setattr("sys.path", list(sys.path))
-        assert main(["-q", "run", *arguments, *options, "--out", "run"]) == 0
+        assert main(["-q", "run", *arguments, *options, "--budget", "quick", "--out", "run"]) == 0
     return RunFolder.open(folder / "run")
 
 

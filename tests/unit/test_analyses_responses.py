@@ -7,10 +7,11 @@ import pytest
 
 from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.cocluster import CoclusterParams, Coclusters
-from rnnreport.analyses.information import cluster_information, mean_kept_rates
+from rnnreport.analyses.information import mean_kept_rates
 from rnnreport.analyses.responses import kept_rate_summary, standard_errors, word_responses
 from rnnreport.analyses.units import strengths
 from rnnreport.formulas import changes, kept_rates
+from tests.information import cluster_information
 
 
 def column(*values: float) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_absolute_limits_of_a_metric(limit: Any, value: float, level: str) -> No
     found = outcome("accuracy", {"accuracy": limit}, made(value))
     assert found.level == level
     if level in ("error", "warn"):
-        assert f"{value:.4g} (n = 400, 95% interval" in found.text and "asked: at" in found.text
+        assert f"{value:.4g} (n = 400, 95% interval" in found.text and "asked: at" in found.asked
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_is_refused(table: dict[str, Any], words: tuple[str, ...]) -> None:
 
 
 def test_the_summary_shows_what_the_settings_say_and_can_be_judged_again() -> None:
-    table = {"accuracy": {"min": 0.9}, "still-units": "off", "states-finite": "warn"}
+    table = {"accuracy": {"min": 0.9}, "still-units": "off", "states-finite": "warn", "loss-rise": {"max": 3}}
     policy = parse_policy(table, "", CHECK_IDS)
     plain = made()
     shown = with_policy(plain, judge(plain, policy, "run"), _worst)
@@ -158,6 +158,10 @@ def test_the_summary_shows_what_the_settings_say_and_can_be_judged_again() -> No
         "accuracy": "fail",
     }
     assert shown.verdict == "fail"
+    asked = {check.id: check.asked for check in shown.checks}
+    assert asked["accuracy"] == "asked: at least 0.9" and asked["still-units"] == "switched off in the settings"
+    assert asked["loss-rise"] == "there is no value to hold against a limit" and asked["states-finite"] == ""
+    assert all(check.words == "; ".join(filter(None, (check.text, check.asked))) for check in shown.checks)
     assert judge(shown, policy, "run") == judge(plain, policy, "run")
     assert judge(shown, Policy(), "run") == judge(plain, Policy(), "run")
 

@@ -172,7 +172,7 @@ class TestStopping:
 
     def test_what_is_recorded_once_is_of_the_weights_kept(self, tmp_path):
         """Gates, continuations and salience, as after a run; none of them knows the epochs after the best one."""
-        wanted = stubborn(corpus_of("language-model", tmp_path), stopping=Stopping(patience=2))
+        wanted = stubborn(corpus_of("language-model", tmp_path), stopping=Stopping(patience=2), record=Record())
         folder = run(wanted, tmp_path)
         kept = folder.epochs()[-1]
         assert kept < folder.recorded_epochs()[-1]

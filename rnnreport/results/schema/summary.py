@@ -58,6 +58,7 @@ class Check:
 
     ``verdict`` is "pass", "warn", "fail" or "no data". ``rule`` is the verdict of the rule itself where the settings
     may have changed it, "set" where the check is a limit of a metric that the settings ask for, and otherwise "".
+    ``asked`` is what the settings say of the check, in words; "" where they say nothing.
     """
 
     id: str
@@ -69,6 +70,12 @@ class Check:
     anchor: str
     text: str
     rule: str = ""
+    asked: str = ""
+
+    @property
+    def words(self) -> str:
+        """What was found, and what the settings say of it."""
+        return f"{self.text}; {self.asked}" if self.asked else self.text
 
 
 @dataclass(frozen=True)
