@@ -10,6 +10,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from rnnreport.report.figures.paths import dots
+
 _WIDTH, _HEIGHT = 640, 300
 _MOST_POINTS = 900
 _DASHES = ("", "6 4", "2 3", "8 3 2 3")
@@ -37,8 +39,8 @@ def scatter_svg(
     paths = []
     for group in np.unique(groups):
         member = groups == group
-        dots = "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(x[member], y[member], strict=True))
-        paths.append(f'<path d="{dots}" stroke="{colours[int(group) % len(colours)]}"/>')
+        path = dots(zip(x[member].tolist(), y[member].tolist(), strict=True), decimals=0)
+        paths.append(f'<path d="{path}" stroke="{colours[int(group) % len(colours)]}"/>')
     body = f'<g stroke-width="4" stroke-linecap="round" fill="none">{"".join(paths)}</g>'
     return _svg(label, body)
 
@@ -59,7 +61,7 @@ def agreement_svg(name: str, truth: NDArray[np.floating], output: NDArray[np.flo
     side, left, bottom = _HEIGHT - 60, 80, _HEIGHT - 40
     scale = side / (high - low or 1.0)
     across, up = left + (truth - low) * scale, bottom - (output - low) * scale
-    dots = "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(across, up, strict=True))
+    path = dots(zip(across.tolist(), up.tolist(), strict=True), decimals=0)
     x, y = left + side, bottom - side
     texts = (
         (left, bottom + 16, f"{low:.3g}"),
@@ -70,7 +72,7 @@ def agreement_svg(name: str, truth: NDArray[np.floating], output: NDArray[np.flo
         (left - 40, y + 8, f"{high:.3g}"),
     )
     body = f'<polyline points="{left},{bottom} {x},{y}" fill="none" stroke="#333" stroke-dasharray="4 4"/>'
-    body += f'<path d="{dots}" stroke="currentColor" stroke-width="4" stroke-linecap="round" stroke-opacity="0.5"/>'
+    body += f'<path d="{path}" stroke="currentColor" stroke-width="4" stroke-linecap="round" stroke-opacity="0.5"/>'
     body += "".join(f'<text x="{a:.0f}" y="{b:.0f}" font-size="11">{escape(text)}</text>' for a, b, text in texts)
     return _svg(f"{name}: target against prediction of {len(truth)} items", body)
 

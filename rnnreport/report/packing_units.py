@@ -13,6 +13,7 @@ from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words
 
 _MOST_STATES, _FEWEST_STEPS = 100_000, 300  # states that a page carries, in numbers; of a wide layer, in steps
+_LINK_BITS = 11  # of links as shares of the strongest: a fiftieth of a pixel where that is 40 pixels wide
 _MOST_GATES, _MOST_SPREAD = 16_000, 16_000  # values of all gates together, and mean responses that have their spread
 
 
@@ -67,7 +68,9 @@ def pack_units(
     payload.add_reals(f"{prefix}.responseByEpoch", earlier, bits=6, changes=True)
     payload.add_integers(f"{prefix}.wordLabels", units.word_labels.reshape(-1, words))
     payload.add_integers(f"{prefix}.unitLabels", units.unit_labels.reshape(-1, width))
-    payload.add_reals(f"{prefix}.links", units.links.reshape(-1, *units.links.shape[2:]))
+    links = units.links.reshape(-1, *units.links.shape[2:])
+    strongest = np.nanmax(np.abs(links), axis=(1, 2), keepdims=True, initial=0)
+    payload.add_reals(f"{prefix}.links", links / np.where(strongest > 0, strongest, 1), bits=_LINK_BITS)
     payload.add_reals(f"{prefix}.association", units.association.reshape(-1, words), bits=8)
     payload.add_reals(f"{prefix}.keptByCluster", kept, bits=8)
     payload.add_reals(f"{prefix}.explained", units.explained, bits=8)
@@ -75,9 +78,8 @@ def pack_units(
     rows = _kept_steps(lengths, most)
     states = units.activation[np.flatnonzero(rows >= 0)]
     payload.add_integers(f"{prefix}.stateRows", np.append(rows, _rows_after(len(states), given)))
-    payload.add_columns(
-        f"{prefix}.states", np.concatenate([states, given]) if given.size else states, bits=6 if gates else 8
-    )
+    carried = np.concatenate([states, given]) if given.size else states
+    payload.add_columns(f"{prefix}.states", carried, bits=6 if gates else 8, related=True)
     return {
         "prefix": prefix,
         "modes": [WEIGHTINGS[mode] for mode in units.modes],

@@ -36,7 +36,7 @@ from rnnreport.report.packing_machine import machine_context
 from rnnreport.report.packing_memory import memory_context
 from rnnreport.report.packing_readable import readable_context
 from rnnreport.report.packing_training import layer_title
-from rnnreport.report.payload import Payload, script_json
+from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title
 from rnnreport.report.trees import draw_trees
@@ -156,9 +156,8 @@ def render_page(
         .get_template(template)
         .render(
             assets=page_assets(scripts),
-            description=script_json({**description, "arrays": payload.directory()}),
-            payload=Markup(payload.block()),
-            figures={name: script_json(item) for name, item in items.items()},
+            payload=Markup(payload.block({**description, "figures": items})),
+            figures=figures,
             heights={name: plot.height for name, plot in figures.items()},
             **context,
         )

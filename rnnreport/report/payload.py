@@ -1,6 +1,7 @@
-"""The numbers of a page, once: typed arrays in one gzip'd block, described by a small JSON directory.
+"""What the scripts of a page read, once: JSON that describes the page, and typed arrays, in one gzip'd block.
 
-``templates/assets/core.js`` reads it. Most real numbers travel as 8- or 16-bit codes, the largest meaning "no value".
+``templates/assets/core.js`` reads it: a line of JSON, after it the arrays, whose places it names. Most real numbers
+travel as 8- or 16-bit codes, the largest meaning "no value".
 
 What makes the block small, besides few bits:
 
@@ -9,6 +10,10 @@ What makes the block small, besides few bits:
 * Changes. What is recorded at every epoch changes little from one to the next. Such an array travels as its first entry
   and the differences of each entry from the one before, modulo the range of its type: a third to a half less. They
   count 0, -1, 1, -2, 2, ... (zigzag), so that the higher byte of a small change is 0 whatever its sign.
+* Rests. Units of a network resemble each other. Of a column only what a weighted sum of the columns before it does not
+  tell travels, and the weights, which are whole numbers, so that the browser finds the same sums: a seventh less.
+* Blocks. Each array is given code lengths of its own, which fit few others; and zlib is told that it packs numbers, in
+  which what repeats is mostly chance. That saves another 3 to 5%.
 """
 
 from __future__ import annotations
@@ -16,13 +21,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
-_ALIGNMENT = 4
+_UNIT, _PARTS = 64, 1024  # also in core.js
+_GZIP = 31  # zlib's word for gzip with its largest window
+_MEMORY = 6  # code lengths are chosen anew every 4,096 symbols, not 16,384; measured best of 5 to 9
 
 
 def packed(data: bytes) -> str:
@@ -67,36 +74,72 @@ class Payload:
         """Add real numbers that the page prints, as float32."""
         self._add(name, array.astype(np.float32), {})
 
-    def add_columns(self, name: str, array: NDArray[np.floating[Any]], bits: int = 16) -> None:
+    def add_columns(
+        self, name: str, array: NDArray[np.floating[Any]], bits: int = 16, *, related: bool = False
+    ) -> None:
         """Add real numbers whose last axis holds quantities of different size: each has codes of its own.
 
         Parameters
         ----------
         name : str
         array : real, any shape
-        bits : 2 to 16
+        bits : 2 to 16; at most 8 where ``related``
+        related : whether columns resemble those before them; told from these where that is smaller, and as exact
         """
         columns = array.reshape(-1, array.shape[-1]) if array.size else array.reshape(0, 1)
         codes, lows, spacings = _codes(columns, bits)
         self.add_exact(f"{name}.low", np.array(lows))
         self.add_exact(f"{name}.step", np.array(spacings))
-        self._add(name, codes.reshape(array.shape), {"low": f"{name}.low", "step": f"{name}.step"})
+        extra = {"low": f"{name}.low", "step": f"{name}.step"}
+        if related and codes.size:
+            rests, weights = _told(codes)
+            if len(zlib.compress(rests.tobytes())) + weights.nbytes < len(zlib.compress(codes.tobytes())):
+                self._add(f"{name}.weights", weights, {})
+                codes, extra["weights"] = rests, f"{name}.weights"
+        self._add(name, codes.reshape(array.shape), extra)
 
     def _add(self, name: str, array: NDArray[Any], extra: dict[str, Any]) -> None:
         ordered = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
         data = ordered.reshape(-1, 1).view(np.uint8).T.tobytes()  # a plane for each byte of a number
         self._directory[name] = {"type": array.dtype.name, "shape": list(array.shape), "at": self._size, **extra}
-        padding = -len(data) % _ALIGNMENT
-        self._blocks.append(data + bytes(padding))
-        self._size += len(data) + padding
+        self._blocks.append(data)
+        self._size += len(data)
 
-    def directory(self) -> dict[str, dict[str, Any]]:
-        """Name to type, shape and place of every array."""
-        return self._directory
+    def block(self, description: dict[str, Any]) -> str:
+        """A description of the page and the arrays as base64 text.
 
-    def block(self) -> str:
-        """The packed arrays as base64 text."""
-        return packed(b"".join(self._blocks))
+        Parameters
+        ----------
+        description : dict of what JSON holds
+            It gets a further entry, ``arrays``: name to type, shape and place of every array.
+        """
+        described = json.dumps({**description, "arrays": self._directory}, separators=(",", ":"), allow_nan=False)
+        packer = zlib.compressobj(9, wbits=_GZIP, memLevel=_MEMORY, strategy=zlib.Z_FILTERED)
+        parts = (described.encode("ascii") + b"\n", *self._blocks)
+        made = b"".join(packer.compress(part) + packer.flush(zlib.Z_BLOCK) for part in parts) + packer.flush()
+        return base64.b64encode(made).decode("ascii")
+
+
+def _told(codes: NDArray[np.unsignedinteger[Any]]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """Zigzag of what least squares leave of each column (n, columns), modulo 256, and their weights (columns, columns).
+
+    Row c holds the weights of column c: of the constant ``_UNIT``, then of the columns before it, times ``_PARTS``.
+    """
+    columns = codes.shape[1]
+    known = np.column_stack([np.full(len(codes), _UNIT), codes]).astype(np.int64)
+    products = (known.T @ known).astype(np.float64)  # exact: whole numbers far below 2^53
+    products[np.diag_indices(columns + 1)] += 0.01 * len(
+        codes
+    )  # columns that are constant or twice there have no weight
+    weights, rests = np.zeros((columns, columns), np.int16), np.empty(codes.shape, np.uint8)
+    for column in range(columns):
+        before = slice(0, column + 1)
+        found = np.linalg.solve(products[before, before], products[before, column + 1])
+        weights[column, before] = np.clip(np.round(found * _PARTS), -32768, 32767)
+        told = (known[:, before] @ weights[column, before].astype(np.int64) + _PARTS // 2) // _PARTS
+        rest = (known[:, column + 1] - told).astype(np.int8)
+        rests[:, column] = ((rest << 1) ^ (rest >> 7)).view(np.uint8)
+    return rests, weights
 
 
 def _changes(codes: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.unsignedinteger[Any]]:
@@ -123,9 +166,3 @@ def _codes(
         lows.append(low)
         spacings.append(step)
     return codes, lows, spacings
-
-
-def script_json(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

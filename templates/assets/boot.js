@@ -1,7 +1,6 @@
 "use strict";
-// Start: unpack, restore the selection from the link, build the views, announce once.
-(async function boot() {
-  await RR.unpack();
+// Start: restore the selection from the link, build the views, announce once.
+(function boot() {
   const { sequences, words, units } = RR.description, [first] = [sequences ?? []].flat();
   const chosen = first && ["labels", "quantities"].includes(first.kind) ? first.classNames.length : 0;
   if (RR.description.kind === "report") {

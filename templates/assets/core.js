@@ -1,24 +1,27 @@
 "use strict";
 // The page's data and its one shared selection. Every view reads and writes the selection; nothing else is shared.
-const RR = { views: [], description: JSON.parse(document.getElementById("description").textContent) };
+const RR = { views: [], arrays: {} };
 
-// ---- data: typed arrays, unpacked once (see report/payload.py) ----
-RR.unpack = async function () {
-  const buffer = await (await unpack(document.getElementById("payload"))).arrayBuffer();
-  RR.arrays = {};
-  for (const [name, entry] of Object.entries(RR.description.arrays)) { // each is read when a view first asks for it
-    const get = () => { const value = RR.decode(buffer, entry); Object.defineProperty(RR.arrays, name, { value }); return value; };
-    Object.defineProperty(RR.arrays, name, { get, configurable: true, enumerable: true });
+// ---- data: a line of JSON and typed arrays, which unpack.js left (see report/payload.py) ----
+// What the columns before a column tell of it, added to the rest (see report/payload.py).
+RR.addTold = function (codes, weights) {
+  const [columns] = weights.shape;
+  for (let row = 0; row < codes.length; row += columns) {
+    for (let c = 0; c < columns; c++) {
+      let told = 512 + 64 * weights[c * columns];
+      for (let k = 0; k < c; k++) told += weights[c * columns + k + 1] * codes[row + k];
+      codes[row + c] = Math.floor(told / 1024) + ((codes[row + c] >> 1) ^ -(codes[row + c] & 1)); // wraps around
+    }
   }
 };
-
-RR.decode = function (buffer, entry) {
+RR.decode = function (blocks, entry) {
   const kinds = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array, float32: Float32Array };
   const length = entry.shape.reduce((product, side) => product * side, 1);
   const codes = new kinds[entry.type](length), bytes = new Uint8Array(codes.buffer), width = codes.BYTES_PER_ELEMENT;
-  const packed = new Uint8Array(buffer, entry.at, length * width);
+  const packed = blocks.subarray(entry.at);
   for (let plane = 0, at = 0; plane < width; plane++) for (let i = plane; i < bytes.length; i += width) bytes[i] = packed[at++];
   for (let i = entry.stride ?? length; i < length; i++) codes[i] = codes[i - entry.stride] + ((codes[i] >> 1) ^ -(codes[i] & 1)); // zigzag; wraps around
+  if (entry.weights) RR.addTold(codes, RR.arrays[entry.weights]);
   if (entry.step === undefined) return Object.assign(codes, { shape: entry.shape });
   const none = entry.type === "uint8" ? 255 : 65535;
   // Quantities of different size have codes of their own, one column each: then `low` and `step` name arrays.
@@ -27,6 +30,16 @@ RR.decode = function (buffer, entry) {
   for (let i = 0, column = 0; i < length; i++, column = column + 1 < columns ? column + 1 : 0) values[i] = codes[i] === none ? NaN : low[column] + codes[i] * step[column];
   return Object.assign(values, { shape: entry.shape });
 };
+
+{
+  const bytes = new Uint8Array(payload), end = bytes.indexOf(10);
+  RR.description = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
+  const blocks = bytes.subarray(end + 1);
+  for (const [name, entry] of Object.entries(RR.description.arrays)) { // each is read when a view first asks for it
+    const get = () => { const value = RR.decode(blocks, entry); Object.defineProperty(RR.arrays, name, { value }); return value; };
+    Object.defineProperty(RR.arrays, name, { get, configurable: true, enumerable: true });
+  }
+}
 
 // Row `i` (and `j`) of an array of two (or three) axes, without copying.
 RR.row = function (array, i, j) {

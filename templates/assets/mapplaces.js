@@ -25,7 +25,7 @@ RR.mapPlaces = function (map, P, G, redraw) {
       }
     };
     const guests = [columns, columns === 3 ? scale : 1];
-    if (which < 0) lay(0, P, RR.arrays[solid() ? space : flat], solid() ? 3 : 2, 1);
+    if (which < 0) lay(0, P, RR.arrays[solid() ? space : flat ?? space], solid() || flat === null ? 3 : 2, flat === null ? scale : 1);
     else lay(0, P, RR.arrays[placed].subarray(which * P * columns, (which + 1) * P * columns), ...guests);
     if (given !== null && asked() < 0) lay(P, G, RR.arrays[given], ...guests);
     return xy;

@@ -6,10 +6,10 @@ Bokeh.set_log_level("error"); // sources are empty until the first selection, wh
 // `ready(plot)` runs once the figure is drawn; views keep quiet until then.
 RR.plot = function (name, ready) {
   const place = RR.byId(`plot-${name}`);
-  const item = RR.byId(`item-${name}`);
+  const item = RR.description.figures[name];
   if (!place || !item) return;
   const build = async () => {
-    const views = await Bokeh.embed.embed_item(JSON.parse(item.textContent), place);
+    const views = await Bokeh.embed.embed_item(item, place);
     const figure = views.roots[0].model;
     views.roots[0].canvas_view.events_el.tabIndex = -1; // a stop of the keyboard where no key does anything
     const named = new Map([...figure.document.all_models].filter(({ name }) => name).map((model) => [model.name, model]));

@@ -1,7 +1,8 @@
 "use strict";
-// Runs when the page is read: unpacks BokehJS and the page's own scripts and starts them in their order (see
-// report/assets.py). Where anything fails until the page is ready, it shows what it shows without scripts.
+// Runs when the page is read: unpacks its data (see report/payload.py), BokehJS and its own scripts, and starts these in
+// their order (see report/assets.py). Where anything fails until the page is ready, it shows what it shows without scripts.
 // What a light page left out (see report/light.py) is read from the file beside it.
+let payload; // for core.js
 async function unpack(element) {
   if (element.dataset.src) {
     const found = await fetch(element.dataset.src);
@@ -24,8 +25,10 @@ async function unpack(element) {
   };
   addEventListener("error", fail);
   addEventListener("unhandledrejection", fail);
-  Promise.all(Array.from(document.querySelectorAll("script.packed"), async (element) => (await unpack(element)).text())).then((texts) => {
-    for (const text of texts) {
+  const read = async () => { payload = await (await unpack(document.getElementById("payload"))).arrayBuffer(); };
+  const texts = Array.from(document.querySelectorAll("script.packed"), async (element) => (await unpack(element)).text());
+  Promise.all([read(), ...texts]).then(([, ...ready]) => {
+    for (const text of ready) {
       const script = document.createElement("script");
       script.textContent = text; // inline: the policy lists its hash
       document.body.append(script);

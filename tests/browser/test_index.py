@@ -95,7 +95,7 @@ def test_a_point_of_a_trend_names_its_run(open_page: Callable[..., Page], index:
 
 
 def test_a_light_site_works_from_a_server(browser: Browser, site: Path, served: str) -> None:
-    assert len(list((site / "assets").iterdir())) == 3  # the scripts, and the numbers of two runs
+    assert len(list((site / "assets").iterdir())) == 5  # scripts, style sheet and appendix, and the data of two runs
     assert all(path.stat().st_size < 1_000_000 for path in site.rglob("*.*"))
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page, problems, asked = context.new_page(), [], []

@@ -9,8 +9,9 @@ import re
 import pytest
 
 from rnnreport.report.assets import REPORT_SCRIPTS, page_assets
+from rnnreport.report.light import make_light
 from rnnreport.report.numbers import chapters
-from tests.golden.update import SAMPLES, SHORT, sample_pages
+from tests.golden.update import SAMPLES, SHORT, SHOWN, sample_pages
 
 _PAYLOAD = re.compile(r'(<script type="text/plain" (?:id="payload"|class="packed")>)([^<]*)(</script>)')
 
@@ -48,6 +49,13 @@ def test_a_sample_without_results_has_the_scripts_and_styles_of_today(name):
 @pytest.mark.parametrize("page", sorted(SAMPLES.rglob("*.html")), ids=lambda page: page.parent.name + page.stem)
 def test_sample_is_small(page):
     assert page.stat().st_size < 3_500_000
+
+
+@pytest.mark.parametrize("name", [SHOWN, *SHORT])
+def test_a_sample_is_small_as_a_light_page(name):
+    made = make_light((SAMPLES / name / "report.html").read_text(encoding="utf-8"), "assets")
+    own = sum(len(data) for file, data in made[1].items() if file.startswith("data-"))
+    assert len(made[0].encode()) + own < 1_000_000
 
 
 def test_the_gallery_names_every_page_and_links_to_pages_only():

@@ -85,7 +85,9 @@ def test_a_light_page_holds_all_but_scripts_and_numbers(report: str) -> None:
     assert made is not None
     page, files = made
     assert len(page.encode()) + sum(map(len, files.values())) < len(report.encode())
-    (shared,) = [name for name in files if name.startswith("rnnreport-")]
+    (shared,) = [name for name in files if re.fullmatch(r"rnnreport-\w+\.bin", name)]
+    (sheet,) = [name for name in files if name.endswith(".css")]
+    (numbers,) = [name for name in files if name.startswith("numbers-")]
     (own,) = [name for name in files if name.startswith("data-")]
     scripts = [gzip.decompress(base64.b64decode(text)) for text in re.findall(r'class="packed">([^<]+)<', report)]
     assert len(scripts) == 2 and gzip.decompress(files[shared]) == b"\n;\n".join(scripts)
@@ -93,6 +95,11 @@ def test_a_light_page_holds_all_but_scripts_and_numbers(report: str) -> None:
     allowed = base64.b64encode(hashlib.sha256(gzip.decompress(files[shared])).digest()).decode()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy and f"sha256-{allowed}" in policy[1] and "connect-src &#39;self&#39;;" in policy[1]
+    assert f"<style>{files[sheet].decode()}</style>" in report and "<style" not in page
+    assert page.count(f'<link rel="stylesheet" href="../assets/{sheet}">') == 1
+    linked = re.findall(rf'href="\.\./assets/{numbers}#([a-z0-9-]+)"', page)
+    assert linked == re.findall(r'href="#(number-[a-z0-9-]+)"', report) and 'href="#number-' not in page
+    assert linked and set(linked) <= set(re.findall(r'<dt id="([^"]+)"', files[numbers].decode()))
     assert page.count(f'data-src="../assets/{shared}"') == page.count(f'data-src="../assets/{own}"') == 1
     assert "connect-src" not in report and "data-src" not in report.replace("dataset.src", "")
 
@@ -100,7 +107,7 @@ def test_a_light_page_holds_all_but_scripts_and_numbers(report: str) -> None:
 def test_reports_of_one_version_share_their_scripts(analysed_runs: tuple[Path, Path], report: str) -> None:
     first, second = (make_light(page, "a") for page in (report, render_report(RunFolder(analysed_runs[1]))))
     assert first and second
-    assert len({*first[1], *second[1]}) == 3
+    assert len({*first[1], *second[1]}) == 5  # each its data; scripts, style sheet and appendix for both
 
 
 def test_light_pages_are_the_same_in_another_process(report: str, tmp_path: Path) -> None:
@@ -125,4 +132,4 @@ def test_text_from_outside_is_never_taken_for_data(analysed_runs: tuple[Path, Pa
     )
     folder.write_manifest(replace(folder.manifest(), name=forged))
     made = make_light(render_report(folder), "a")
-    assert made is not None and "&lt;script type=" in made[0] and len(made[1]) == 2
+    assert made is not None and "&lt;script type=" in made[0] and len(made[1]) == 4

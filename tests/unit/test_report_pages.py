@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -132,6 +133,7 @@ def test_reasons_are_printed_in_place_of_what_is_missing(tmp_path):
     assert re.search(r"Not shown: [^.]*epoch", text)  # MM-PHATE needs two
 
 
+PAYLOAD = re.compile('<script type="text/plain" id="payload">([^<]+)</script>')
 FIGURES = {"classes", "quantity", "agreement", "channels", "surprisal"}
 
 
@@ -151,7 +153,9 @@ def test_every_task_has_a_page(task, continuous, figures, tmp_path):
     run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=12, units=6, continuous=continuous)
     analyse(run)
     page = render_report(run)
-    assert {name for name in FIGURES if f'id="item-{name}"' in page} == figures
+    described = json.loads(gzip.decompress(base64.b64decode(PAYLOAD.search(page)[1])).partition(b"\n")[0])
+    assert FIGURES & set(described["figures"]) == figures
+    assert {name for name in FIGURES if f'id="plot-{name}"' in page} == figures
     assert ('id="confusion"' in page) == (task == "tagging")
     assert ('id="labels"' in page) == (task == "multi-label")
 

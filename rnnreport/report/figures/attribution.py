@@ -6,6 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from rnnreport.report.environment import number
+from rnnreport.report.figures.paths import dots
 from rnnreport.results.schema import InputAttribution
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _FOOT = 460, 270, 46, 14, 8, 36
@@ -22,11 +23,11 @@ def agreement_picture(found: InputAttribution) -> Markup:
     def up(value: float) -> float:
         return _TOP + (base - _TOP) * (1 - value / reach) / 2
 
-    dots = "".join(f"M{across(x):.1f} {up(y):.1f}h0" for x, y in np.clip(found.pairs, -reach, reach).tolist())
+    pairs = dots((across(x), up(y)) for x, y in np.clip(found.pairs, -reach, reach).tolist())
     parts = (
         f'<line class="grid" x1="{_LEFT}" x2="{end}" y1="{up(0):.1f}" y2="{up(0):.1f}"/>'
         f'<line class="grid" x1="{across(0):.1f}" x2="{across(0):.1f}" y1="{_TOP}" y2="{base}"/>'
-        f'<line class="aim" x1="{_LEFT}" x2="{end}" y1="{base}" y2="{_TOP}"/><path class="pairs" d="{dots}"/>'
+        f'<line class="aim" x1="{_LEFT}" x2="{end}" y1="{base}" y2="{_TOP}"/><path class="pairs" d="{pairs}"/>'
         + "".join(
             f'<text x="{across(value):.1f}" y="{base + 15}" text-anchor="{anchor}">{number(value)}</text>'
             for value, anchor in ((-reach, "start"), (0.0, "middle"), (reach, "end"))

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from rnnreport.report.environment import number
+from rnnreport.report.figures.paths import dots, line
 from rnnreport.results.schema import FixedPoints, Integration, Lyapunov
 from rnnreport.results.schema.fixed_points import SADDLE, SLOW, STABLE
 
@@ -40,17 +41,17 @@ def plane_picture(found: FixedPoints) -> Markup:
     place = _Plane([found.path, found.plane])
     starts = np.cumsum(np.append(0, found.path_lengths))
     parts = [
-        f'<path class="trail" data-sequence="{sequence}" d="{_line(map(place, found.path[start:end]))}"/>'
+        f'<path class="trail" data-sequence="{sequence}" d="{line(map(place, found.path[start:end]))}"/>'
         for sequence, start, end in zip(found.path_sequences.tolist(), starts, starts[1:], strict=False)
     ]
     for own in range(len(found.inputs)):
-        dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in map(place, found.slow_plane[found.slow_owners == own]))
+        slow = dots(map(place, found.slow_plane[found.slow_owners == own]))
         points = [
             _point(found, index, *place(found.plane[index])) for index in np.flatnonzero(found.owners == own).tolist()
         ]
         hidden = "" if own == found.first else ' visibility="hidden"'
         parts.append(
-            f'<g class="input" data-input="{own}"{hidden}><path class="creep" d="{dots}"/>{"".join(points)}</g>'
+            f'<g class="input" data-input="{own}"{hidden}><path class="creep" d="{slow}"/>{"".join(points)}</g>'
         )
     label = escape(f"{found.titles[found.first]}, among the states of {len(found.path_lengths)} sequences")
     box = f'viewBox="0 0 {place.width} {_HEIGHT}"'
@@ -62,10 +63,6 @@ def _point(found: FixedPoints, index: int, x: float, y: float) -> str:
     mark = '<path d="M-4 -4L4 4M-4 4L4 -4"/>' if kind == "slow" else '<circle r="6.5"/>'
     many = f'<text y="3.6" text-anchor="middle">{found.unstable[index]}</text>' if kind == "saddle" else ""
     return f'<g class="point {kind}" data-point="{index}" transform="translate({x:.1f} {y:.1f})">{mark}{many}</g>'
-
-
-def _line(places: Iterable[tuple[float, float]]) -> str:
-    return "".join(f"{'L' if at else 'M'}{x:.1f} {y:.1f}" for at, (x, y) in enumerate(places))
 
 
 def chosen_point(found: FixedPoints) -> int:
@@ -114,8 +111,8 @@ def dimension_picture(found: Integration) -> Markup:
     for name, shares in found.explained.items():
         if found.slow[name] > 1:
             places = [(_across(k + 1, count), _up(share, 0.0, 1.0)) for k, share in enumerate(shares.tolist())]
-            dots = "".join(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places)
-            parts.append(f'<path class="curve {name}" d="{_line(places)}"/>{dots}')
+            marks = "".join(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places)
+            parts.append(f'<path class="curve {name}" d="{line(places)}"/>{marks}')
     return _chart("principal components", "Variance of the slow places by principal components", parts)
 
 

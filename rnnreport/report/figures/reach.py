@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import GradientReach
@@ -24,8 +25,8 @@ def reach_matrix(found: GradientReach) -> Markup:
     parts = []
     for number in range(_SHADES):
         cells = "".join(
-            f"M{_LEFT + width * column:.1f} {_TOP + height * (row + 0.5):.1f}h{width + 0.2:.1f}"
-            for row, column in np.argwhere(shade == number).tolist()
+            f"M{_LEFT + width * column:.1f} {_TOP + height * (row + 0.5):.1f}h{width * length + 0.2:.1f}"
+            for row, column, length in _stretches(shade == number)
         )
         parts.append(f'<path class="shade s{number}" stroke-width="{height + 0.2:.1f}" d="{cells}"/>' if cells else "")
     base = _MATRIX - _FOOT
@@ -39,6 +40,13 @@ def reach_matrix(found: GradientReach) -> Markup:
     parts.append(f'<text x="{(_LEFT + _WIDTH) / 2:.0f}" y="{base + 31}" text-anchor="middle">steps back</text>')
     label = "Size of the derivative of the loss, by steps back"
     return _svg(_MATRIX, label, "".join(parts))
+
+
+def _stretches(chosen: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """Row, first column and length of each stretch of chosen cells in a row."""
+    edges = np.diff(np.pad(chosen, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    begins, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    return [(row, begin, end - begin) for (row, begin), (_, end) in zip(begins.tolist(), ends.tolist(), strict=True)]
 
 
 def reach_range(found: GradientReach) -> tuple[float, float]:
