@@ -6,7 +6,9 @@ import operator
 import os
 import time
 import warnings
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +32,7 @@ from rnnreport.load.corpus import Corpus
 from rnnreport.load.importing import failure_of
 from rnnreport.load.wrappers import refuse_hidden, unwrapped
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.locks import locked
 from rnnreport.results.recorded import Checkpoint, Gates, Probe, StateKey
 
 
@@ -58,7 +61,8 @@ class Recorder:
 
     What can be wrong with the set-up is an error here, before training; what goes wrong later is a warning. In a folder
     that holds a run of the same probe set and kind of model the recording goes on: epochs are added, and an epoch
-    recorded again replaces the earlier one. Under ``torch.distributed`` only rank 0 records.
+    recorded again replaces the earlier one. Under ``torch.distributed`` only rank 0 records. Until ``close``, or the
+    end of the recorder, no other process may record into the folder; analysing, rendering and watching go on beside it.
 
     Parameters
     ----------
@@ -94,6 +98,8 @@ class Recorder:
     ------
     InputError
         If the model cannot be recorded on this probe set, or the folder holds a run of another probe set or model.
+    InUseError
+        If another process records into the folder, or replaces it.
     """
 
     def __init__(
@@ -121,8 +127,10 @@ class Recorder:
         self._layers = tuple(layers)
         self._batch_size = batch_size
         self._start = time.monotonic()
+        self._lock: Callable[[], object] = lambda: None
         if _rank() > 0:
             return
+        self._lock = weakref.finalize(self, _keep_others_out(self.folder.path))
         self._manifest = make_manifest(
             self.model,
             self.probe,
@@ -137,6 +145,10 @@ class Recorder:
         if self.folder.exists():
             refuse_other_run(self.folder, self._manifest)
         self.folder.discard_leftovers()
+
+    def close(self) -> None:
+        """Let other processes record into the folder. This happens by itself when nothing refers to the recorder."""
+        self._lock()
 
     @cached_property
     def inspection(self) -> Inspection:
@@ -212,7 +224,7 @@ class Recorder:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process inspects its own model."""
-        return {name: value for name, value in self.__dict__.items() if name != "inspection"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("inspection", "_lock")}
 
     def gates(self, epoch: int, /) -> None:
         """Store the gates of all LSTM and GRU layers on the probe set; what goes wrong becomes a ``RecordingWarning``.
@@ -265,6 +277,25 @@ class Recorder:
         """
         refuse_hidden(self.model)  # sharded since: a pass on this rank alone would wait for the others
         return capture_states(self.model, self.probe, self.inspection, epoch, self._batch_size)
+
+
+def _keep_others_out(run: Path) -> Callable[[], None]:
+    """Lock a run folder, which may not exist yet, against other recordings; what is returned ends that.
+
+    Raises
+    ------
+    RnnReportError
+        If another process records there, or the disk refuses.
+    """
+    held = ExitStack()
+    try:
+        run.absolute().parent.mkdir(parents=True, exist_ok=True)
+        held.enter_context(locked(run, "training"))
+    except OSError as error:
+        raise RnnReportError(
+            f"cannot record into {run}: {error.strerror or error}", "free space or choose another place"
+        ) from error
+    return held.close
 
 
 def _rank() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -27,20 +26,18 @@ def compare(run: Path, others: tuple[Path, ...], out: Path, max_size: float | No
     """
     from rnnreport.analyses.comparison import as_of, side_by_side, split_epoch
     from rnnreport.report import render_comparison
+    from rnnreport.results import placing
     from rnnreport.results.folder import RunFolder
 
     outputs.refuse_existing(out, force=force)
     wanted = [split_epoch(given) for given in (run, *others)]
     for path, _ in wanted:
         RunFolder.open(path)
-    with (
-        outputs.reading(*(path for path, _ in wanted)),
-        tempfile.TemporaryDirectory(prefix="rnnreport-compare-") as scratch,
-    ):
+    with outputs.reading(*(path for path, _ in wanted)), placing.scratch() as scratch:
         folders = []
         for number, (path, epoch) in enumerate(wanted):
             folder = RunFolder.open(path)
-            folders.append(folder if epoch is None else as_of(folder, epoch, Path(scratch) / str(number)))
+            folders.append(folder if epoch is None else as_of(folder, epoch, scratch / str(number)))
         with Stage("comparison"):
             found = side_by_side(folders)
             html = render_comparison(folders, found.comparison, found)

@@ -26,7 +26,6 @@ RUN/
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -35,9 +34,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from rnnreport.errors import InputError, RnnReportError
-from rnnreport.reading import MOST_TEXT, open_regular, parse_json, read_bytes
-from rnnreport.results import placing, store
+from rnnreport.errors import InputError
+from rnnreport.results import metrics, placing, store
 from rnnreport.results.causes import Attribution, GradientFlow, UnitAblation
 from rnnreport.results.fitting import refuse_unfit
 from rnnreport.results.recorded import (
@@ -86,10 +84,6 @@ _OF_LAST_EPOCH: dict[type[Any], str] = {
 
 _WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
-_LAST_EPOCH = 10**9 - 1  # epochs are int32
-_MOST_METRICS = 1000
-_TAIL = 2**12  # bytes read at once from the end of the metrics, back to the last complete line
-
 
 # what the entries of a manifest and of a summary hold that the pages ask for
 _MODEL = {
@@ -315,14 +309,7 @@ class RunFolder:
         RnnReportError
             If the disk refuses.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            _drop_torn_line(self.path / "metrics.jsonl")
-            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
-                everything = line | {_WEIGHTS: weights} if weights else line
-                stream.write(json.dumps(json.loads(store.to_json(everything))) + "\n")
-        except OSError as error:
-            raise RnnReportError(f"cannot write {self.path / 'metrics.jsonl'}: {error.strerror or error}") from error
+        metrics.append_line(self._metrics_path, line | {_WEIGHTS: weights} if weights else line)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of every recorded epoch, increasing.
@@ -330,7 +317,7 @@ class RunFolder:
         Raises
         ------
         InputError
-            If a line but the last does not parse.
+            If a line cannot be used, or is damaged.
         """
         return [{name: value for name, value in line.items() if name != _WEIGHTS} for line in self._lines()]
 
@@ -346,31 +333,11 @@ class RunFolder:
         return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 
     def _lines(self) -> list[dict[str, Any]]:
-        """One line for each epoch: of one recorded twice the later. A torn last line (a killed run) is left out.
+        return metrics.read_lines(self._metrics_path, self._remedy(self._metrics_path))
 
-        Raises
-        ------
-        InputError
-            If an earlier line does not parse.
-        """
-        path = self.path / "metrics.jsonl"
-        lines = _lines(path) if path.exists() else []
-        found, names = {}, set[str]()
-        for number, line in enumerate(lines, start=1):
-            try:
-                parsed = typed(parse_json(line), Any, "the line")
-            except ValueError as error:
-                if number == len(lines):
-                    break
-                raise InputError(f"{path}:{number} is not JSON", "delete the line or record the run again") from error
-            epoch = parsed.get("epoch") if isinstance(parsed, dict) else None
-            if type(epoch) is not int or not 0 <= epoch <= _LAST_EPOCH:
-                raise InputError(f"{path}:{number} has no integer 'epoch'", "delete the line or record the run again")
-            found[epoch] = parsed
-            names |= parsed.keys()
-            if len(names) > _MOST_METRICS:
-                raise InputError(f"{path}:{number}: more than {_MOST_METRICS:,} metrics", "record fewer of them")
-        return [found[epoch] for epoch in sorted(found)]
+    @property
+    def _metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
 
     def result(self, kind: type[Record], scope: int | None = None) -> Record | Unavailable:
         """The stored result of an analysis, or the reason why there is none.
@@ -441,35 +408,6 @@ class RunFolder:
             command = ""
         ours = _is_ours(command)  # it may be a stranger's, and whoever reads this may run it
         return f"record the run again, with `{command}` and --force" if ours else "record the run again"
-
-
-def _lines(path: Path) -> list[str]:
-    """Lines of a file that is written while a training runs, and perhaps at this moment."""
-    try:
-        lines = read_bytes(path, MOST_TEXT).decode("utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    return lines if lines[-1] else lines[:-1]
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut what a killed run left of its last line, so that the next line does not continue it.
-
-    Read from the end, so that an epoch costs the same however many came before it.
-    """
-    if not path.exists():
-        return
-    with open_regular(path) as stream:
-        size = kept = stream.seek(0, os.SEEK_END)
-        while kept:
-            start = max(0, kept - _TAIL)
-            stream.seek(start)
-            ended = stream.read(kept - start).rfind(b"\n") + 1
-            kept = start + ended
-            if ended:
-                break
-    if kept < size:
-        os.truncate(path, kept)
 
 
 def _is_ours(command: str) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from rnnreport.errors import RnnReportError
@@ -20,8 +22,20 @@ try:
 except ImportError:  # a system without flock has no locks
     fcntl = None  # type: ignore[assignment]
 
+_BUILT = re.compile(r"\.(.+)\.partial")  # a folder that is built beside its place, as ``placing.built`` calls it
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
-_held: set[Path] = set()  # by this process, which may ask again for what it has
+
+
+@dataclass
+class _Held:
+    """A lock of a process, which may ask again for what it has; the last one to leave gives it back."""
+
+    handle: int
+    process: int
+    users: int = 0
+
+
+_held: dict[Path, _Held] = {}
 
 
 class InUseError(RnnReportError):
@@ -32,7 +46,7 @@ class InUseError(RnnReportError):
 def locked(path: Path, part: str = "", *, shared: bool = False, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a folder during a block.
 
-    Where nothing can be written beside the folder, there is no lock.
+    Where nothing can be written beside the folder, there is no lock. What is built for a place has that place's lock.
 
     Parameters
     ----------
@@ -51,17 +65,23 @@ def locked(path: Path, part: str = "", *, shared: bool = False, wait: bool = Fal
         If another process is at work there.
     """
     path = path.resolve()
-    place = path.with_name(f".{path.name}.{part}.lock" if part else f".{path.name}.lock")
-    handle = None if fcntl is None or place in _held else _acquire(path, place, shared, wait)
-    if handle is None:
-        yield
-        return
-    _held.add(place)
+    name = built[1] if (built := _BUILT.fullmatch(path.name)) else path.name
+    place = path.with_name(f".{name}.{part}.lock" if part else f".{name}.lock")
+    held = _held.get(place)
+    if held is None or held.process != os.getpid():  # what a process was forked from keeps its lock
+        handle = None if fcntl is None else _acquire(path, place, shared, wait)
+        if handle is None:
+            yield
+            return
+        held = _held[place] = _Held(handle, os.getpid())
+    held.users += 1
     try:
         yield
     finally:
-        _held.discard(place)
-        _release(handle, place)
+        held.users -= 1
+        if not held.users and held.process == os.getpid():
+            _held.pop(place)
+            _release(held.handle, place)
 
 
 def take(handle: int, path: Path) -> int:

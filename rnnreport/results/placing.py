@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import BinaryIO
 from rnnreport.errors import RnnReportError
 from rnnreport.results import locks
 
+_SCRATCH = "rnnreport-scratch-"
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
@@ -134,6 +136,57 @@ def restore(place: Path) -> None:
     if os.path.lexists(old) and not os.path.lexists(place):
         old.rename(place)
     _remove(old)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder for files of passing use, in the system's place for them; what kills left of such is removed.
+
+    Each is locked by its process, so that one without a process is told from one in use.
+
+    Raises
+    ------
+    RnnReportError
+        If the disk refuses.
+    """
+    lock = None
+    try:
+        while lock is None:  # another call may have found it before it was locked
+            path = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+            lock = _lock_folder(path)
+            if not hasattr(os, "O_DIRECTORY"):
+                break  # a system without locks of folders
+    except OSError as error:
+        raise RnnReportError(
+            f"cannot write to {tempfile.gettempdir()}: {error.strerror or error}",
+            "free space, or set TMPDIR to another folder",
+        ) from error
+    try:
+        for left in path.parent.glob(f"{_SCRATCH}*"):
+            if (found := _lock_folder(left)) is not None:
+                _remove(left)
+                os.close(found)
+        yield path
+    finally:
+        _remove(path)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock_folder(path: Path) -> int | None:
+    """Lock a folder of ours; None where another process has it, or it is gone or a stranger's."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return None
+    try:
+        os.close(locks.take(handle, path))
+        if os.fstat(handle).st_uid == os.getuid() and locks.same_file(handle, path):
+            return handle
+    except locks.InUseError:
+        pass
+    os.close(handle)
+    return None
 
 
 def _beside(place: Path, what: str) -> Path:

@@ -53,7 +53,10 @@ def read_provenance(folder: RunFolder) -> dict[str, StageCard]:
     path = folder.path / _NAME
     if not path.is_file():
         return {}
-    cards: dict[str, StageCard] = store.from_plain(store.read_json(path), dict[str, StageCard], path)
+    try:
+        cards: dict[str, StageCard] = store.from_plain(store.read_json(path), dict[str, StageCard], path)
+    except store.DamagedError as error:
+        raise store.DamagedError(error.what, "delete it; the page then lacks how the run was made") from error
     return cards
 
 

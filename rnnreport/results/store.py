@@ -93,6 +93,29 @@ def read_json(path: Path) -> Any:
     return value
 
 
+def sealed_line(value: dict[str, Any]) -> str:
+    """Plain values as one line of JSON with their digest, without the line's end."""
+    return json.dumps(json.loads(_sealed(value, ())))
+
+
+def opened_line(line: str) -> Any:
+    """What a line of JSON holds without its digest, which is checked where it is there.
+
+    Raises
+    ------
+    DamagedError
+        If the digest does not agree.
+    ValueError
+        If it does not parse.
+    """
+    value = parse_json(line)
+    if isinstance(value, dict) and isinstance(value.get(_DIGEST), str):  # a number of this name is somebody's metric
+        digest = value.pop(_DIGEST)
+        if digest != _digest(value, ()):
+            raise DamagedError("its digest does not agree with its content", _REMEDY)
+    return value
+
+
 def save(path: Path, record: Any) -> None:
     """Store a dataclass as ``path`` + ".npz" and ".json". The .json is written last and marks it complete.
 

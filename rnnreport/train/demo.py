@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from pathlib import Path
 from typing import get_args
 
@@ -114,7 +115,7 @@ def record_net(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) ->
     torch.set_num_threads(1)  # nets this small only wait for each other's threads
     try:
         net = build(task, cell, seed)
-        recorder = Recorder(
+        recording = Recorder(
             net,
             corpus,
             path,
@@ -124,9 +125,10 @@ def record_net(task: Task, corpus: Corpus, cell: Cell, path: Path, seed: int) ->
             seed=seed,
             max_steps=_MAX_STEPS,
         )
-        for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
-            recorder.record(scores.epoch, **scores.metrics())
-        record_once(recorder, task.epochs)
+        with closing(recording) as recorder:  # its lock must be gone before the folder moves
+            for scores in track(train(net, task, seed), f"training {cell}, epochs", task.epochs + 1):
+                recorder.record(scores.epoch, **scores.metrics())
+            record_once(recorder, task.epochs)
     finally:
         torch.set_num_threads(threads)
     return recorder.folder

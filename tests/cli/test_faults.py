@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnreport.results import locks, store
+from rnnreport.capture.recorder import _keep_others_out
+from rnnreport.results import locks, provenance, store
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.locks import locked
 from rnnreport.results.schema import Health, Jumps, Memory
 from tests.cli.test_bad_input import arguments, call  # noqa: F401  # a fixture
 from tests.cli.test_train import CONFIG, reviews
+from tests.fuzz.targets import _card as card
 from tests.moments import contents
 
 HOLDER = """
@@ -31,6 +34,35 @@ from rnnreport.results.locks import locked
 with locked(Path(sys.argv[1]), sys.argv[2], shared=sys.argv[3:] == ["shared"]):
     print("held", flush=True)
     time.sleep(600)
+"""
+LOOP = """
+import select, sys, time
+import torch
+from torch import nn
+import rnnreport
+from rnnreport.errors import RnnReportError
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.rnn, self.head = nn.Embedding(6, 3), nn.GRU(3, 4, batch_first=True), nn.Linear(4, 2)
+    def forward(self, tokens):
+        return self.head(self.rnn(self.embedding(tokens))[0][:, -1])
+
+torch.manual_seed(0)
+with open("own.tsv", "w") as stream:
+    stream.write("text\\tlabel\\n" + "".join(f"{a} {b}\\t{n}\\n" for n, a in enumerate("ab") for b in "cdefg"))
+corpus = rnnreport.load_corpus("own.tsv")
+model = Reader().eval()
+model.embedding = nn.Embedding(len(corpus.vocabulary), 3)
+recorder = rnnreport.Recorder(model, corpus, run=sys.argv[1])
+epoch = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    epoch += 1
+    recorder.epoch(epoch, loss=1 / epoch)
+    if epoch == 1:
+        print("recorded", flush=True)
+    time.sleep(0.2)
 """
 
 
@@ -250,6 +282,112 @@ def test_a_lock_that_a_kill_left_is_taken_over(rnnreport, rendered, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.fixture
+def recording(tmp_path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """A training loop of a user's own, in another process, that has recorded an epoch and records on."""
+    (tmp_path / "loop.py").write_text(LOOP)
+    processes = []
+
+    def start(run: str) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(python("loop.py", run), text=True, cwd=tmp_path, env=environment(), **pipes)
+        processes.append(process)
+        assert process.stdout is not None
+        process.told = process.stdout.readline()
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_two_recorders_exclude_each_other_and_pages_are_made_beside_one(rnnreport, tmp_path, recording):
+    first = recording("runs/own")
+    assert first.told == "recorded\n"
+    second = recording("runs/own")
+    said = second.communicate()[1]
+    assert second.returncode == 1
+    assert f"runs/own is in use by process {first.pid} on " in said.splitlines()[-1]
+    assert said.splitlines()[-1].endswith("(wait until it is done, or end it)")
+    refused = rnnreport("demo", "--out", "runs/own", "--force")
+    assert refused.code == 1 and f"in use by process {first.pid}" in refused.error
+    before = RunFolder.open(Path("runs/own")).epochs()
+    assert rnnreport("-q", "analyse", "runs/own").code == 0
+    assert rnnreport("-q", "render", "runs/own").code == 0
+    first.stdin.write("end\n")
+    first.stdin.flush()
+    assert first.wait() == 0 and first.stderr.read() == ""  # no warning: what the pages did disturbed no epoch
+    assert len(RunFolder.open(Path("runs/own")).epochs()) > len(before) > 0
+    assert not list(Path("runs").glob(".*"))
+    assert recording("runs/own").told == "recorded\n"
+
+
+def test_a_recorder_that_was_killed_leaves_no_obstacle(tmp_path, recording):
+    first = recording("own")
+    first.kill()
+    first.wait()
+    second = recording("own")
+    assert second.told == "recorded\n"
+    second.stdin.write("end\n")
+    second.stdin.flush()
+    assert second.wait() == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_process_that_records_anew_stays_alone(tmp_path):
+    """The recorder of before ends after the new one has begun, as in a notebook whose cell is run again."""
+    path = tmp_path / "run"
+    before = _keep_others_out(path)
+    now = _keep_others_out(path)
+    before()
+    done = subprocess.run(
+        python("-c", HOLDER, str(path), "training"), env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and f"in use by process {os.getpid()}" in done.stderr
+    now()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_forked_child_has_no_part_in_a_lock(tmp_path):
+    with locked(tmp_path / "run"):
+        child = os.fork()
+        if not child:
+            try:
+                with locked(tmp_path / "run"):
+                    os._exit(1)
+            except locks.InUseError:
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert (tmp_path / ".run.lock").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_comparison_left_is_removed_by_the_next(rnnreport, runs, tmp_path, monkeypatch):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    script = "import sys, time\nfrom rnnreport.results import placing\n"
+    script += (
+        "with placing.scratch() as path:\n    (path / 'states').mkdir()\n    print(path, flush=True)\n    input()\n"
+    )
+    variables = environment() | {"TMPDIR": str(place)}
+    killed, busy = (
+        subprocess.Popen(python("-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
+        for _ in range(2)
+    )
+    left, used = (Path(process.stdout.readline().strip()) for process in (killed, busy))
+    killed.kill()
+    killed.communicate()
+    (place / "rnnreport-scratch-link").symlink_to(tmp_path / "first")
+    assert sorted(place.iterdir()) == sorted([left, used, place / "rnnreport-scratch-link"])
+    assert rnnreport("-q", "compare", "first@0", "first", "--out", "compare.html").code == 0
+    assert sorted(place.iterdir()) == sorted([used, place / "rnnreport-scratch-link"])
+    assert (used / "states").is_dir() and (tmp_path / "first" / "run.json").is_file()
+    busy.communicate("\n")
+    assert [path.name for path in place.iterdir()] == ["rnnreport-scratch-link"]
+
+
 def test_one_process_may_use_its_own_folder_twice(rnnreport, rendered):
     assert rnnreport("-q", "analyse", "first", "--baseline", "first", "--force").code == 0
     assert rnnreport("-q", "check", "first", "--baseline", "first").code in (0, 3)
@@ -348,6 +486,37 @@ def test_a_damaged_recording_names_the_command_that_made_it(rnnreport, runs):
     assert outcome.code == 2
     assert str(path) in outcome.error and f"`{command}` and --force" in outcome.error
     assert contents(runs[0]) == before
+
+
+def test_a_flipped_digit_of_a_loss_is_named_with_its_line(rnnreport, runs):
+    folder = RunFolder(runs[0])
+    command = "rnnreport run --model example:build --corpus news.tsv --out run"
+    folder.write_manifest(dataclasses.replace(folder.manifest(), command=command))
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    value = json.loads(lines[1])["train_loss"]
+    digit = str(value)[-1]
+    lines[1] = lines[1].replace(str(value), str(value)[:-1] + str((int(digit) + 1) % 10), 1)
+    (folder.path / "metrics.jsonl").write_text("".join(lines))
+    outcome = rnnreport("analyse", "first", "--force")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.error.endswith(
+        "first/metrics.jsonl:2 is damaged: its digest does not agree with its content "
+        f"(delete the line, or record the run again, with `{command}` and --force)"
+    )
+
+
+def test_a_damaged_provenance_is_named_and_can_be_deleted(rnnreport, runs):
+    path = Path("first/provenance.json")
+    provenance.write_provenance(RunFolder(runs[0]), "capture", card())
+    assert rnnreport("-q", "render", "first").code == 0
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+    for words in (["render", "first", "--force"], ["analyse", "first", "--force"]):
+        outcome = rnnreport("-q", *words)
+        assert (
+            outcome.code == 2 and "first/provenance.json is damaged" in outcome.error and "delete it" in outcome.error
+        )
+    path.unlink()
+    assert rnnreport("-q", "analyse", "first", "--force").code == 0
 
 
 def older(run: Path) -> RunFolder:

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 import rnnreport
 from rnnreport import InputError, Recorder, RecordingWarning, RunFolder, make_probe
 from rnnreport.load.corpus import Corpus, load_corpus
-from rnnreport.results import folder as folders
-from rnnreport.results import placing
+from rnnreport.results import metrics, placing
 
 torch.set_num_threads(1)
 
@@ -259,7 +258,7 @@ def record_until_killed(corpus: Corpus, path: Path, started: Any, kill_at: int) 
         return call
 
     placing._open, os.fdopen, os.replace = deadly(placing._open), deadly(os.fdopen), deadly(os.replace)
-    folders.open = deadly(open)  # type: ignore[attr-defined]  # of the metrics, in that module alone
+    metrics.open = deadly(open)  # type: ignore[attr-defined]  # of the metrics, in that module alone
     model = net_of(0)
     recorder = Recorder(model, corpus, path)
     done = RunFolder(path).epochs()

@@ -124,7 +124,7 @@ def test_an_epoch_reads_as_much_of_the_metrics_after_a_thousand_epochs_as_after_
             read.append(len(found))
             return found
 
-    monkeypatch.setattr("rnnreport.results.folder.open_regular", lambda path: Counted(io.FileIO(path)))
+    monkeypatch.setattr("rnnreport.results.metrics.open_regular", lambda path: Counted(io.FileIO(path)))
     costs = []
     for epochs in (10, 1000):
         folder = RunFolder(tmp_path / str(epochs))
@@ -147,6 +147,45 @@ def test_an_earlier_bad_line_is_named(copy, line):
         copy.metrics()
 
 
+def test_a_whole_last_line_of_others_is_kept(copy):
+    path = copy.path / "metrics.jsonl"
+    path.write_text('{"epoch": 1, "loss": 0.25}')
+    assert copy.metrics() == [{"epoch": 1, "loss": 0.25}]
+    copy.append_metrics({"epoch": 2, "loss": 0.5})
+    assert copy.metrics() == [{"epoch": 1, "loss": 0.25}, {"epoch": 2, "loss": 0.5}]
+
+
+def test_any_flipped_bit_of_the_metrics_is_named(copy):
+    """Or changes nothing: a name that is not "digest" any more leaves the line as one of others, whose numbers hold."""
+    path = copy.path / "metrics.jsonl"
+    copy.append_metrics({"epoch": 60, "loss": 0.125}, {"rnn.weight": "0123"})
+    whole, expected = path.read_bytes(), copy.metrics()
+    start = whole.rindex(b"\n", 0, -1) + 1
+    unnoticed = []
+    for place in range(start, len(whole)):
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            try:
+                found = copy.metrics()
+            except InputError as error:
+                assert f"metrics.jsonl:{whole[:start].count(10) + 1} " in str(error) and "delete the line" in str(error)
+                continue
+            unnoticed.append(whole[place : place + 1])
+            assert [{name: line[name] for name in old} for line, old in zip(found, expected, strict=True)] == expected
+    assert len(unnoticed) < 60 and set(unnoticed) <= {b"digest"[i : i + 1] for i in range(6)}
+
+
+def test_lines_of_others_and_older_ones_need_no_digest(copy):
+    path = copy.path / "metrics.jsonl"
+    expected = copy.metrics()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(len(line.pop("digest")) == 64 for line in lines)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert copy.metrics() == expected
+    path.write_text('{"epoch": 1, "digest": 0.5}\n')  # a metric of that name
+    assert copy.metrics() == [{"epoch": 1, "digest": 0.5}]
+
+
 def test_metrics_that_are_not_finite_become_null(copy):
     copy.append_metrics({"epoch": 50, "loss": float("nan")})
     assert copy.metrics()[-1] == {"epoch": 50, "loss": None}
@@ -156,7 +195,7 @@ def test_a_full_disk_is_told(copy, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rnnreport.results.folder.open", full, raising=False)
+    monkeypatch.setattr("rnnreport.results.metrics.open", full, raising=False)
     with pytest.raises(RnnReportError, match=r"cannot write .*metrics\.jsonl: No space left"):
         copy.append_metrics({"epoch": 1})
 
