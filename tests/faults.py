@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -259,8 +259,8 @@ def _ends(page: Path) -> bool:
     return page.read_text().rstrip().endswith("</html>")
 
 
-def run(tries: int, fixed: bool) -> Counter[tuple[str, str, str]]:
-    """All tries in turn; how often each command, ended by each signal, left what.
+def run(tries: int, fixed: bool) -> Iterator[tuple[str, str, str]]:
+    """All tries in turn: the command, the signal that ended it, and what that left.
 
     Parameters
     ----------
@@ -269,7 +269,6 @@ def run(tries: int, fixed: bool) -> Counter[tuple[str, str, str]]:
         At moments spread evenly, instead of drawn ones.
     """
     torch.set_num_threads(1)
-    counts: Counter[tuple[str, str, str]] = Counter()
     draw = random.Random()
     with tempfile.TemporaryDirectory(prefix="rnnreport-faults-") as folder:
         scenes = Scenes(Path(folder))
@@ -285,11 +284,14 @@ def run(tries: int, fixed: bool) -> Counter[tuple[str, str, str]]:
                 said = (Path(folder) / "said.txt").read_text()[-500:]
                 raise SystemExit(f"try {number}, {command}, {end.name} at {share:.3f}: {error}\n{said}") from error
             shutil.rmtree(work)
-            counts[command, end.name, found] += 1
-    return counts
+            yield command, end.name, found
 
 
 if __name__ == "__main__":
     wanted = [word for word in sys.argv[1:] if word != "--fixed"]
-    for key, count in sorted(run(int(wanted[0]) if wanted else 200, "--fixed" in sys.argv).items()):
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for done, found in enumerate(run(int(wanted[0]) if wanted else 200, "--fixed" in sys.argv), start=1):
+        counts[found] += 1
+        sys.stderr.write(f"{done}: {' '.join(found)}\n")
+    for key, count in sorted(counts.items()):
         sys.stdout.write(f"{' '.join(key)}: {count}\n")
