@@ -128,9 +128,8 @@ def _told(codes: NDArray[np.unsignedinteger[Any]]) -> tuple[NDArray[np.uint8], N
     columns = codes.shape[1]
     known = np.column_stack([np.full(len(codes), _UNIT), codes]).astype(np.int64)
     products = (known.T @ known).astype(np.float64)  # exact: whole numbers far below 2^53
-    products[np.diag_indices(columns + 1)] += 0.01 * len(
-        codes
-    )  # columns that are constant or twice there have no weight
+    # for columns that are constant or twice there
+    products[np.diag_indices(columns + 1)] += 0.01 * len(codes)
     weights, rests = np.zeros((columns, columns), np.int16), np.empty(codes.shape, np.uint8)
     for column in range(columns):
         before = slice(0, column + 1)
