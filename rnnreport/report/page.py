@@ -26,16 +26,16 @@ from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import MOST_CLASSES, class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
 from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
-from rnnreport.report.packing import describe_report
-from rnnreport.report.packing_causes import attribution_context, importance_context, reach_context
-from rnnreport.report.packing_decisions import decision_context
-from rnnreport.report.packing_fixed_points import fixed_point_context
-from rnnreport.report.packing_gates import gate_details
-from rnnreport.report.packing_jumps import jump_context
-from rnnreport.report.packing_machine import machine_context
-from rnnreport.report.packing_memory import memory_context
-from rnnreport.report.packing_readable import readable_context
-from rnnreport.report.packing_training import layer_title
+from rnnreport.report.packing.causes import attribution_context, importance_context, reach_context
+from rnnreport.report.packing.decisions import decision_context
+from rnnreport.report.packing.fixed_points import fixed_point_context
+from rnnreport.report.packing.gates import gate_details
+from rnnreport.report.packing.jumps import jump_context
+from rnnreport.report.packing.machine import machine_context
+from rnnreport.report.packing.memory import memory_context
+from rnnreport.report.packing.readable import readable_context
+from rnnreport.report.packing.report import describe_report
+from rnnreport.report.packing.training import layer_title
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title

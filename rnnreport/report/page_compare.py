@@ -16,8 +16,8 @@ from rnnreport.report.fallback import curves_svg
 from rnnreport.report.figures.beside import response_overlay, shared_map
 from rnnreport.report.figures.curves import epoch_curves, reading_curves
 from rnnreport.report.gather import available, model_line, state_title
-from rnnreport.report.packing import describe_comparison
-from rnnreport.report.packing_compare import pack_side_by_side
+from rnnreport.report.packing.compare import pack_side_by_side
+from rnnreport.report.packing.report import describe_comparison
 from rnnreport.report.page import render_page
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS

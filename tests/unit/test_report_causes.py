@@ -18,7 +18,7 @@ from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve
 from rnnreport.report.figures.reach import reach_curves, reach_matrix
-from rnnreport.report.packing_causes import attribution_context, importance_context, reach_context
+from rnnreport.report.packing.causes import attribution_context, importance_context, reach_context
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import GradientReach, InputAttribution, Unavailable, UnitImportance
 from tests.fabricate import fabricate_run
@@ -126,7 +126,7 @@ def test_words_are_listed_with_what_each_occurrence_adds(folder: RunFolder) -> N
     assert "1 unreliable (2% or more)" in page["note"] and "2 sequences were too long or beyond" in page["note"]
     assert not page["unreliable"]
     assert page["agreement"].startswith("Rank correlation within a sequence 1.00")
-    assert str(agreement_picture(found)).count("h0") == len(found.pairs)
+    assert str(agreement_picture(found)).count("h0") == len(np.unique(found.pairs.round(4), axis=0))  # a dot a place
 
 
 def test_of_a_language_model_only_the_last_steps_are_listed(tmp_path: Path) -> None:

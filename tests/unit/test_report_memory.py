@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rnnreport.report.figures.memory import Axis, effect_picture, memory_axis, unit_picture, unit_rows
-from rnnreport.report.packing_memory import memory_context
+from rnnreport.report.packing.memory import memory_context
 from rnnreport.results.schema import Memory
 
 KEY = "<b>rnn</b>.0.fwd.h"

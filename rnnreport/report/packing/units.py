@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.figures.maps import to_square
-from rnnreport.report.packing_map import PLACE_BITS
+from rnnreport.report.packing.map import PLACE_BITS
 from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import WEIGHTINGS, Unavailable, UnitMap, Units, Words

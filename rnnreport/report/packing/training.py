@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnreport.report.figures.maps import to_square
 from rnnreport.report.gather import Run, available, state_title
-from rnnreport.report.packing_map import PLACE_BITS
+from rnnreport.report.packing.map import PLACE_BITS
 from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Dynamics, Formation, NodeStates, Pictures, Probes

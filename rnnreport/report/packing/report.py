@@ -1,4 +1,4 @@
-"""What of a run's results travels to the browser: arrays into the payload, names and settings into its description."""
+"""What of a run travels to the browser: arrays into the payload, names and settings into its description."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from rnnreport.report.gather import Run, available, state_title
 from rnnreport.report.given import with_given
-from rnnreport.report.packing_causes import pack_attribution
-from rnnreport.report.packing_decisions import pack_decisions
-from rnnreport.report.packing_fixed_points import pack_fixed_points
-from rnnreport.report.packing_jumps import pack_jumps
-from rnnreport.report.packing_machine import pack_machine
-from rnnreport.report.packing_map import pack_projection
-from rnnreport.report.packing_similar import pack_similar
-from rnnreport.report.packing_training import pack_training
-from rnnreport.report.packing_units import pack_units, pack_words
+from rnnreport.report.packing.causes import pack_attribution
+from rnnreport.report.packing.decisions import pack_decisions
+from rnnreport.report.packing.fixed_points import pack_fixed_points
+from rnnreport.report.packing.jumps import pack_jumps
+from rnnreport.report.packing.machine import pack_machine
+from rnnreport.report.packing.map import pack_projection
+from rnnreport.report.packing.similar import pack_similar
+from rnnreport.report.packing.training import pack_training
+from rnnreport.report.packing.units import pack_units, pack_words
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.results.recorded import NUMERIC, Floats
