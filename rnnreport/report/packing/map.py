@@ -1,7 +1,8 @@
 """What of the maps of states travels to the browser.
 
 A map is drawn some 500 pixels wide: a code of 12 bits is an eighth of a pixel, and one pixel where a map is enlarged
-eight times. States placed into a map have 11 bits, a quarter and two pixels; a dot is six pixels wide.
+eight times. States placed into a map have 11 bits, a quarter and two pixels, in three dimensions, where nothing is
+enlarged, 10; a dot is six pixels wide.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rnnreport.results.recorded import Floats
 from rnnreport.results.schema import GivenPlaces, Projection
 
 PLACE_BITS = 12
-_PLACED_BITS = 11
+_PLACED_BITS = {2: 11, 3: 10}  # by dimensions
 _SAME = 0.1  # places that differ by less lie on the same code: a code is some 0.5
 
 
@@ -70,7 +71,7 @@ def _pack_method(
             continue
         columns = others.shape[-1]
         places = (square if columns == 3 else plane).place(others)
-        bits = _PLACED_BITS if kind == "placed" else PLACE_BITS
+        bits = _PLACED_BITS[columns] if kind == "placed" else PLACE_BITS
         payload.add_reals(f"map.{place}.{kind}", places, bits=bits, changes=kind == "placed")
         packed |= {kind: f"map.{place}.{kind}", "columns": columns}
     return packed
