@@ -163,7 +163,8 @@ def index_with(address: str, rnnreport, monkeypatch) -> None:
         patched.delattr("rnnreport.report.light.make_light")  # of this process
         assert rnnreport(*words, "there", "--scheduler", address).code == 0
     here = contents(Path("here"))
-    assert len(here) == 1 + 2 + 2 and here == contents(Path("there"))  # index, two reports, numbers and scripts of both
+    # index, two reports, and what both share: data, scripts, style sheet, how numbers are made
+    assert len(here) == 1 + 2 + 4 and here == contents(Path("there"))
     with monkeypatch.context() as patched:
         patched.setattr("rnnreport.cli.index._runs", lambda _: [Path("lost")])
         outcome = rnnreport(*words, "nowhere", "--scheduler", address)

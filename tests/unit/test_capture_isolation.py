@@ -173,7 +173,10 @@ def test_mixed_precision_within_the_model_is_recorded_as_the_model_ran(tmp_path:
     with torch.no_grad():
         model(tokens)
     assert model.states.dtype == torch.bfloat16
-    np.testing.assert_array_equal(states["rnn.1.fwd.h"][:3], model.states[0].float().numpy())
+    recorded = states["rnn.1.fwd.h"]
+    np.testing.assert_array_equal(recorded, torch.from_numpy(recorded).bfloat16().float().numpy())
+    # some processors round the products of one sequence otherwise than those of a batch: two units of the last place
+    np.testing.assert_allclose(recorded[:3], model.states[0].float().numpy(), rtol=2**-6, atol=0)
     for layer in (0, 1):  # the cells follow from states that were rounded
         np.testing.assert_allclose(states[f"rnn.{layer}.fwd.c"][2], model.cells[layer, 0].float().numpy(), atol=5e-3)
 

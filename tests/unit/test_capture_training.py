@@ -88,7 +88,7 @@ def files(folder: Path) -> dict[Path, bytes]:
 def test_two_lines_in_a_loop(corpus: Corpus, tmp_path: Path) -> None:
     model = Net()
     recorder = rnnreport.Recorder(model, corpus, run=str(tmp_path / "runs" / "a"))
-    assert not (tmp_path / "runs").exists()  # nothing before the first epoch
+    assert not (tmp_path / "runs" / "a").exists()  # nothing before the first epoch
     for epoch in (1, 2):
         model.load_state_dict(net_of(epoch).state_dict())
         recorder.epoch(epoch, loss=torch.tensor(0.5 / epoch, requires_grad=True), accuracy=np.float32(0.25))

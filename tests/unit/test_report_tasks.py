@@ -123,7 +123,8 @@ def test_the_static_scatter_has_the_diagonal_and_the_known_items():
     output = np.array([0.0, 3.0, 2.0, 1.0], np.float32)
     picture = agreement_svg("<b>price</b>", truth, output)
     assert "<b>" not in picture
-    points = np.array(re.findall(r"M(\d+) (\d+)h0", picture), dtype=float)
+    steps = np.array(re.findall(r"m(-?\d*\.?\d+) ?(-?\d*\.?\d+)h0", picture), dtype=float)
+    points = steps.cumsum(axis=0)
     ends = re.search(r'points="(.*?)"', picture)[1].split()
     (x0, y0), (x1, y1) = ([float(value) for value in end.split(",")] for end in ends)
     assert len(points) == 3
