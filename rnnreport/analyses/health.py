@@ -14,6 +14,7 @@ from rnnreport.results.schema import Health
 
 SIGMOID_GATES = ("i", "f", "o", "r", "z")  # the others of an LSTM or GRU are candidates, by tanh
 _ROUNDING = 1e-6  # beyond the bounds of a tanh
+_ROWS = 2048  # steps that are centred in double precision together
 
 _GUIDE = (
     "A unit counts once, under the first that applies. Not finite: infinite, or no number, at some step. Dead: "
@@ -66,7 +67,8 @@ def state_health(folder: RunFolder, params: HealthParams | None = None) -> Healt
     last = folder.checkpoint(epochs[-1]).states
     # Only epoch 0 is the net before training; recorded alone it is the net that is reported.
     start = folder.checkpoint(0).states if len(epochs) > 1 and epochs[0] == 0 else {}
-    spectra = [spectrum(last[key]) for key in keys]
+    moved = [moments(last[key]) for key in keys]
+    spectra = [spectrum(found) for found in moved]
     bounded = [StateKey.parse(key).kind == "h" and _within_bounds(last[key]) for key in keys]
     return Health(
         scopes=keys,
@@ -75,12 +77,15 @@ def state_health(folder: RunFolder, params: HealthParams | None = None) -> Healt
         steps=len(last[keys[0]]),
         faults=tuple(
             fault
-            for key, bound in zip(keys, bounded, strict=True)
-            for fault in unit_faults(key, last[key], params, bounded=bound)
+            for key, found, bound in zip(keys, moved, bounded, strict=True)
+            for fault in unit_faults(key, last[key], found, params, bounded=bound)
         ),
         participation=np.array(
             [
-                (participation_ratio(spectrum(start[key])) if key in start else np.nan, participation_ratio(found))
+                (
+                    participation_ratio(spectrum(moments(start[key]))) if key in start else np.nan,
+                    participation_ratio(found),
+                )
                 for key, found in zip(keys, spectra, strict=True)
             ]
         ),
@@ -91,13 +96,53 @@ def state_health(folder: RunFolder, params: HealthParams | None = None) -> Healt
     )
 
 
-def unit_faults(scope: str, states: Floats, params: HealthParams, *, bounded: bool) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Moments:
+    """Of the units that are finite at every step.
+
+    Attributes
+    ----------
+    units : int64 (F,), which these are
+    mean : float64 (F,)
+    covariance : float64 (F, F), divided by the steps
+    """
+
+    units: NDArray[np.int64]
+    mean: Doubles
+    covariance: Doubles
+
+
+def moments(states: Floats) -> Moments:
+    """Mean and covariance in double precision, of some steps at a time: all would take twice the states' memory.
+
+    Parameters
+    ----------
+    states : float32 (S, H)
+    """
+    units = np.flatnonzero(np.isfinite(states).all(axis=0))
+    blocks = [slice(start, start + _ROWS) for start in range(0, len(states), _ROWS)]
+    steps = max(1, len(states))
+    mean = np.zeros(units.size)
+    for rows in blocks:
+        mean += states[rows, units].sum(axis=0, dtype=np.float64)
+    mean /= steps
+    products = np.zeros((units.size, units.size))
+    for rows in blocks:
+        centred = states[rows, units] - mean
+        products += centred.T @ centred
+    return Moments(units, mean, products / steps)
+
+
+def unit_faults(
+    scope: str, states: Floats, moved: Moments, params: HealthParams, *, bounded: bool
+) -> list[dict[str, Any]]:
     """The faulty units of one state.
 
     Parameters
     ----------
     scope : str, its StateKey
     states : float32 (S, H)
+    moved : Moments, of these states
     params : HealthParams
     bounded : bool, whether its units can saturate
 
@@ -108,25 +153,25 @@ def unit_faults(scope: str, states: Floats, params: HealthParams, *, bounded: bo
     found: dict[int, tuple[str, float, int]] = {}
     for unit, share in _not_finite(states):
         found[unit] = ("non-finite", share, -1)
-    usable = np.setdiff1d(np.arange(states.shape[1]), list(found))
-    values = states[:, usable].astype(np.float64)
+    sizes = np.abs(states)
     enough = len(states) >= params.fewest_steps
-    size, deviation = np.abs(values).max(axis=0, initial=0), values.std(axis=0)
-    beyond = (np.abs(values) > params.saturated_at).mean(axis=0)
+    size, deviation = sizes.max(axis=0, initial=0)[moved.units], np.sqrt(moved.covariance.diagonal())
+    beyond = (sizes > params.saturated_at).mean(axis=0)[moved.units]
     alive = deviation[size >= params.dead_below]
     # "<=" counts every unit of a state that never moves at all, where the median itself is zero
     still = deviation <= params.constant_below * (np.median(alive) if alive.size else 0)
-    for place, unit in enumerate(usable.tolist()):
+    for place, unit in enumerate(moved.units.tolist()):
         if size[place] < params.dead_below:
             found[unit] = ("dead", float(size[place]), -1)
         elif bounded and enough and beyond[place] > params.saturated_steps:
             found[unit] = ("saturated", float(beyond[place]), -1)
         elif still[place]:
-            found[unit] = ("constant", float(values[:, place].mean()), -1)
+            found[unit] = ("constant", float(moved.mean[place]), -1)
     if enough:
-        moving = np.flatnonzero([unit not in found for unit in usable.tolist()])
-        for unit, twin, correlation in _duplicates(values[:, moving], params.duplicate_above):
-            found[int(usable[moving[unit]])] = ("duplicate", correlation, int(usable[moving[twin]]))
+        moving = np.flatnonzero([unit not in found for unit in moved.units.tolist()])
+        correlation = moved.covariance[np.ix_(moving, moving)] / np.outer(deviation[moving], deviation[moving])
+        for unit, twin, value in _duplicates(correlation, params.duplicate_above):
+            found[int(moved.units[moving[unit]])] = ("duplicate", value, int(moved.units[moving[twin]]))
     return [
         {"scope": scope, "unit": unit, "kind": kind, "value": value, "twin": twin}
         for unit, (kind, value, twin) in sorted(found.items())
@@ -143,13 +188,8 @@ def _within_bounds(states: Floats) -> bool:
     return bool(np.abs(finite).max(initial=0) <= 1 + _ROUNDING)
 
 
-def _duplicates(values: Doubles, above: float) -> list[tuple[int, int, float]]:
-    """Place, twin and correlation of every column that repeats an earlier one, which is no duplicate itself."""
-    if values.shape[1] < 2:
-        return []
-    scaled = values - values.mean(axis=0)
-    scaled /= np.linalg.norm(scaled, axis=0)
-    correlation = scaled.T @ scaled
+def _duplicates(correlation: Doubles, above: float) -> list[tuple[int, int, float]]:
+    """Place, twin and correlation of every unit that repeats an earlier one, which is no duplicate itself."""
     original = np.ones(len(correlation), bool)
     found = []
     for place in range(1, len(correlation)):
@@ -160,20 +200,9 @@ def _duplicates(values: Doubles, above: float) -> list[tuple[int, int, float]]:
     return found
 
 
-def spectrum(states: Floats) -> Doubles:
-    """Variances along the principal components of the units that are finite at every step, largest first.
-
-    Parameters
-    ----------
-    states : float32 (S, H)
-
-    Returns
-    -------
-    float64 (at most H,)
-    """
-    finite = states[:, np.isfinite(states).all(axis=0)].astype(np.float64)
-    centred = finite - finite.mean(axis=0)
-    return np.asarray(np.maximum(np.linalg.eigvalsh(centred.T @ centred / max(1, len(centred)))[::-1], 0))
+def spectrum(moved: Moments) -> Doubles:
+    """Variances along the principal components, float64 (F,), largest first."""
+    return np.asarray(np.maximum(np.linalg.eigvalsh(moved.covariance)[::-1], 0))
 
 
 def participation_ratio(variances: Doubles) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from rnnreport.analyses import rules
 from rnnreport.analyses.health import (
     HealthParams,
     gate_shares,
+    moments,
     participation_ratio,
     spectrum,
     state_health,
@@ -50,8 +53,12 @@ def trained_states(cell: str, seed: int, units: int = 24, steps: int = 40) -> Fl
     return found
 
 
+def faults_of(states: Floats, *, bounded: bool = True) -> list[dict[str, Any]]:
+    return unit_faults(HIDDEN, states, moments(states), PARAMS, bounded=bounded)
+
+
 def kinds(states: Floats, *, bounded: bool = True) -> dict[int, str]:
-    return {fault["unit"]: fault["kind"] for fault in unit_faults(HIDDEN, states, PARAMS, bounded=bounded)}
+    return {fault["unit"]: fault["kind"] for fault in faults_of(states, bounded=bounded)}
 
 
 def rewritten(folder: RunFolder, **states: Floats) -> RunFolder:
@@ -87,7 +94,7 @@ def test_healthy_nets_raise_no_alarm_and_planted_faults_are_named(cell: str) -> 
         sick[17, 21] = np.nan
         planted = {3: "dead", 7: "saturated", 15: "duplicate", 16: "duplicate", 20: "constant", 21: "non-finite"}
         assert kinds(sick) == planted, f"{cell}, seed {seed}"
-        twins = {one["unit"]: one["twin"] for one in unit_faults(HIDDEN, sick, PARAMS, bounded=True)}
+        twins = {one["unit"]: one["twin"] for one in faults_of(sick)}
         assert (twins[15], twins[16], twins[3]) == (2, 4, -1)
     assert alarms <= 1  # of 20
 
@@ -107,7 +114,7 @@ def test_the_bounds_of_each_fault() -> None:
 
 def test_a_chain_of_twins_names_units_that_stay() -> None:
     base = np.random.default_rng(1).normal(0, 0.2, (300, 3)).astype(np.float32)
-    faults = unit_faults(HIDDEN, base[:, [0, 1, 0, 2, 0]], PARAMS, bounded=True)
+    faults = faults_of(base[:, [0, 1, 0, 2, 0]])
     assert [(fault["unit"], fault["twin"]) for fault in faults] == [(2, 0), (4, 0)]
     assert all(fault["value"] == pytest.approx(1) for fault in faults)
 
@@ -121,21 +128,35 @@ def test_few_steps_say_little() -> None:
 def test_a_net_that_never_moves() -> None:
     states = np.full((60, 5), 0.3, np.float32)
     assert kinds(states) == dict.fromkeys(range(5), "constant")
-    assert np.isnan(participation_ratio(spectrum(states)))
+    assert np.isnan(participation_ratio(spectrum(moments(states))))
 
 
 def test_the_spectrum_is_that_of_pca() -> None:
     states = trained_states("GRU", 0)
     expected = PCA().fit(states.astype(np.float64)).explained_variance_
-    found = spectrum(states)
+    found = spectrum(moments(states))
     np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), atol=1e-12)
     assert participation_ratio(found) == pytest.approx(expected.sum() ** 2 / (expected**2).sum())
 
 
+def test_moments_of_many_steps_need_less_memory_than_the_states() -> None:
+    states = np.random.default_rng(0).normal(3, 1, (20_001, 48)).astype(np.float32)
+    states[5, 7] = np.inf
+    tracemalloc.start()
+    found = moments(states)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < states.nbytes
+    finite = np.delete(states, 7, axis=1).astype(np.float64)
+    assert found.units.tolist() == [unit for unit in range(48) if unit != 7]
+    np.testing.assert_allclose(found.mean, finite.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(found.covariance, np.cov(finite.T, bias=True), rtol=1e-10, atol=1e-12)
+
+
 def test_participation_of_known_clouds() -> None:
     draw = np.random.default_rng(0).normal(size=(200_000, 4)).astype(np.float32)
-    assert participation_ratio(spectrum(draw)) == pytest.approx(4, rel=1e-3)
-    assert participation_ratio(spectrum(draw[:, :1] * np.arange(1, 5, dtype=np.float32))) == pytest.approx(1)
+    assert participation_ratio(spectrum(moments(draw))) == pytest.approx(4, rel=1e-3)
+    assert participation_ratio(spectrum(moments(draw[:, :1] * np.arange(1, 5, dtype=np.float32)))) == pytest.approx(1)
 
 
 def test_gates_are_counted_at_both_ends() -> None:
