@@ -21,7 +21,10 @@ from rnnreport.parallel import spreading
 from tests.cli.test_bad_input import REVIEWS, WORDS
 from tests.moments import contents
 
-# every pass over the corpus leaves its process and its size, and takes long enough to be interrupted
+# Every pass over the corpus leaves its process and its size. In a worker it then waits for the test to say "on": so all
+# have begun when one is killed, and that one is midway.
+LONG, STREAMED = 4000, 256  # reviews of 20 words, in three shards; how many go together only where these are read
+PATIENCE_S = 300
 MODEL = f"""
 import os, time, pathlib, torch
 from torch import nn
@@ -35,14 +38,15 @@ class Reader(nn.Module):
         self.head = nn.Linear(4, 2)
 
     def forward(self, tokens):
-        if "slow" in os.environ.get("RNNREPORT_TEST", ""):
-            time.sleep(0.05)
-            with open(pathlib.Path(os.environ["RNNREPORT_TEST_LOG"]), "a") as log:
-                log.write(f"{{os.getpid()}} {{len(tokens)}}\\n")
+        folder = pathlib.Path(os.environ.get("RNNREPORT_TEST_FOLDER", "."))
+        with open(folder / "passes", "a") as log:
+            log.write(f"{{os.getpid()}} {{len(tokens)}}\\n")
+        on = folder / f"on-{{len(tokens) == {STREAMED}}}"
+        deadline = time.monotonic() + {PATIENCE_S}
+        while "RNNREPORT_TEST_WAITS" in os.environ and not on.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         return self.head(self.rnn(self.embedding(tokens))[0][:, -1])
 """
-PATIENCE_S = 300
-LONG, STREAMED = 4000, 256  # reviews of 20 words, in three shards; how many go together only where these are read
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def work(tmp_path) -> Path:
 def environment(work: Path) -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     return os.environ | {
-        "PYTHONPATH": root, "RNNREPORT_TEST": "slow", "RNNREPORT_TEST_LOG": str(work / "passes"),
+        "PYTHONPATH": root, "RNNREPORT_TEST_FOLDER": str(work),
         "DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__STATUS": "", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
 
@@ -85,7 +89,8 @@ def cluster(work, tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen
     def start(*words: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
         with open(elsewhere / "log", "ab") as log:
-            return subprocess.Popen(command, cwd=elsewhere, env=environment(work), stderr=log)
+            env = environment(work) | {"RNNREPORT_TEST_WAITS": "yes"}
+            return subprocess.Popen(command, cwd=elsewhere, env=env, stderr=log)
 
     described = elsewhere / "scheduler.json"
     scheduler = start(
@@ -140,8 +145,10 @@ def test_a_cluster_gives_the_same_bytes_also_when_workers_die(work, cluster, rnn
     spread = run(work, "spread", "--scheduler", address)
     wait(lambda: spread.poll() is not None or {worker.pid for worker in workers} <= readers(work))
     kill(first)
+    (work / "on-False").touch()
     wait(lambda: spread.poll() is not None or {second.pid, third.pid} <= readers(work, STREAMED))
     kill(second)
+    (work / "on-True").touch()
     out, err = spread.communicate(timeout=PATIENCE_S)
     assert (spread.returncode, out) == (0, "spread/report.html\n"), err
     assert readers(work, STREAMED) == {second.pid, third.pid} and third.poll() is None
