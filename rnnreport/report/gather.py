@@ -79,6 +79,7 @@ class Run:
     raw_pictures: RawPictures | Unavailable
     active_words: ActiveWords | Unavailable
     probes: Probes | Unavailable
+    further_probes: tuple[Probes, ...]
     left_out: LeftOutSteps | Unavailable
     comparison: Comparison | Unavailable
     continuations: ContinuationTrees | Unavailable
@@ -141,6 +142,7 @@ def gather(folder: RunFolder) -> Run:
         raw_pictures=_later(folder, RawPictures),
         active_words=_later(folder, ActiveWords),
         probes=_later(folder, Probes),
+        further_probes=_of_states(folder, Probes, range(1, states)),
         left_out=_later(folder, LeftOutSteps),
         comparison=folder.result(Comparison) if has_baseline else Unavailable("comparison", "no baseline was given"),
         continuations=_later(folder, ContinuationTrees),

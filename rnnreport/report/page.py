@@ -35,7 +35,7 @@ from rnnreport.report.packing.machine import machine_context
 from rnnreport.report.packing.memory import memory_context
 from rnnreport.report.packing.readable import readable_context
 from rnnreport.report.packing.report import describe_report
-from rnnreport.report.packing.training import layer_title
+from rnnreport.report.packing.training import own_title, read_of
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
 from rnnreport.report.titles import curve_title, formation_title, left_out_title
@@ -230,19 +230,19 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
 
 
 def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
-    """How each state formed: what the section shows of it; what a probe reads is known of the first one alone."""
-    probes = [available(run.probes), *[None] * len(run.further_formation)]
+    """How each state formed: what the section shows of it, that of the first one first."""
     every = (formed, *run.further_formation)
     scopes = tuple(own.scope for own in every)
     return [
         {
             "formed": own,
-            "heading": formation_title(own, layer_title(own.scope, scopes) if len(scopes) > 1 else ""),
+            "heading": formation_title(own, own_title(own.scope, scopes)),
             "title": state_title(own.scope),
-            "probes": read,
+            "pictured": bool(np.isfinite(own.change[0]).any()),
+            "probes": (read := read_of(own.scope, run)),
             "panels": formation_panels(own, curves["loss"], curves["score"], read),
         }
-        for own, read in zip(every, probes, strict=True)
+        for own in every
     ]
 
 

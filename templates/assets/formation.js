@@ -1,12 +1,13 @@
 "use strict";
 // How the representation formed: the panels are drawn already; here they get the selected epoch, values and clicks.
 RR.views.push(function formation() {
-  const { formation: layers, probes, dynamics } = RR.description, hosts = [...document.querySelectorAll(".formed")];
+  const { formation: layers, dynamics } = RR.description, hosts = [...document.querySelectorAll(".formed")];
   if (!layers || !hosts.length) return;
-  const { epochs, steps } = layers[0]; // the same for all layers
-  // The layer of the selected state, whatever its kind; all are shown where no state can be selected.
+  const { epochs, steps } = layers[0]; // the same for all states
+  // The selected state, or one of its layer (of a gate); all are shown where no state can be selected.
   const layerOf = (state) => dynamics.layerOfState[state], selectable = layers.every(({ state }) => state >= 0);
-  const here = () => Math.max(0, layers.findIndex(({ state }) => state >= 0 && layerOf(state) === layerOf(RR.selection.state)));
+  const place = (wanted) => layers.findIndex(({ state }) => state >= 0 && wanted(state)), now = () => RR.selection.state;
+  const here = () => [place((state) => state === now()), place((state) => layerOf(state) === layerOf(now()))].find((at) => at >= 0) ?? 0;
   // The selectable epoch of the page nearest to an epoch, and the place of the nearest embedded one.
   const choose = (epoch) => RR.epochs().reduce((best, value, at, all) => (Math.abs(value - epoch) < Math.abs(all[best] - epoch) ? at : best), 0);
   const nearest = (epoch) => epochs.reduce((best, value, at) => (Math.abs(value - epoch) < Math.abs(epochs[best] - epoch) ? at : best), 0);
@@ -14,7 +15,7 @@ RR.views.push(function formation() {
   const spaces = ["in the picture", "in the activity"], said = {
     similarity: [".similarity", [""]], participation: [".participation", [""]],
     change: [".change", spaces], purity: [".purity", spaces], alignment: [".alignment", spaces],
-    read: ["probes.read", ["read from other sequences", "with shuffled labels"]], information: ["probes.held", ["bits", "bits that one shuffle in 20 exceeds"]],
+    read: [".probes.read", ["read from other sequences", "with shuffled labels"]], information: [".probes.held", ["bits", "bits that one shuffle in 20 exceeds"]],
   };
 
   const cursors = hosts.flatMap((host, place) => [...host.querySelectorAll(".panel")].map((panel) => {
@@ -36,14 +37,17 @@ RR.views.push(function formation() {
   // What is known of every step or every unit, over the epochs: two maps at a time; light is much.
   const nats = (value, space) => `${RR.number(value)} nats in the ${space}`;
   const spread = (name, title, what) => ["picture", "activity"].map((space) => ({ array: `${layers[here()].prefix}.${name}.${space}`, title: `${title}, in the ${space}`, what, unit: "nats", says: (value) => nats(value, space) }));
-  const read = probes?.measure === "R²" ? (value) => `R² ${RR.number(value)}` : RR.percent;
+  const readable = ({ prefix, probes: { what, measure, sequences } }) => {
+    const read = measure === "R²" ? (value) => `R² ${RR.number(value)}` : RR.percent;
+    return ["what can be read at each step", [
+      { array: `${prefix}.probes.accuracy`, title: `A linear probe reads the ${what}, step by step`, what: "step", unit: `of ${sequences} sequences`, format: read, says: (value, at) => `${read(value)} of ${sequences} sequences; with shuffled labels ${read(RR.arrays[`${prefix}.probes.control`][at])}` },
+      { array: `${prefix}.probes.information`, title: "Bits in the leading directions, step by step", what: "step", unit: "bits", says: (value) => `${RR.number(value)} bits, less bias` },
+    ]];
+  };
   const views = () => [
     ["spread of the units in each step", spread("within_step", "Spread of the units, step by step", "step")],
     ["spread of the steps of each unit", spread("within_unit", "Spread of the steps, unit by unit", "unit")],
-    ...(probes && !here() ? [[`what can be read at each step`, [
-      { array: "probes.accuracy", title: `A linear probe reads the ${probes.what}, step by step`, what: "step", unit: `of ${probes.sequences} sequences`, format: read, says: (value, at) => `${read(value)} of ${probes.sequences} sequences; with shuffled labels ${read(RR.arrays["probes.control"][at])}` },
-      { array: "probes.information", title: "Bits in the leading directions, step by step", what: "step", unit: "bits", says: (value) => `${RR.number(value)} bits, less bias` },
-    ]]] : []),
+    ...(layers[here()].probes ? [readable(layers[here()])] : []),
   ].map(([name, maps]) => [name, maps.filter(({ array }) => RR.arrays[array].some(Number.isFinite))]).filter(([, maps]) => maps.length);
   const choice = RR.byId("heats-of");
   let heats = [], shown = [];

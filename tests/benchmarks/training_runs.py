@@ -178,7 +178,7 @@ def findings(path: Path) -> Found:
     formed = formation(embedded, None, ("test_loss", epochs, loss), FormationParams())
     pictures = other_pictures(embedded, PicturesParams())
     kept = {name: judged["within_unit"] for name, judged in zip(pictures.methods, pictures.kept, strict=True)}
-    probes = linear_probes(folder, probe, embedded, ProbeParams())
+    probes = linear_probes(folder, probe, embedded.dynamics, scope, ProbeParams())
     assert isinstance(probes, Probes), probes
     spread = np.nanmean(formed.within_step, axis=2)
     best = int(loss.argmin())

@@ -34,7 +34,7 @@ def pixel(page, index):
 def test_clicking_a_curve_selects_the_epoch_and_marks_it_in_every_panel(open_page, report, run):
     page = open_page(report)
     epochs = run.result(Formation).epochs
-    box = middle_of(page, "[data-panel=similarity] .panel-plot")
+    box = middle_of(page, ".formed:not([hidden]) [data-panel=similarity] .panel-plot")
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
     place = round(0.5 * (len(epochs) - 1))
     tip = page.locator("#tooltip").inner_text()
@@ -71,7 +71,7 @@ def test_what_can_be_read_is_shown_step_by_step_with_its_control(open_page, repo
     assert f"epoch {probes.epochs[2]}, step {probes.steps[0] + 1}" in tip
     shown = float(re.search(r"([\d.]+)% of", tip)[1]), float(re.search(r"labels ([\d.]+)%", tip)[1])
     assert shown == pytest.approx((100 * probes.accuracy[2, 0], 100 * probes.control[2, 0]), abs=0.5)
-    box = middle_of(page, "[data-panel=read] .panel-plot")
+    box = middle_of(page, ".formed:not([hidden]) [data-panel=read] .panel-plot")
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 20)
     tip = page.locator("#tooltip").inner_text()
     assert float(re.search(r"other sequences ([\d.]+)", tip)[1]) == pytest.approx(probes.mean[0, -1], rel=0.01)

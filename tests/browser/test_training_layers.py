@@ -1,5 +1,6 @@
 """The training section of a network with two layers: nodes know their layer, and choosing them selects its state."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.report.titles import formation_title
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import Dynamics, Formation, NodeStates
+from rnnreport.results.schema import Dynamics, Formation, NodeStates, Probes
 from tests.browser.conftest import settle, show_plot
 from tests.browser.test_training import POINTS, middle_of, pixel
 from tests.fabricate import deepen, fabricate_run
@@ -83,22 +84,39 @@ def test_a_point_of_another_layer_selects_its_state_and_unit(open_page, report, 
     assert bright == {place}
 
 
-def test_the_curves_are_those_of_the_layer_of_the_selected_state(open_page, report, run):
+def test_curves_and_probes_are_those_of_the_selected_state(open_page, report, run):
     page = open_page(report)
     shown = "[...document.querySelectorAll('.formed')].filter((node) => !node.hidden).map((node) => node.innerText)"
     first = page.evaluate(shown)
-    assert page.locator("#title-formation").inner_text() == formation_title(run.result(Formation), "layer 2")
+    title = formation_title(run.result(Formation), "layer 2, hidden state h")
+    assert page.locator("#title-formation").inner_text() == title
     assert len(first) == 1 and run.result(Formation).finding[:60] in first[0]
+    assert "6 units" in first[0] and run.result(Probes).finding in first[0] and "in the picture" in first[0]
     page.select_option("#heats-of", label="spread of the steps of each unit")
-    number = run.manifest().state_keys.index("lstm.0.fwd.c")  # a cell state stands for its layer
-    page.select_option("#state", str(number))
-    settle(page)
-    second = page.evaluate(shown)
-    below = run.manifest().state_keys.index("lstm.0.fwd.h")
-    assert page.locator("#title-formation").inner_text() == formation_title(run.result(Formation, below), "layer 1")
-    assert len(second) == 1 and run.result(Formation, below).finding[:60] in second[0]
-    assert "12 units" in second[0] and "6 units" in first[0]
-    assert page.locator("#heats canvas").first.get_attribute("aria-label").endswith("3 epochs by 12 units")
+    for key in ("lstm.0.fwd.h", "lstm.0.fwd.c"):
+        number, kind = run.manifest().state_keys.index(key), key[-1]
+        page.select_option("#state", str(number))
+        settle(page)
+        second = page.evaluate(shown)
+        own, read = run.result(Formation, number), run.result(Probes, number)
+        assert own.scope == read.scope == key
+        title = formation_title(own, f"layer 1, {'cell' if kind == 'c' else 'hidden'} state {kind}")
+        assert page.locator("#title-formation").inner_text() == title
+        assert len(second) == 1 and own.finding[:60] in second[0] and read.finding in second[0]
+        assert "12 units" in second[0]
+        # the picture is of hidden states: of the cell state there is the activity alone
+        assert ("in the picture" in second[0].split("in the activity itself")[1]) is (kind == "h")
+        canvases = page.locator("#heats canvas")
+        assert canvases.count() == (2 if kind == "h" else 1)
+        assert canvases.first.get_attribute("aria-label").endswith("3 epochs by 12 units")
+    page.select_option("#heats-of", label="what can be read at each step")
+    canvas = page.locator("#heats canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.1)
+    share = 100 * run.result(Probes, run.manifest().state_keys.index("lstm.0.fwd.c")).accuracy[2, 0]
+    assert f"step {run.result(Dynamics).steps[0] + 1}" in page.locator("#tooltip").inner_text()
+    assert float(re.search(r"([\d.]+)%", page.locator("#tooltip").inner_text())[1]) == pytest.approx(share, abs=0.5)
 
 
 def test_a_box_over_both_layers_selects_units_of_one(open_page, report, run):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnreport.analyses.mmphate import measures
+from rnnreport.analyses.mmphate import measures, resamples
 from rnnreport.analyses.mmphate.budget import estimate, refusal
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
@@ -181,6 +181,26 @@ def test_settling_and_jumps_of_known_curves() -> None:
     changes = np.array([np.nan, 1, 1, 9, 1, 5, 4, 1, 1, 1])
     assert measures.jumps(changes, 3).tolist() == [3, 5]
     assert measures.jumps(np.array([np.nan, 1, 1, 1]), 3).size == 0
+
+
+def test_resamples_by_sums_are_those_of_drawn_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(3)
+    activity = np.cumsum(draw.normal(size=(5, 3, 6, 12)), axis=0) + 40
+    activity[:, :, 2] = 7  # a constant unit
+    activity[1:, :, 3] = activity[0, :, 3]  # one that never changes
+    activity[:, :, 4, 1:] = 0  # one that is constant unless the first sequence is drawn
+    monkeypatch.setattr(resamples, "_AT_A_TIME", 150)  # some units at a time
+    counts = resamples.drawn_counts(12, 20, 0)
+    similarity, change = (
+        resamples.resampled_similarity(activity, counts),
+        resamples.resampled_change(activity, counts),
+    )
+    assert (counts.sum(axis=1) == 12).all() and (counts[:, 0] == 0).any()
+    for row, count in enumerate(counts.astype(int)):
+        drawn = np.repeat(activity, count, axis=3)
+        states = drawn.transpose(0, 1, 3, 2).reshape(5, -1, 6)
+        np.testing.assert_allclose(similarity[row], measures.similarity_with_last(states), rtol=1e-9)
+        np.testing.assert_allclose(change[row], measures.change(standardise(drawn)) / np.sqrt(12), atol=1e-7)
 
 
 def test_purity_is_refused_where_every_picture_has_the_same() -> None:

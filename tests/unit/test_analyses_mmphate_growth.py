@@ -186,7 +186,8 @@ def test_epochs_that_were_probed_are_not_probed_again_and_the_bytes_are_those_fr
         assert isinstance(found, Embedded)
         if growth is not None:
             growth.reuse.begin_update()
-        return probes.linear_probes(folder, folder.probe(), found, probe_params, growth.reuse if growth else None)
+        reuse = growth.reuse if growth else None
+        return probes.linear_probes(folder, folder.probe(), found.dynamics, SCOPE, probe_params, reuse)
 
     for epoch, expected in enumerate([0, 2, 1, 1, 1]):
         folder.write_checkpoint(whole.checkpoint(epoch))

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, beside, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.growth import Growth
+from rnnreport.analyses.mmphate.probes import ProbeParams, linear_probes
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.schema import Probes, Unavailable
 from tests.fabricate import deepen, fabricate_run
 
-TOP, BELOW = "lstm.1.fwd.h", "lstm.0.fwd.h"
+TOP, BELOW, CELLS = "lstm.1.fwd.h", "lstm.0.fwd.h", "lstm.0.fwd.c"
 PARAMS = DynamicsParams(steps=4, units=9, embed=EmbedParams(landmarks=200))
 
 
@@ -60,6 +62,49 @@ def test_one_layer_of_the_picture_is_scaled_anew(embedded: Embedded) -> None:
     np.testing.assert_array_equal(own.activity, embedded.activity[:, :, 6:])
     formed = formation(own, None, None, FormationParams(resamples=5))
     assert formed.scope == TOP and formed.within_unit.shape == (2, 4, 3)
+
+
+def test_cells_have_curves_in_the_activity_beside_a_picture_of_hidden_states(
+    deep: RunFolder, embedded: Embedded
+) -> None:
+    cells, probe = beside(deep, deep.probe(), embedded, CELLS), deep.probe()
+    assert isinstance(cells, Embedded) and cells.dynamics.scope == CELLS
+    assert cells.dynamics.units.tolist() == [0, 2, 4, 7, 9, 11]  # those of the same layer in the picture
+    steps = probe.offsets[embedded.sequences][:, None] + embedded.dynamics.steps
+    states = deep.checkpoint(2).states[CELLS]
+    np.testing.assert_array_equal(cells.activity[2, :, 3], states[steps, 7].T)
+    own = formation(cells, np.arange(12, dtype=np.int32) % 2, None, FormationParams(resamples=5, purity_neighbours=2))
+    own_picture = training_dynamics(deep, CELLS, probe, dataclasses.replace(PARAMS, units=9))
+    assert isinstance(own_picture, Embedded)
+    as_embedded = formation(
+        own_picture.of(CELLS),
+        np.arange(12, dtype=np.int32) % 2,
+        None,
+        FormationParams(resamples=5, purity_neighbours=2),
+    )
+    for name in ("within_step", "within_unit", "change", "alignment", "purity"):
+        in_picture, in_activity = getattr(own, name)
+        assert np.isnan(in_picture).all() and np.isfinite(in_activity).any(), name
+        np.testing.assert_allclose(in_activity, getattr(as_embedded, name)[1], rtol=1e-5, err_msg=name)
+    np.testing.assert_array_equal(own.similarity, as_embedded.similarity)
+    assert own.flagged == {"purity": (), "alignment": ()} and own.settled == as_embedded.settled
+
+
+def test_every_state_is_probed_and_one_that_is_not_finite_is_refused(tmp_path: Path, embedded: Embedded) -> None:
+    run = deepen(fabricate_run(tmp_path / "run", epochs=4, units=12, sequences=40))
+    params = ProbeParams(shuffles=2, resamples=20)
+    found = {state: linear_probes(run, run.probe(), embedded.dynamics, state, params) for state in (TOP, CELLS)}
+    for state, read in found.items():
+        assert isinstance(read, Probes) and read.scope == state and np.isfinite(read.accuracy).all()
+    assert not np.array_equal(found[TOP].accuracy, found[CELLS].accuracy)
+    broken = run.checkpoint(1)
+    broken.states[CELLS][:] = np.inf
+    run.write_checkpoint(broken)
+    for refused in (
+        linear_probes(run, run.probe(), embedded.dynamics, CELLS, params),
+        beside(run, run.probe(), embedded, CELLS),
+    ):
+        assert isinstance(refused, Unavailable) and "not finite" in refused.reason
 
 
 def test_a_single_layer_is_embedded_as_if_there_were_no_other(tmp_path: Path, deep: RunFolder) -> None:

@@ -18,6 +18,8 @@ from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Probes, Unavailable
 from tests.fabricate import fabricate_run
 
+SCOPE = "lstm.0.fwd.h"
+
 
 @pytest.mark.parametrize(("units", "classes"), [(5, 2), (12, 4), (150, 3)])
 def test_predictions_are_those_of_scikit_learn(units: int, classes: int) -> None:
@@ -66,9 +68,9 @@ def test_a_quantity_is_read_where_it_was_planted(tmp_path: Path) -> None:
             states[:, 3] = np.repeat(truths[:, 0], 4) + draw.normal(0, 2, 1200)
         checkpoint.states["lstm.0.fwd.h"][:] = states
         run.write_checkpoint(checkpoint)
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=2))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=2))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams(shuffles=4, resamples=300))
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams(shuffles=4, resamples=300))
     assert isinstance(result, Probes) and result.measure == "R²"
     assert (abs(result.accuracy[2:] - 0.5) < 0.12).all() and (result.accuracy[:2] < 0.05).all()
     assert (result.control < 0.05).all() and not result.most_frequent.any()
@@ -136,9 +138,9 @@ def planted(folder: Path) -> RunFolder:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Probes:
     run = planted(tmp_path_factory.mktemp("probes") / "run")
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=5))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=5))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams())
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams())
     assert isinstance(result, Probes)
     return result
 
@@ -188,9 +190,9 @@ def test_the_finding_gives_every_number_with_its_n(found: Probes) -> None:
 def test_other_tasks_are_probed_for_their_answers(tmp_path: Path, task: Task, what: str) -> None:
     """The fabricated states of a step hold what was read, which the answer is made of."""
     run = fabricate_run(tmp_path / "run", task=task, epochs=3, sequences=150)
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=3))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams(shuffles=5))
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams(shuffles=5))
     assert isinstance(result, Probes) and result.what.startswith(what)
     assert f"reads the {result.what}" in result.finding
     assert result.measure == ("R²" if task == "regression" else "share")
@@ -205,27 +207,27 @@ def test_other_tasks_are_probed_for_their_answers(tmp_path: Path, task: Task, wh
 
 def test_sequences_of_which_nothing_is_known_are_not_probed(tmp_path: Path) -> None:
     run = fabricate_run(tmp_path / "run", task="unlabelled", epochs=2)
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=3))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams())
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams())
     assert isinstance(result, Unavailable) and "no labels" in result.reason
 
 
 def test_classes_without_a_label_on_any_sequence_are_not_probed(tmp_path: Path) -> None:
     run = fabricate_run(tmp_path / "run", task="classification", epochs=2)
     run.write_probe(replace(run.probe(), labels=np.zeros(0, np.int32)))
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=3))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams())
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams())
     assert isinstance(result, Unavailable) and "no labels" in result.reason
 
 
 def test_tags_are_read_step_by_step(tmp_path: Path) -> None:
     run = fabricate_run(tmp_path / "run", task="tagging", epochs=3)
-    embedded = training_dynamics(run, "lstm.0.fwd.h", run.probe(), DynamicsParams(steps=3))
+    embedded = training_dynamics(run, SCOPE, run.probe(), DynamicsParams(steps=3))
     assert isinstance(embedded, Embedded)
-    result = linear_probes(run, run.probe(), embedded, ProbeParams())
+    result = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams())
     assert isinstance(result, Probes) and result.what == "tag"
     assert result.mean[0, -1] > result.control[-1].mean() + 0.1
-    few = linear_probes(run, run.probe(), embedded, ProbeParams(fewest=500))
+    few = linear_probes(run, run.probe(), embedded.dynamics, SCOPE, ProbeParams(fewest=500))
     assert isinstance(few, Unavailable) and "need 500" in few.reason

@@ -14,7 +14,13 @@ from rnnreport.analyses.mmphate.budget import MOST_BYTES, estimate, refusal
 from rnnreport.analyses.mmphate.diffusion import near_knee
 from rnnreport.analyses.mmphate.embed import Embedding, EmbedParams, embed
 from rnnreport.analyses.mmphate.growth import Course, Growth, updated
-from rnnreport.analyses.mmphate.kernel import Kernel, KernelParams, multislice_kernel, standardise
+from rnnreport.analyses.mmphate.kernel import (
+    Kernel,
+    KernelParams,
+    multislice_kernel,
+    principal_components,
+    standardise,
+)
 from rnnreport.analyses.mmphate.layout import unit_variance
 from rnnreport.analyses.sample import evenly, hash_order
 from rnnreport.progress import Stage, note
@@ -79,7 +85,7 @@ class Embedded:
     dynamics : Dynamics
     activity : float64 (E, T, H, samples)
     nodes : float64 (E * T, H, features), the activity as the kernel sees it
-    sequences : int64 (samples,), places in the probe set
+    sequences : int64 (samples,), places in the probe set, rising
     states : NodeStates, which state each unit is of
     """
 
@@ -90,7 +96,7 @@ class Embedded:
     states: NodeStates
 
     def of(self, state: str) -> Embedded:
-        """The same with the units of one state alone, scaled anew to a total variance of 1."""
+        """The same with the units of one embedded state alone, scaled anew to a total variance of 1."""
         if self.states.states == (state,):
             return self
         own = self.states.of_unit == self.states.states.index(state)
@@ -185,6 +191,56 @@ def training_dynamics(
     )
     states = NodeStates(tuple(widths), choice.of_state.astype(np.int32))
     return Embedded(dynamics, tensor, kernel.nodes, choice.sequences, states)
+
+
+def beside(folder: RunFolder, probe: Probe, embedded: Embedded, state: str) -> Embedded | Unavailable:
+    """A state that is not in the picture, at its epochs, steps and sequences: nodes that have no places.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    probe : Probe
+    embedded : Embedded
+    state : str, a StateKey: of another kind than those that are embedded
+
+    Returns
+    -------
+    Embedded or Unavailable
+        ``plane``, ``space`` and ``active`` of its ``dynamics`` are empty. As many units as of the state of the same
+        layer that is embedded, which are the same numbers where both have the same width. Unavailable where they are
+        not finite, or fewer than two.
+    """
+    dynamics, states = embedded.dynamics, embedded.states
+    same = [place for place, other in enumerate(states.states) if _layer(other) == _layer(state)]
+    many = int((states.of_unit == same[0]).sum()) if same else states.of_unit.size
+    width = folder.checkpoint(int(dynamics.epochs[-1])).states[state].shape[1]
+    units = evenly(width, min(width, many))
+    if units.size < 2:
+        return Unavailable(Dynamics.analysis, f"of the state {state} there is one unit")
+    places = probe.offsets[embedded.sequences][:, None] + dynamics.steps
+    activity = np.stack(
+        [
+            folder.checkpoint(epoch).states[state][places][:, :, units].transpose(1, 2, 0)
+            for epoch in dynamics.epochs.tolist()
+        ]
+    ).astype(np.float64)
+    if not np.isfinite(activity).all():
+        return Unavailable(Dynamics.analysis, f"the state {state} is not finite at every embedded epoch")
+    own = replace(
+        dynamics,
+        scope=state,
+        units=units.astype(np.int32),
+        plane=np.zeros((0, 2), np.float32),
+        space=np.zeros((0, 3), np.float32),
+        active=np.zeros(0, np.int32),
+    )
+    nodes = principal_components(standardise(activity.reshape(-1, *activity.shape[2:])))
+    return Embedded(own, activity, nodes, embedded.sequences, NodeStates((state,), np.zeros(units.size, np.int32)))
+
+
+def _layer(state: str) -> tuple[str, int, str]:
+    key = StateKey.parse(state)
+    return key.module, key.layer, key.direction
 
 
 def _of_kind(scope: str, keys: tuple[str, ...]) -> list[str]:

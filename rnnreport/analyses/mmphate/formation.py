@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rnnreport.analyses.mmphate import measures
 from rnnreport.analyses.mmphate.dynamics import Embedded
-from rnnreport.analyses.mmphate.kernel import standardise
 from rnnreport.analyses.mmphate.layout import unit_variance
+from rnnreport.analyses.mmphate.resamples import drawn_counts, resampled_change, resampled_similarity
 from rnnreport.results.recorded import Doubles, Ints
 from rnnreport.results.schema import Formation
 
@@ -54,6 +54,7 @@ def formation(
     Parameters
     ----------
     embedded : Embedded
+        Nodes without places are of a state that is not in the picture.
     communities : int32 (H of the state,), co-cluster of every unit, -1 for none; None where there are none
     losses : name, epochs (E',) and values (E',) of the loss to tell of; None where there is none
     params : FormationParams
@@ -62,18 +63,18 @@ def formation(
     epochs, steps, units, _ = activity.shape
     nodes = embedded.nodes.reshape(epochs * steps * units, -1)
     shape = (epochs, steps, units, -1)
-    spaces = (dynamics.space.astype(np.float64).reshape(shape), unit_variance(nodes).reshape(shape))
-    reduced = (spaces[0], measures.leading_components(nodes, _DIMENSIONS).reshape(shape))
-    within_step, within_unit = zip(
-        *(measures.entropies(points, params.entropy_neighbours) for points in reduced), strict=True
-    )
+    picture = dynamics.space.astype(np.float64).reshape(shape) if dynamics.space.size else None
+    whole = unit_variance(nodes).reshape(shape)
+    reduced = measures.leading_components(nodes, _DIMENSIONS).reshape(shape)
+    within_step = _in_both(measures.step_entropies, picture, reduced, params.entropy_neighbours)
+    within_unit = _in_both(measures.unit_entropies, picture, reduced, params.entropy_neighbours)
     groups = np.full(units, -1, np.int32) if communities is None else communities[dynamics.units]
-    pure = np.stack([measures.purity(points, groups, params.purity_neighbours) for points in spaces])
+    pure = _in_both(measures.purity, picture, whole, groups, params.purity_neighbours)
     states = _states(activity)
     similarity = measures.similarity_with_last(states)
     recorded = dynamics.epochs
     gaps = np.diff(recorded, prepend=recorded[0] - 1)
-    change = np.stack([measures.change(points) for points in spaces]) / gaps
+    change = _in_both(measures.change, picture, whole) / gaps
     settled, interval, jumps = _turning_points(activity, similarity, change[1], gaps, params)
     final = {
         "epoch": int(recorded[settled]),
@@ -87,7 +88,7 @@ def formation(
         {"epoch": int(recorded[place]), "after": int(recorded[place - 1]), "support": support}
         for place, support in jumps
     )
-    aligned = np.stack([measures.alignment(points) for points in spaces])
+    aligned = _in_both(measures.alignment, picture, whole)
     flagged = {
         name: tuple(int(epoch) for epoch in recorded[np.abs(values[0] - values[1]) > params.gap])
         for name, values in (("purity", pure), ("alignment", aligned))
@@ -97,8 +98,8 @@ def formation(
         epochs=recorded,
         steps=dynamics.steps,
         units=dynamics.units,
-        within_step=np.stack(within_step).astype(np.float32),
-        within_unit=np.stack(within_unit).astype(np.float32),
+        within_step=within_step.astype(np.float32),
+        within_unit=within_unit.astype(np.float32),
         alignment=aligned.astype(np.float32),
         change=change.astype(np.float32),
         purity=pure.astype(np.float32),
@@ -121,6 +122,12 @@ def formation(
         },
         guide=_GUIDE,
     )
+
+
+def _in_both(measure: Callable[..., Doubles], picture: Doubles | None, activity: Doubles, *given: Any) -> Doubles:
+    """A measure in the picture, NaN where the state is not in it, and in the activity; float64 (2, ...)."""
+    own = measure(activity, *given)
+    return np.stack([np.full_like(own, np.nan) if picture is None else measure(picture, *given), own])
 
 
 def _said(
@@ -169,20 +176,15 @@ def _turning_points(
     activity: Doubles, similarity: Doubles, changes: Doubles, gaps: NDArray[np.integer], params: FormationParams
 ) -> tuple[int, tuple[int, int], list[tuple[int, float]]]:
     """Place where the geometry became final with its 95% interval, and the jumps with the share of resamples."""
-    settled, found = [], np.zeros(len(changes))
-    for drawn in _resampled(activity, params):
-        settled.append(measures.settled_place(measures.similarity_with_last(_states(drawn)), params.final_similarity))
-        again = unit_variance(standardise(drawn).reshape(-1, drawn.shape[3])).reshape(drawn.shape)
-        found[measures.jumps(measures.change(again) / gaps, params.jump)] += 1
+    counts = drawn_counts(activity.shape[3], params.resamples, params.seed)
+    settled = [
+        measures.settled_place(drawn, params.final_similarity) for drawn in resampled_similarity(activity, counts)
+    ]
+    found = np.zeros(len(changes))
+    for drawn in resampled_change(activity, counts) / gaps:
+        found[measures.jumps(drawn, params.jump)] += 1
     low, high = np.percentile(settled, [2.5, 97.5], method="nearest").astype(int)
     support = found / params.resamples
     kept = [int(place) for place in measures.jumps(changes, params.jump) if support[place] >= params.support]
     place = measures.settled_place(similarity, params.final_similarity)
     return place, (int(low), int(high)), [(jump, float(support[jump])) for jump in kept[:_MOST_JUMPS]]
-
-
-def _resampled(activity: Doubles, params: FormationParams) -> Iterator[Doubles]:
-    """The activity of sequences drawn with replacement."""
-    draw = np.random.default_rng(params.seed)
-    for _ in range(params.resamples):
-        yield activity[..., draw.integers(0, activity.shape[3], activity.shape[3])]

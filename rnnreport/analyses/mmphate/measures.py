@@ -36,8 +36,8 @@ def nearest_neighbour_entropy(points: Doubles, neighbours: int) -> float:
     return float(digamma(count) - digamma(neighbours) + ball + dimensions * np.log(radius).mean())
 
 
-def entropies(points: Doubles, neighbours: int) -> tuple[Doubles, Doubles]:
-    """Entropy over the units of each step, and over the steps of each unit.
+def step_entropies(points: Doubles, neighbours: int) -> Doubles:
+    """Entropy over the units of each step.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ def entropies(points: Doubles, neighbours: int) -> tuple[Doubles, Doubles]:
 
     Returns
     -------
-    float64 (E, T) and (E, H)
+    float64 (E, T)
     """
-    epochs, steps, units, _ = points.shape
-    within_step = [[nearest_neighbour_entropy(points[e, t], neighbours) for t in range(steps)] for e in range(epochs)]
-    within_unit = [
-        [nearest_neighbour_entropy(points[e, :, u], neighbours) for u in range(units)] for e in range(epochs)
-    ]
-    return np.array(within_step), np.array(within_unit)
+    return np.array([[nearest_neighbour_entropy(step, neighbours) for step in epoch] for epoch in points])
+
+
+def unit_entropies(points: Doubles, neighbours: int) -> Doubles:
+    """Entropy over the steps of each unit, float64 (E, H); parameters as in ``step_entropies``."""
+    return step_entropies(points.transpose(0, 2, 1, 3), neighbours)
 
 
 def leading_components(nodes: Doubles, dimensions: int) -> Doubles:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.analyses.bootstrap import BootstrapParams, percentile_interval, resampled_sums
-from rnnreport.analyses.mmphate.dynamics import Embedded
 from rnnreport.analyses.mmphate.readout import entropy_of, label_information
 from rnnreport.analyses.probing import Labels, probe_predictions, probe_values
 from rnnreport.analyses.properties import FIFTH, answers
@@ -19,7 +18,7 @@ from rnnreport.analyses.sample import hash_order
 from rnnreport.progress import track
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Doubles, Floats, Probe
-from rnnreport.results.schema import Probes, Unavailable
+from rnnreport.results.schema import Dynamics, Probes, Unavailable
 
 _GUIDE = (
     "A linear probe (ridge regression) is fitted to the states of some sequences and names the class of others; no "
@@ -51,16 +50,17 @@ class ProbeParams:
 
 
 def linear_probes(
-    folder: RunFolder, probe: Probe, embedded: Embedded, params: ProbeParams, reuse: Reuse | None = None
+    folder: RunFolder, probe: Probe, dynamics: Dynamics, state: str, params: ProbeParams, reuse: Reuse | None = None
 ) -> Probes | Unavailable:
-    """Probe the state at the embedded epochs and steps.
+    """Probe a state at the embedded epochs and steps.
 
     Parameters
     ----------
     folder : RunFolder
     probe : Probe
-    embedded : Embedded
+    dynamics : Dynamics
         Whose epochs and steps are taken, with more sequences.
+    state : str, a StateKey, embedded or not
     params : ProbeParams
     reuse : Reuse, optional
         Of a training that goes on: epochs that were probed before are not probed again.
@@ -68,10 +68,9 @@ def linear_probes(
     Returns
     -------
     Probes or Unavailable
-        Unavailable where nothing is known to be right, with fewer than ``fewest`` sequences or where they are all of
-        one class.
+        Unavailable where nothing is known to be right, with fewer than ``fewest`` sequences, where they are all of
+        one class, or where the state is not finite.
     """
-    dynamics = embedded.dynamics
     asked = _asked(probe)
     if asked is None:
         return Unavailable(Probes.analysis, "the sequences have no labels")
@@ -89,12 +88,14 @@ def linear_probes(
     folds = np.arange(chosen.size) % params.folds
     missed, estimates = [], []
     reuse = reuse or Reuse()
-    for epoch in track(dynamics.epochs.tolist(), "linear probes", dynamics.epochs.size):
-        states = folder.checkpoint(epoch).states[dynamics.scope][places]
+    for epoch in track(dynamics.epochs.tolist(), f"linear probes of {state}", dynamics.epochs.size):
+        states = folder.checkpoint(epoch).states[state][places]
+        if not np.isfinite(states).all():
+            return Unavailable(Probes.analysis, f"the state is not finite in every sequence at epoch {epoch}")
         misses, bits = reuse(_read_epoch, states, chosen_answers, folds, params)
         missed.append(misses)
         estimates.append(bits)
-    return _probes(embedded, chosen_answers, np.array(missed), np.array(estimates), params)
+    return _probes(replace(dynamics, scope=state), chosen_answers, np.array(missed), np.array(estimates), params)
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,9 @@ def _read(states: Doubles, asked: _Asked, folds: Labels, params: ProbeParams) ->
         yield missed.astype(np.float64), bits
 
 
-def _probes(embedded: Embedded, asked: _Asked, missed: Doubles, estimates: Doubles, params: ProbeParams) -> Probes:
+def _probes(dynamics: Dynamics, asked: _Asked, missed: Doubles, estimates: Doubles, params: ProbeParams) -> Probes:
     """``missed`` float64 (E, T, 1 + shuffles, N), ``estimates`` float64 (E, T, 1 + shuffles)."""
-    dynamics, labels, worth = embedded.dynamics, asked.labels, asked.worth
+    labels, worth = asked.labels, asked.worth
     read = 1 - _share(missed.sum(axis=-1), worth.sum(axis=-1)[:, None])
     accuracy, control = read[:, :, 0], read[:, :, 1:].mean(axis=-1)
     bias = estimates[..., 1:].mean(axis=-1)

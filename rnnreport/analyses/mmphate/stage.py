@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rnnreport.analyses.ablation import left_out_steps
 from rnnreport.analyses.bootstrap import BootstrapParams
 from rnnreport.analyses.mmphate.active import active_words
-from rnnreport.analyses.mmphate.dynamics import DynamicsParams, training_dynamics
+from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, beside, training_dynamics
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.growth import Growth
 from rnnreport.analyses.mmphate.pictures import PicturesParams, other_pictures, raw_pictures
@@ -76,24 +76,21 @@ def write_training(
     scored = folder.result(Performance)
     losses = loss_curve(scored) if isinstance(scored, Performance) else None
     with Stage("how the representation formed"):
-        for number in (0, *_numbers(folder)):
-            state = folder.manifest().state_keys[number]
-            if state in found.states.states:
-                own = formation(found.of(state), _groups(folder, number)[0], losses, params.formation)
-                folder.write_result(own, scope=number or None)
+        for number, state in enumerate(folder.manifest().state_keys):
+            own = found.of(state) if state in found.states.states else beside(folder, probe, found, state)
+            if isinstance(own, Embedded):
+                formed = formation(own, _groups(folder, number)[0], losses, params.formation)
+                folder.write_result(formed, scope=number or None)
+    for number, state in enumerate(folder.manifest().state_keys):
+        read = linear_probes(folder, probe, found.dynamics, state, params.probes, growth.reuse if growth else None)
+        folder.write_result(read, scope=number or None)
     word_groups = _groups(folder, 0)[1]
-    folder.write_result(linear_probes(folder, probe, found, params.probes, growth.reuse if growth else None))
     if step_words is None or word_groups is None:
         folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
     else:
         folder.write_result(active_words(found, probe, step_words, word_groups))
     folder.write_result(other_pictures(found, params.pictures))
     folder.write_result(raw_pictures(found, params.pictures))
-
-
-def _numbers(folder: RunFolder) -> range:
-    """Places in the manifest of the states after the first one."""
-    return range(1, len(folder.manifest().state_keys))
 
 
 def _groups(folder: RunFolder, number: int) -> tuple[Ints | None, Ints | None]:

@@ -25,7 +25,6 @@ def pack_training(run: Run, payload: Payload) -> dict[str, Any]:
             _pack_formation(f"formation{place}", own, run, payload)
             for place, own in enumerate((formed, *run.further_formation))
         ],
-        "probes": formed and (probes := available(run.probes)) and _pack_probes(probes, payload),
         "pictures": pictures and _pack_pictures("pictures", pictures, payload),
         "rawPictures": raw and _pack_pictures("rawPictures", raw, payload),
     }
@@ -53,10 +52,28 @@ def _pack_dynamics(run: Run, dynamics: Dynamics, payload: Payload) -> dict[str, 
 
 
 def layer_title(state: str, states: tuple[str, ...]) -> str:
-    """What tells a state from the others: the module only where there are several, never the kind, which all share."""
+    """What tells a state from others: the module only where there are several, never the kind."""
     title = state_title(state).rpartition(", ")[0]
     modules = {StateKey.parse(other).module for other in states}
     return title if len(modules) > 1 else title.removeprefix(f"{StateKey.parse(state).module}, ")
+
+
+def own_title(state: str, states: tuple[str, ...]) -> str:
+    """What tells a state from others, which may be of several kinds: "" where it is alone."""
+    if len(states) < 2:
+        return ""
+    kinds = {StateKey.parse(other).kind for other in states}
+    if len(kinds) < 2:
+        return layer_title(state, states)
+    kind = state_title(state).rpartition(", ")[2]
+    layers = {layer_title(other, states) for other in states}
+    return f"{layer_title(state, states)}, {kind}" if len(layers) > 1 else f"the {kind}"
+
+
+def read_of(state: str, run: Run) -> Probes | None:
+    """What probes read from a state; None where nothing is known."""
+    first = available(run.probes)
+    return next((read for read in (*([first] if first else []), *run.further_probes) if read.scope == state), None)
 
 
 def _place(state: str, run: Run) -> int:
@@ -80,6 +97,7 @@ def _pack_pictures(prefix: str, pictures: Pictures, payload: Payload) -> dict[st
 
 
 def _pack_formation(prefix: str, formed: Formation, run: Run, payload: Payload) -> dict[str, Any]:
+    probes = read_of(formed.scope, run)
     for name in ("within_step", "within_unit"):
         for place, space in enumerate(("picture", "activity")):
             payload.add_reals(f"{prefix}.{name}.{space}", getattr(formed, name)[place], bits=8)
@@ -91,12 +109,13 @@ def _pack_formation(prefix: str, formed: Formation, run: Run, payload: Payload) 
         "epochs": formed.epochs.tolist(),
         "steps": formed.steps.tolist(),
         "units": formed.units.tolist(),
+        "probes": probes and _pack_probes(f"{prefix}.probes", probes, payload),
     }
 
 
-def _pack_probes(probes: Probes, payload: Payload) -> dict[str, Any]:
+def _pack_probes(prefix: str, probes: Probes, payload: Payload) -> dict[str, Any]:
     for name in ("accuracy", "control", "information"):
-        payload.add_reals(f"probes.{name}", getattr(probes, name), bits=8)
-    payload.add_exact("probes.read", np.stack([probes.mean[0], probes.control.mean(axis=1)]))
-    payload.add_exact("probes.held", np.stack([probes.information.mean(axis=1), probes.noise]))
+        payload.add_reals(f"{prefix}.{name}", getattr(probes, name), bits=8)
+    payload.add_exact(f"{prefix}.read", np.stack([probes.mean[0], probes.control.mean(axis=1)]))
+    payload.add_exact(f"{prefix}.held", np.stack([probes.information.mean(axis=1), probes.noise]))
     return {"what": probes.what, "measure": probes.measure, "sequences": probes.sequences}

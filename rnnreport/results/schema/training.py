@@ -128,12 +128,14 @@ class Formation:
     """How the representation of one state formed, epoch by epoch, on its nodes of ``Dynamics``.
 
     Arrays whose first axis is 2 hold the value in the picture (its three dimensions) and the value in the activity
-    itself, both centred and scaled to a total variance of 1. NaN where a value is not defined.
+    itself, both centred and scaled to a total variance of 1. NaN where a value is not defined, as in the picture of a
+    state of another kind than those of ``NodeStates``.
 
     Attributes
     ----------
     scope : str, a StateKey
-    epochs, steps, units : as in ``Dynamics``
+    epochs, steps : as in ``Dynamics``
+    units : int32 (H,), places within the state; as in ``Dynamics`` where it is embedded
     within_step : float32 (2, E, T), entropy in nats over the units of one step
     within_unit : float32 (2, E, H), entropy in nats over the steps of one unit
     alignment : float32 (2, E), mean cosine between successive moves of the mean unit along the steps
