@@ -214,22 +214,25 @@ def _draw_tsne(
             "states": len(shown),
             "library": "openTSNE",
         }
-        found.trust[name] = trust(shown[judged], found.flat[name][judged], params.neighbours) | seeds(perplexity)
+        found.trust[name] = trust(shown[judged], found.flat[name][judged], params.neighbours) | seeds(perplexity, flat)
 
 
-def _two_seeds(shown: Doubles, axes: Axes, params: ProjectionParams) -> Callable[[float], dict[str, float]]:
-    """How far two runs on some states differ, one from their plane, one from random places: by perplexity, in order."""
+def _two_seeds(shown: Doubles, axes: Axes, params: ProjectionParams) -> Callable[[float, Any], dict[str, float]]:
+    """How far two runs on some states differ, one from their plane, one from random places: by perplexity, in order.
+
+    The first run on all states is the map that is shown, the second argument.
+    """
     taken = shown[evenly(len(shown), params.seed_points)]
     planar = plane_start(axes.place(taken)[:, :2], params.seed)
     starts = [planar, np.random.default_rng(params.seed + 1).normal(0, 1e-4, planar.shape)]
     settled = False
 
-    def differ(perplexity: float) -> dict[str, float]:
+    def differ(perplexity: float, drawn: Any) -> dict[str, float]:
         nonlocal starts, settled
         near = min(perplexity, (len(taken) - 1) / 3)
-        maps = [
-            np.asarray(fit_tsne(taken, start, near, params.seed + k, settled=settled)) for k, start in enumerate(starts)
-        ]
+        maps = [np.asarray(drawn)] if len(taken) == len(shown) else []
+        for k, start in list(enumerate(starts))[len(maps) :]:
+            maps.append(np.asarray(fit_tsne(taken, start, near, params.seed + k, settled=settled)))
         if not settled:  # as in the shown maps, the other perplexities start from the first
             starts, settled = maps, True
         return {"disparity": disparity(*maps), "disparity_points": len(taken)}
