@@ -109,12 +109,18 @@ class Run:
 def gather(folder: RunFolder) -> Run:
     """Read the results of a run.
 
+    Parameters
+    ----------
+    folder : RunFolder
+        The view of ``as_one`` where they have to fit together.
+
     Raises
     ------
     InputError
-        If one is missing or damaged.
+        If one is missing or damaged, or does not fit.
     """
     manifest = folder.manifest()
+    sequences, words = folder.result(Sequences), folder.result(Words)  # first: the others belong to them
     states = len(manifest.state_keys)
     units = [folder.result(Units, scope) for scope in range(states)]
     gates = _gates(folder, states)
@@ -126,12 +132,12 @@ def gather(folder: RunFolder) -> Run:
         manifest=manifest,
         summary=folder.summary(),
         performance=folder.result(Performance),
-        words=folder.result(Words),
+        words=words,
         units=tuple(shown.values()),
         units_missing=next((result.reason for result in units if isinstance(result, Unavailable)), ""),
         unit_maps=tuple(folder.result(UnitMap, scope) for scope in shown),
         gates_left_out=0 if carried else len(gates),
-        sequences=folder.result(Sequences),
+        sequences=sequences,
         projection=folder.result(Projection),
         given_places=_later(folder, GivenPlaces),
         dynamics=folder.result(Dynamics),

@@ -52,7 +52,13 @@ def render_summary_markdown(folder: RunFolder) -> str:
     ----------
     folder : RunFolder
         Analysed.
+
+    Raises
+    ------
+    InputError
+        If a result is missing or damaged, or does not fit.
     """
+    folder = folder.as_one()
     manifest, summary = folder.manifest(), folder.summary()
     template = environment().get_template("summary.md.j2")
     comparison = available(folder.result(Comparison)) if folder.has_result(Comparison) else None

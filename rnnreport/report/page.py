@@ -42,7 +42,6 @@ from rnnreport.report.titles import curve_title, formation_title, left_out_title
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance
-from rnnreport.results.unfit import misfits_named
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -71,11 +70,7 @@ def render_report(folder: RunFolder) -> str:
     InputError
         If a result is missing, damaged, or does not fit the others.
     """
-    with misfits_named(folder):
-        return _report(folder)
-
-
-def _report(folder: RunFolder) -> str:
+    folder = folder.as_one()
     run = gather(folder)
     payload = Payload()
     description = describe_report(run, payload)

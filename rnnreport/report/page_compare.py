@@ -41,8 +41,9 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
     Raises
     ------
     InputError
-        If a run has no displayed sequences.
+        If a run has no displayed sequences, or they are damaged or do not fit.
     """
+    folders = [folder.as_one() for folder in folders]
     manifests = [folder.manifest() for folder in folders]
     sequences = [_sequences(folder) for folder in folders]
     shows, flips = TASKS[sequences[0].task], tables.flip_rows(comparison)

@@ -56,6 +56,7 @@ from rnnreport.results.recorded import (
 from rnnreport.results.recorded_dynamics import FixedPointSearch, IntegrationProbe, Stretching
 from rnnreport.results.schema import Summary, Unavailable
 from rnnreport.results.typed import typed, typed_entries
+from rnnreport.results.unfit import Known, refuse_misfit
 
 Record = TypeVar("Record")
 
@@ -120,6 +121,7 @@ class RunFolder:
     def __init__(self, path: Path, made: Path | None = None) -> None:
         self.path = Path(path)
         self.made = made or self.path
+        self._known: Known | None = None
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -159,6 +161,15 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether there is a run at this place: its manifest is written last."""
         return (self.path / "run.json").is_file()
+
+    def as_one(self) -> RunFolder:
+        """A view whose results have to fit together: each is held against those that were read through it before.
+
+        For one look at a run. Results that replace others meanwhile may not fit these.
+        """
+        view = RunFolder(self.path, self.made)
+        view._known = Known(self.manifest().state_keys)
+        return view
 
     def manifest(self) -> Manifest:
         """The manifest of the run."""
@@ -347,11 +358,17 @@ class RunFolder:
         kind : a result class of ``schema``
         scope : int, optional
             Number of the state key in the manifest, for analyses made once per state.
+
+        Raises
+        ------
+        DamagedError
+            If it is missing or damaged, or its parts do not fit together.
         """
         path = self._result_path(kind.analysis, scope)  # type: ignore[attr-defined]  # every result class names its analysis
-        with self._told(path):
-            unavailable = store.peek(path.with_name(path.name + ".json"), "record") == Unavailable.__name__
-        return self._load(path, Unavailable) if unavailable else self._load(path, kind)
+        marker = path.with_name(path.name + ".json")
+        with self._told(marker):
+            unavailable = store.peek(marker, "record") == Unavailable.__name__
+        return self._load(path, Unavailable) if unavailable else self._load(path, kind, scope or 0)
 
     def has_result(self, kind: type[Any], scope: int | None = None) -> bool:
         """Whether an analysis has left a result, or the reason why there is none."""
@@ -383,10 +400,12 @@ class RunFolder:
         """Store the summary."""
         store.write_json(self.made / "summary.json", summary)
 
-    def _load(self, path: Path, kind: type[Record]) -> Record:
-        with self._told(path):
+    def _load(self, path: Path, kind: type[Record], state: int | None = None) -> Record:
+        """Read a record; ``state``: number of the state that a result is of."""
+        with self._told(path.with_name(path.name + ".json")):
             found = store.load(path, kind)
             refuse_unfit(found)
+            refuse_misfit(found, state, self._known)
             return found
 
     @contextmanager

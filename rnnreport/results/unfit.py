@@ -1,72 +1,77 @@
-"""Which results of a run do not fit together, as ``shapes.py`` says they do: asked where a page could not be made.
+"""Whether the parts of a result, and the results of a run, fit together, as ``shapes.py`` and ``entries.py`` say.
 
-A page indexes one result by another, and what does not fit mostly ends in an error there. It is explained then, not
-checked before, so that no run that can be shown is refused.
+Pages index one result by another: what does not fit would fail there, or show the wrong thing without failing.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.errors import RnnReportError
-from rnnreport.results import store
-from rnnreport.results.folder import RunFolder
+from rnnreport.results.entries import ENTRIES
+from rnnreport.results.recorded import StateKey
 from rnnreport.results.shapes import SHAPES
 
 Sizes = dict[str, int]
 _CALL = re.compile(r"(sum|squares)\((\w+)\)")
 _SHARED = re.compile(r"[A-Z][a-z]\w+@?")
+_ROUNDING = 1e-4  # by which a share may miss its bounds
 
 
-@contextmanager
-def misfits_named(folder: RunFolder) -> Iterator[None]:
-    """Name the results that do not fit together where something fails; what fails otherwise is raised as it is.
+@dataclass
+class Known:
+    """What is known of the results of a run from those read so far.
 
-    Raises
-    ------
-    DamagedError
-        With file, part and the command that rebuilds it.
+    Attributes
+    ----------
+    states : tuple of str, the StateKeys of the run
+    sizes : dict of the words of ``shapes.py`` to what they stand for
     """
-    try:
-        yield
-    except RnnReportError:
-        raise
-    except Exception as error:
-        refuse_misfits(folder, error)
-        raise
+
+    states: tuple[str, ...]
+    sizes: Sizes = field(default_factory=dict)
 
 
-def refuse_misfits(folder: RunFolder, cause: Exception | None = None) -> None:
-    """Raise where the results of a run do not fit together.
+def refuse_misfit(record: Any, state: int | None, known: Known | None) -> None:
+    """Raise where the parts of a result do not fit together, or not with other results of the run.
 
     Parameters
     ----------
-    folder : RunFolder
-    cause : Exception, optional
-        What failed.
+    record : a dataclass of ``schema`` or ``recorded.py``
+    state : int, optional
+        Number of the state that it is of in the manifest, where gates follow the states; None of what is of all.
+    known : Known, optional
+        From the results that were read before; this one is added.
 
     Raises
     ------
-    DamagedError
+    ValueError
+        Says which part does not fit.
     """
-    kinds = {kind.__name__: kind for kind in SHAPES}
-    places = {name: place for place, name in enumerate(kinds)}  # sequences and words first: others belong to them
-    found = [(store.peek(path, "record"), path) for path in (folder.made / "results").glob("*.json")]
-    together: Sizes = {}
-    for name, path in sorted((pair for pair in found if pair[0] in kinds), key=lambda pair: (places[pair[0]], pair[1])):
-        fit = _Fit(store.load(path.with_suffix(""), kinds[name]), together)
-        try:
-            for field, line in SHAPES[kinds[name]].items():
-                fit.check(field, line)
-        except ValueError as error:
-            remedy = f"rebuild it with `rnnreport analyse {folder.path} --force`"
-            raise store.DamagedError(f"{path}: {error}", remedy) from cause
+    kind = type(record)
+    if known is not None and state is not None:
+        _refuse_other_state(record, state, known.states)
+    fit = _Fit(record, known.sizes if known is not None else {})
+    for name, line in SHAPES.get(kind, {}).items():
+        fit.check(name, getattr(record, name), line)
+    for name, entries in ENTRIES.get(kind, {}).items():
+        fit.check_entries(name, getattr(record, name), entries)
+
+
+def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> None:
+    scope = getattr(record, "scope", None)
+    if not isinstance(scope, str):
+        return
+    if number < len(states):
+        _expect(scope == states[number], f"scope is {scope[:60]!r}, not {states[number][:60]!r}")
+    else:
+        StateKey.parse(scope)
+        _expect(scope not in states, f"scope is {scope[:60]!r}, which is no gate")
 
 
 class _Fit:
@@ -77,18 +82,36 @@ class _Fit:
         self.own: Sizes = {}
         self.together = together
 
-    def check(self, name: str, line: str) -> None:
-        shapes, *kept = line.split("; ")
-        value = getattr(self.record, name)
-        for array in value.values() if isinstance(value, dict) else [value]:
-            shape = array.shape if isinstance(array, np.ndarray) else (len(array),)
-            if not any(self._has(shape, one.split()) for one in shapes.split(" | ")):
-                wanted = " or ".join(f"({', '.join(map(self._in_words, one.split()))})" for one in shapes.split(" | "))
-                raise ValueError(f"{name} is of shape {shape}, not {wanted}")
-            for rule in kept:
+    def check(self, name: str, value: Any, line: str) -> None:
+        shapes, rules = _parsed(line)
+        for array in value.values() if isinstance(value, dict) and shapes else [value]:
+            if shapes and not any(self._has(_shape(array, len(one)), one) for one in shapes):
+                wanted = " or ".join(f"({', '.join(map(self._in_words, one))})" for one in shapes)
+                raise ValueError(f"{name} is of shape {_shape(array, len(shapes[-1]))}, not {wanted}")
+            for rule in rules:
                 self._keep(name, array, rule)
 
-    def _has(self, shape: tuple[int, ...], wanted: list[str]) -> bool:
+    def check_entries(self, name: str, value: Any, entries: dict[str, str]) -> None:
+        """Check objects: the value itself, or where that is a list, or ``each`` is asked for, what it holds."""
+        each = "each" in entries
+        every = value if isinstance(value, tuple) else list(value.values()) if each else [value]
+        for one in every:
+            _expect(isinstance(one, dict), f"{name} holds what is no object")
+            for key, line in entries.items():
+                if key == "each":
+                    continue
+                kind, *rules = line.split("; ")
+                there = key.rstrip("?") in one
+                _expect(there or key.endswith("?"), f"{name} has no {key!r}")
+                if there:
+                    self._check_entry(f"{name}[{key.rstrip('?')!r}]", one[key.rstrip("?")], kind, rules)
+
+    def _check_entry(self, where: str, value: Any, kind: str, rules: list[str]) -> None:
+        _expect(_of_kind(value, kind), f"{where} is {str(value)[:60]!r}, not {kind}")
+        for rule in rules if value is not None else ():
+            self._keep(where, np.asarray(value) if isinstance(value, list) else value, rule)
+
+    def _has(self, shape: tuple[int, ...], wanted: tuple[str, ...]) -> bool:
         """Whether a shape is the wanted one; sizes that are new become known."""
         if len(shape) != len(wanted):
             return False
@@ -105,26 +128,53 @@ class _Fit:
             self._learn(text, size)
         return True
 
-    def _keep(self, name: str, array: NDArray[Any], rule: str) -> None:
-        if rule.startswith("sum "):
-            size, steps = rule.removeprefix("sum "), int(array.sum(dtype=np.int64))
-            if self._size(size) is None:
-                self._learn(size, steps)
-            _expect(self._size(size) == steps, f"{name} add up to {steps}, not {self._in_words(size)}")
-        elif rule.startswith("like "):
-            size, there = rule.removeprefix("like "), int(array.size > 0)
-            if self._size(size) is None:
-                self._learn(size, there)
-            _expect(self._size(size) == there, f"{name} are {'' if there else 'not '}there, unlike others")
-        elif rule in ("increasing", "rising"):
+    def _keep(self, name: str, value: Any, rule: str) -> None:
+        word, _, rest = rule.partition(" ")
+        array: NDArray[Any] = np.asarray(value) if isinstance(value, (int, float)) else value
+        if word == "in":
+            allowed = getattr(self.record, rest)
+            _expect(value in list(allowed), f"{name} is {str(value)[:60]!r}, which is none of {rest}")
+        elif word == "keys":
+            found = getattr(self.record, rest)
+            _expect(set(value) == set(found), f"{name} are not those of {rest}")
+        elif word == "first":
+            columns, _, within = rest.partition(" ")
+            self._keep(name, array[:, : int(columns)], within)
+        elif word == "least":
+            _expect(len(value) >= int(rest), f"{name} are fewer than {rest}")
+        elif word == "is":
+            _expect(self._size(rest) in (None, value), f"{name} is {value}, not {self._in_words(rest)}")
+        elif word == "sum":
+            steps = int(array.sum(dtype=np.int64))
+            if self._size(rest) is None:
+                self._learn(rest, steps)
+            _expect(self._size(rest) == steps, f"{name} add up to {steps}, not {self._in_words(rest)}")
+        elif word == "like":
+            there = int(array.size > 0)
+            if self._size(rest) is None:
+                self._learn(rest, there)
+            _expect(self._size(rest) == there, f"{name} are {'' if there else 'not '}there, unlike others")
+        elif word in ("increasing", "rising"):
             moves = np.diff(array.astype(np.float64))
-            holds = bool(np.all(moves > 0 if rule == "rising" else moves >= 0))
-            _expect(holds, f"{name} are not {rule}")
+            holds = bool(np.all(moves > 0 if word == "rising" else moves >= 0))
+            _expect(holds, f"{name} are not {word}")
+        elif word == "share":
+            inside = np.isnan(array) | ((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))
+            _expect(bool(inside.all()), f"{name} are not all from 0 to 1")
+        elif word == "below":
+            lengths, owners = (getattr(self.record, one) for one in rest.split())
+            known = owners >= 0
+            _expect(bool((array[known] < lengths[owners[known]]).all()), f"{name} are beyond the {rest.split()[0]}")
+        elif word == "finite":
+            _expect(bool(np.isfinite(array).all()), f"{name} are not all finite")
         elif array.size:
-            low, high = rule.split("..")
-            most = self._size(high) if high else None
-            holds = int(array.min()) >= int(low) and (most is None or int(array.max()) < most)
-            _expect(holds, f"{name} are not all from {low}" + (f" to below {self._in_words(high)}" if high else " up"))
+            self._keep_within(name, array, rule)
+
+    def _keep_within(self, name: str, array: NDArray[Any], rule: str) -> None:
+        low, high = rule.split("..")
+        most = self._size(high) if high else None
+        holds = bool(array.min() >= int(low) and (most is None or array.max() < most))
+        _expect(holds, f"{name} are not all from {low}" + (f" to below {self._in_words(high)}" if high else " up"))
 
     def _learn(self, text: str, size: int) -> None:
         (self.together if _SHARED.fullmatch(text) else self.own)[self._name(text)] = size
@@ -135,9 +185,9 @@ class _Fit:
     def _size(self, text: str) -> int | None:
         """The value of a size; None where it is not known yet."""
         total = 0
-        for term in re.split(r"(?=[-+])", text):
-            product = -1 if term.startswith("-") else 1
-            for factor in term.lstrip("+-").split("*"):
+        for sign, factors in _terms(text):
+            product = sign
+            for factor in factors:
                 value = self._factor(factor)
                 if value is None:
                     return None
@@ -160,6 +210,38 @@ class _Fit:
     def _in_words(self, text: str) -> str:
         known = None if text == "*" or text.isdecimal() else self._size(text)
         return text.rstrip("@") if known is None else f"{text.rstrip('@')} = {known}"
+
+
+@functools.cache
+def _parsed(line: str) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """The shapes of a line, each its sizes, and the rules for the values."""
+    shapes, *rules = line.split("; ")
+    return tuple(tuple(one.split()) for one in shapes.split(" | ")) if shapes else (), tuple(rules)
+
+
+@functools.cache
+def _terms(text: str) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """A computed size as a sum of products: of each its sign and its factors."""
+    terms = re.split(r"(?=[-+])", text)
+    return tuple((-1 if term.startswith("-") else 1, tuple(term.lstrip("+-").split("*"))) for term in terms)
+
+
+def _shape(value: Any, axes: int) -> tuple[int, ...]:
+    """Of a tuple of equally long tuples it has two axes, where so many are asked for."""
+    if isinstance(value, np.ndarray):
+        return tuple(value.shape)
+    lengths = {len(item) for item in value} if axes > 1 else set()
+    return (len(value), *(lengths if len(lengths) == 1 else ()))
+
+
+def _of_kind(value: Any, kind: str) -> bool:
+    if kind.endswith("?"):
+        return value is None or _of_kind(value, kind[:-1])
+    if kind.endswith("s"):
+        return isinstance(value, (list, tuple)) and all(_of_kind(item, kind[:-1]) for item in value)
+    if kind == "number":
+        return type(value) in (int, float)
+    return type(value) is {"integer": int, "text": str, "flag": bool, "object": dict}[kind]
 
 
 def _expect(holds: bool, otherwise: str) -> None:

@@ -102,7 +102,8 @@ def test_the_largest_table_is_cut_first(run: RunFolder, analysed_runs: tuple[Pat
     predicted = np.stack([np.zeros(count, np.int32), np.ones(count, np.int32)])
     ids = tuple(f"sequence-{number}" for number in range(count))
     labels = np.zeros(count, np.int32)
-    run.write_result(replace(comparison, predicted=predicted, sequence_ids=ids, labels=labels))
+    sure = np.ones(predicted.shape, np.float32)
+    run.write_result(replace(comparison, predicted=predicted, confidence=sure, sequence_ids=ids, labels=labels))
     text = render_summary_markdown(run)
     found = tables(text)
     (title,) = [title for title in found if title.startswith("Changed")]

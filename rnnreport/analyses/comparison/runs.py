@@ -37,8 +37,8 @@ class Read:
 
 
 def read(folder: RunFolder, params: PerformanceParams) -> Read:
-    """Read a run that has recorded epochs."""
-    recorded = folder.epochs()
+    """Read a run that has recorded epochs; its results, if there are any, have to fit it."""
+    folder, recorded = folder.as_one(), folder.epochs()
     probe, last = folder.probe(), folder.checkpoint(recorded[-1])
     scored = performance(probe, last, folder.metrics(), params)
     weights = folder.fingerprints(recorded[-1])
