@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnreport.analyses.mmphate import measures, resamples
+from rnnreport.analyses.mmphate import budget, measures, resamples
 from rnnreport.analyses.mmphate.budget import estimate, refusal
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams, Embedded, training_dynamics
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
 from rnnreport.analyses.mmphate.formation import FormationParams, formation
 from rnnreport.analyses.mmphate.kernel import KernelParams, multislice_kernel, standardise
+from rnnreport.analyses.mmphate.pairs import close_slices
 from rnnreport.results.schema import Dynamics, Formation, NodeStates, Unavailable
 from tests.courses import BOUNDARIES, planted
 from tests.fabricate import fabricate_run
@@ -223,6 +225,21 @@ def test_the_most_active_class_of_a_node(tmp_path: Path) -> None:
     found = training_dynamics(folder, "lstm.0.fwd.h", probe, DynamicsParams(steps=3))
     assert isinstance(found, Embedded)
     assert found.dynamics.active.reshape(2, 3, 4).tolist() == [[[0, 1, 2, 3]] * 3] * 2
+
+
+@pytest.mark.parametrize("reach", [20.0, 200.0])
+def test_an_estimate_of_memory_counts_what_each_thread_holds(monkeypatch: pytest.MonkeyPatch, reach: float) -> None:
+    activity = planted(0, epochs=20, steps=50, samples=40, per_community=1).activity
+    points = np.ascontiguousarray(standardise(activity.reshape(1000, -1, 40))[:, 0])
+    tracemalloc.start()
+    found = close_slices(points, 25, KernelParams.tile, reach)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    close = 2 * found.count(reach) / 1000  # 66 or all
+    assert peak - kept < budget.compared_bytes(1000, close) < 2 * (peak - kept)
+    with_threads = estimate(1000, 4, 40, 200).bytes
+    monkeypatch.setattr(budget, "MOST", 0)
+    assert with_threads - estimate(1000, 4, 40, 200).bytes == pytest.approx(4 * budget.compared_bytes(1000, 350))
 
 
 def test_an_estimate_grows_with_the_size_and_too_much_is_refused(tmp_path: Path) -> None:

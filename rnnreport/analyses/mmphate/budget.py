@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rnnreport.analyses.mmphate.kernel import KernelParams
+from rnnreport.analyses.mmphate.threads import MOST
+
 MOST_BYTES = 8e9
 
 _PER_PAIR = 5.5e-9  # seconds per pair of slices of one unit, whose distance is computed
@@ -11,6 +14,8 @@ _PER_NODE = 3.5e-5  # seconds: k-means and the operator
 _PER_LANDMARK_CUBED = 7e-10  # seconds: entropy, power and layout
 _PER_ENTRY = 16  # bytes
 _CLOSE = 350  # slices of its own unit that a node is joined to, where there are many
+_PER_DISTANCE = 9  # bytes, of those in a tile
+_PER_CLOSE_PAIR = 50  # bytes, while the nearest slices of a unit are found
 _ALONE = 4e8  # bytes of the libraries
 
 
@@ -26,7 +31,7 @@ class Estimate:
 
 
 def estimate(slices: int, units: int, features: int, landmarks: int) -> Estimate:
-    """Estimate the whole method.
+    """Estimate the whole method, on as many threads as there may be, so that every machine says the same.
 
     Parameters
     ----------
@@ -37,7 +42,13 @@ def estimate(slices: int, units: int, features: int, landmarks: int) -> Estimate
     shown = min(nodes, landmarks)
     entries = nodes * (min(slices, _CLOSE) + units)
     seconds = _PER_PAIR * slices * nodes + _PER_NODE * nodes + _PER_LANDMARK_CUBED * shown**3
-    return Estimate(seconds, _ALONE + _PER_ENTRY * entries + 24 * nodes * features + 80 * shown**2)
+    own = MOST * compared_bytes(slices, min(slices, _CLOSE))
+    return Estimate(seconds, _ALONE + _PER_ENTRY * entries + 24 * nodes * features + 80 * shown**2 + own)
+
+
+def compared_bytes(slices: int, close: float) -> float:
+    """What a thread holds of its own while it compares the slices of a unit, each joined to ``close`` others."""
+    return _PER_DISTANCE * min(slices, KernelParams.tile) * slices + _PER_CLOSE_PAIR * slices * close / 2
 
 
 def refusal(shape: tuple[int, int, int], features: int, landmarks: int, most: float) -> str:

@@ -12,14 +12,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_MOST = 4  # each holds a tile of distances
+MOST = 4  # each holds a tile of distances
 
 
 def threads() -> int:
     """One for each core, but no more than ``OMP_NUM_THREADS`` allows, nor than four."""
     allowed = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(_MOST, int(allowed) if allowed.isdigit() else cores))
+    return max(1, min(MOST, int(allowed) if allowed.isdigit() else cores))
 
 
 def each(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
