@@ -199,9 +199,9 @@ def _finding(
         )
     interval = f" (95% interval {enough[1]:.0f} to {enough[2]:.0f})" if np.isfinite(enough[1]) else ""
     return (
-        f"{enough[0]:.0f}{interval} of {units:,} units keep {KEPT:.0%} of what all of them bring, {metric} "
-        f"{_written(whole[0], metric)} instead of {_written(constant[0], metric)} (n = {sequences:,} sequences); "
-        f"without the {needed[0]:.0f} most important ones {KEPT:.0%} of it is lost."
+        f"{enough[0]:.0f} of {units:,} units{interval} keep {KEPT:.0%} of what all of them bring: {metric} "
+        f"{_written(whole[0], metric)}, where it is {_written(constant[0], metric)} with all held at their mean "
+        f"(n = {sequences:,} sequences). Without the {needed[0]:.0f} most important ones {KEPT:.0%} of that is lost."
     )
 
 

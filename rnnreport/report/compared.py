@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.report.gather import available, state_title
+from rnnreport.report.titles import changes_title
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import (
     Changes,
@@ -75,6 +76,7 @@ def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] 
     machines = available(details.machines) if details else None
     return {
         "findings": _findings(changes) if changes else [],
+        "findings_title": changes_title(changes, details.comparison) if details and changes else "",
         "seeds": [details.comparison.runs[place] for place in changes.seeds] if details and changes else [],
         "likeness": _likeness_rows(alike, changes) if alike else [],
         "alike": alike,

@@ -12,10 +12,18 @@ from markupsafe import Markup
 from rnnreport.errors import printable
 from rnnreport.report.numbers import linked_chapters, numbers_of
 from rnnreport.report.place import template_folder
-from rnnreport.report.tasks import TASKS, metric_name
+from rnnreport.report.tasks import SHARES, TASKS, metric_name
 
 _REFERENCE = re.compile(r"[@#](?=\w)|(?<!\w)GH-(?=\d)|:(?=[\w+-]+(?::|$))", re.IGNORECASE)
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+# A quotation is left alone; the exponent has two digits, as Python writes it: names of people have fewer.
+_SET = re.compile(
+    r"(?P<quoted>“[^”]*”)|(?<![\w.)-])(?P<zero>[+-])(?=0(?:\.0+)?(?!\.?\d))|(?<![\w.)-])(?P<minus>-)(?=\.?\d)"
+    r"|(?<![\w.])(?P<mantissa>\d+(?:\.\d+)?)e(?P<power>[+-]\d\d+)(?!\w)"
+    r"|\b(?P<name>[a-zA-Z]) (?P<relation>[=<>]) (?=[\d<+-])"
+)
+_MINUS, _SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FIRST = re.compile(r"^(?:(\d+)(?=[.)](?!\S))|(?=[#>]|[-+](?![\w.])))")  # before what begins a heading, quote or list
 
 
@@ -32,10 +40,13 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         "number": number,
+        "signed": signed,
+        "typeset": typeset,
         "count": count,
         "percent": percent,
         "parameter": parameter,
         "markdown": markdown_escape,
+        "measured": lambda value, name: percent(value) if name in SHARES else number(value),
         "metric": metric_name,
         "task": lambda task: TASKS[task].title,
     }
@@ -48,9 +59,45 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "not defined"
     if value != 0 and (abs(value) >= 10**6 or abs(value) < 10**-4):
-        return f"{value:.{digits - 1}e}"
+        return typeset(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{min(decimals, 4)}f}"
+    return typeset(f"{value:,.{min(decimals, 4)}f}")
+
+
+def signed(value: float, decimals: int | None = None) -> str:
+    """A difference with its sign: three significant digits, or as many decimals as asked for."""
+    return f"{'+' if value > 0 else ''}{number(value)}" if decimals is None else typeset(f"{value:+.{decimals}f}")
+
+
+def power_of_ten(power: int) -> str:
+    """A power of ten, written out while it is short.
+
+    Parameters
+    ----------
+    power : int
+    """
+    return f"{10.0**power:,.{max(0, -power)}f}" if abs(power) <= 4 else "10" + str(power).translate(_RAISED)
+
+
+def typeset(text: str) -> str:
+    """A sentence of ours as it is printed: minus signs, powers of ten, no line that ends in the middle of "n = 12".
+
+    What is quoted stays as it is, and so does markup. ``RR.typeset`` does the same in the page's scripts.
+    """
+    return text if isinstance(text, Markup) else _SET.sub(_set, text)
+
+
+def _set(found: re.Match[str]) -> str:
+    if found["zero"]:  # has no sign
+        return ""
+    if found["minus"]:
+        return _MINUS
+    if found["mantissa"]:
+        power = "10" + str(int(found["power"])).translate(_RAISED)
+        return (
+            power if found["mantissa"] == "1" else f"{found['mantissa']}{_SPACE}\N{MULTIPLICATION SIGN}{_SPACE}{power}"
+        )
+    return f"{found['name']}{_SPACE}{found['relation']}{_SPACE}" if found["name"] else found[0]
 
 
 def parameter(value: object) -> str:

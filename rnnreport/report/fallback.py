@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from rnnreport.report.environment import number
 from rnnreport.report.figures.paths import dots
 
 _WIDTH, _HEIGHT = 640, 300
@@ -64,12 +65,12 @@ def agreement_svg(name: str, truth: NDArray[np.floating], output: NDArray[np.flo
     path = dots(zip(across.tolist(), up.tolist(), strict=True), decimals=0)
     x, y = left + side, bottom - side
     texts = (
-        (left, bottom + 16, f"{low:.3g}"),
-        (x - 20, bottom + 16, f"{high:.3g}"),
+        (left, bottom + 16, number(low)),
+        (x - 20, bottom + 16, number(high)),
         (left, bottom + 32, f"target: {name}"),
         (0, y + side / 2, "prediction"),
-        (left - 40, bottom, f"{low:.3g}"),
-        (left - 40, y + 8, f"{high:.3g}"),
+        (left - 40, bottom, number(low)),
+        (left - 40, y + 8, number(high)),
     )
     body = f'<polyline points="{left},{bottom} {x},{y}" fill="none" stroke="#333" stroke-dasharray="4 4"/>'
     body += f'<path d="{path}" stroke="currentColor" stroke-width="4" stroke-linecap="round" stroke-opacity="0.5"/>'
@@ -99,8 +100,9 @@ def curves_svg(label: str, curves: Mapping[str, tuple[NDArray[np.integer], NDArr
             f'<polyline points="{line}" fill="none" stroke="#333" stroke-width="1.6" stroke-dasharray="{dash}"/>'
         )
         lowest = max(b[-1] + 4, lowest + 14)
-        parts.append(f'<text x="{a[-1] + 6:.0f}" y="{lowest:.0f}" font-size="12">{escape(name)} {y[-1]:.3g}</text>')
-    low, high = f"{ys.min():.3g}", f"{ys.max():.3g}"
+        said = f"{escape(name)} {number(float(y[-1]))}"
+        parts.append(f'<text x="{a[-1] + 6:.0f}" y="{lowest:.0f}" font-size="12">{said}</text>')
+    low, high = number(float(ys.min())), number(float(ys.max()))
     parts.append(
         f'<text x="0" y="{_HEIGHT - 26}" font-size="11">{low}</text><text x="0" y="24" font-size="11">{high}</text>'
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnreport.report.environment import environment, number
+from rnnreport.report.environment import environment, number, signed, typeset
 from rnnreport.report.gather import available, model_line, state_title
 from rnnreport.report.tasks import metric_name
 from rnnreport.results.folder import RunFolder
@@ -139,17 +139,17 @@ def _against(name: str, value: float | None, comparison: Comparison | None) -> t
     )
     paired = next((found for found in comparison.paired if found["metric"] == name), None)
     if paired:
-        interval = f"{paired['low']:+.3g} to {paired['high']:+.3g}"
+        interval = f"{signed(paired['low'])} to {signed(paired['high'])}"
         significant = ", significant" if paired["significant"] else ""
-        return number(before), f"{paired['difference']:+.3g} ({interval}{significant})"
-    change = _NONE if value is None or not np.isfinite(before) else f"{value - before:+.3g}"
+        return number(before), f"{signed(paired['difference'])} ({interval}{significant})"
+    change = _NONE if value is None or not np.isfinite(before) else signed(value - before)
     return number(before), change
 
 
 def _checks(summary: Summary) -> Table:
     order = ("fail", "warn", "pass", "no data")
     checks = sorted(summary.checks, key=lambda check: order.index(check.verdict))
-    rows = tuple((check.title, check.verdict, _shortened(check.words), f"{check.n:,}") for check in checks)
+    rows = tuple((check.title, check.verdict, _shortened(typeset(check.words)), f"{check.n:,}") for check in checks)
     return Table("Checks", ("check", "verdict", "what was found", "n"), (False, False, False, True), rows)
 
 

@@ -137,9 +137,19 @@ def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, ...]:
     if sequences.task == "multi-label":
         given = (row[place] >= 0.5 for row in (sequences.truths, sequences.outputs))
         return tuple(", ".join(names[k] for k in np.flatnonzero(row)) or "none" for row in given)
+    if sequences.task == "tagging":
+        return (_tags_right(sequences, steps),)
     if sequences.task == "classification":
         return _name(names, sequences.labels, place), _name(names, sequences.predicted, place)
     return ()
+
+
+def _tags_right(sequences: Sequences, steps: slice) -> str:
+    if not sequences.step_output.size:
+        return ""
+    answers, tags = sequences.step_output[-1, steps], sequences.targets[steps]
+    right = (answers.argmax(axis=1) == tags) & np.isfinite(answers).all(axis=1)
+    return f"{right[tags >= 0].sum():,} of {(tags >= 0).sum():,}"
 
 
 def _quantities(names: tuple[str, ...], known: NDArray[np.bool_], values: Floats) -> str:

@@ -62,6 +62,7 @@ TASKS: dict[Task, TaskView] = {
         "classes",
         _OWN,
         "Probability of every tag at each step of the selected sequence",
+        answers=("tags right",),
         reading_label="probability of the true tag",
         reading_guide="Every run reads the same steps. Colours: the tag the run gives the step; the stronger, the more "
         f"certain. {_PARTING}",
@@ -115,7 +116,9 @@ TASKS: dict[Task, TaskView] = {
     ),
 }
 
+SHARES = ("accuracy", "exact_match", "micro_f1", "majority_share")  # metrics that are written as percentages
 METRIC_NAMES = {
+    "majority_share": "share of the most frequent class",
     "exact_match": "exact match (all labels right)",
     "micro_f1": "micro F1 (over all labels)",
     "rmse": "RMSE (root mean square error)",

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.report.environment import number, percent
-from rnnreport.results.schema import Formation, LeftOutSteps
+from rnnreport.results.schema import Changes, Comparison, Formation, LeftOutSteps
 
+_MOST_NAMED = 2  # runs in a title
 _SAME = 0.02  # a change below this share of the curve's range is none
 
 
@@ -40,6 +41,31 @@ def _most_telling(names: Sequence[str]) -> str:
             if split in name:
                 return name
     return names[0]
+
+
+def changes_title(changes: Changes, comparison: Comparison) -> str:
+    """Which runs differ from the baseline, by what could be judged.
+
+    Parameters
+    ----------
+    changes : Changes
+    comparison : Comparison, of the same runs
+    """
+    baseline = comparison.runs[0]
+    runs = [entry["run"] for entry in changes.found]
+    changed = [run for run, verdict in zip(runs, changes.verdicts, strict=True) if verdict == "changed"]
+    if all(verdict == "identical" for verdict in changes.verdicts):
+        return f"Nothing differs from {baseline}"
+    if not changed and comparison.paired and not changes.seeds.size:  # states are not judged without seeds
+        run = runs[0] if len(runs) == 1 else "No run"
+        neither = "neither significantly better nor worse" if len(runs) == 1 else "significantly better or worse"
+        return f"{run} scores {neither} than {baseline}"
+    if not changed:
+        return f"No significant change against {baseline}"
+    if len(changed) > _MOST_NAMED:
+        return f"{len(changed):,} of {len(runs):,} runs differ from {baseline}"
+    rest = "" if len(changed) == len(runs) else f" ({len(changed):,} of {len(runs):,} runs)"
+    return f"{' and '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from {baseline}{rest}"
 
 
 def confusion_title(names: Sequence[str], counts: NDArray[np.int32]) -> str:

@@ -15,7 +15,7 @@ RR.views.push(function attribution() {
     const value = array("value")[found.i], baseline = array("baseline")[found.i], error = array("errors")[found.i], rho = array("agreements")[found.i];
     const answer = `${number}${RR.quoted(known.names[found.i])}${known.perStep ? ` at step ${array("steps")[found.i] + 1}` : ""}`;
     const doubt = error < known.tolerance ? `completeness error ${(100 * error).toFixed(1)}%` : `unreliable: completeness error ${Number.isFinite(error) ? `${(100 * error).toFixed(0)}%` : "undefined"}`;
-    const agree = Number.isFinite(rho) ? `; rank correlation with occlusion ${rho.toFixed(2)}` : "";
+    const agree = Number.isFinite(rho) ? `; rank correlation with occlusion ${RR.fixed(rho, 2)}` : "";
     return `Bars under the tokens: what each adds to the ${answer}, ${RR.number(value)}${unit} instead of ${RR.number(baseline)} for the mean input; orange raises, blue lowers (integrated gradients, ${doubt}${agree}).`;
   }
   function draw() {

@@ -36,7 +36,7 @@ RR.views.push(function beside() {
       if (RR.selection.swap) row.insertBefore(second, first);
       else row.insertBefore(first, second);
     });
-    const three = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(3)}`;
+    const three = (value) => RR.signed(value, 3);
     for (const cell of row.querySelectorAll(".signed")) cell.textContent = three(sign * cell.dataset.value);
     for (const cell of row.querySelectorAll(".range")) {
       const ends = [sign * cell.dataset.low, sign * cell.dataset.high].sort((a, b) => a - b);

@@ -159,19 +159,29 @@ RR.show = function (node) {
   if (node?.tagName === "DT") node.tabIndex = -1; // an entry takes the focus: the keyboard goes on from there
   node?.focus({ preventScroll: true });
 };
-RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = text; };
-RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = text; };
+RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = RR.typeset(text); };
+RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = RR.typeset(text); };
+// No line ends in the middle of "n = 12", as report/environment.py has it; what is quoted stays.
+RR.typeset = (text) => text.replace(/(“[^”]*”)|\b([a-z]) ([=<>]) (?=[\d<+−])/gi, (all, quoted, name, relation) => quoted ?? `${name}\u00a0${relation}\u00a0`);
 RR.percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : "–");
 // Three significant digits, as report/environment.py writes them.
 RR.number = function (value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value), sign = value < 0 ? "−" : "";
-  if (size && (size >= 1e6 || size < 1e-4)) return sign + size.toExponential(2);
+  if (size && (size >= 1e6 || size < 1e-4)) return sign + RR.exponential(size, 2);
   const digits = size ? Math.max(0, Math.min(4, 2 - Math.floor(Math.log10(size)))) : 0;
   return sign + size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
 RR.signedNumber = (value) => (value > 0 ? "+" : "") + RR.number(value);
-RR.signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+RR.signed = function (value, digits = 2) { // zero has none
+  const size = Math.abs(value).toFixed(digits);
+  return `${Number(size) === 0 ? "" : value < 0 ? "−" : "+"}${size}`;
+};
+RR.fixed = (value, digits) => value.toFixed(digits).replace("-", "−");
+RR.exponential = function (value, digits) {
+  const [size, power] = value.toExponential(digits).split("e"), raised = [...String(Number(power))].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign])).join("");
+  return `${size}\u00a0×\u00a010${raised}`;
+};
 // Invisible characters need a printable form.
 RR.visible = (token) => token.replace(/ /g, token === " " ? "␣" : " ").replace(/\n/g, "↵").replace(/\t/g, "⇥") || "∅";
 RR.quoted = (token) => `“${RR.visible(token)}”`;

@@ -4,10 +4,10 @@ RR.views.push(function decisions() {
   const { decisions: found } = RR.description, reading = RR.reading, by = RR.byId("decision-by"), time = RR.byId("decision-time");
   if (!found || !by) return;
   const array = (name) => RR.arrays[`decisions.${name}`];
-  const W = 300, H = 178, LEFT = 36, RIGHT = 17, TOP = 10, BOTTOM = 22, percent = (share) => `${Math.round(100 * share)}%`;
+  const W = 300, H = 178, LEFT = 42, RIGHT = 17, TOP = 10, BOTTOM = 22, percent = (share) => `${Math.round(100 * share)}%`;
   const times = array("times"), judged = array("error").length > 0, decided = array("decided"), flips = array("flips"), right = array("right");
   time.max = times.length - 1;
-  time.value = Math.floor(times.length / 2) - 1;
+  time.value = times.length - 1; // at the end first: is the confidence of the answers right
   for (const node of document.querySelectorAll("#figure-decisions .reliable")) node.hidden = !judged;
 
   // ---- groups ----
@@ -115,7 +115,7 @@ RR.views.push(function decisions() {
   }
   const itself = (q) => `${reading.ids[q]}: decided at step ${decided[q]} of ${reading.lengths[q]}, ${flips[q]} change${flips[q] === 1 ? "" : "s"} of the prediction`;
   function draw() {
-    const keys = groups().map((g) => ({ colour: colour(g), label: `${name(g)} (n = ${found.sizes[g].toLocaleString("en")})` }));
+    const keys = groups().map((g) => ({ colour: colour(g), label: `${name(g)} (n\u00a0=\u00a0${found.sizes[g].toLocaleString("en")})` }));
     if (by.value === "class" && keys.length < reading.classes) keys.push({ colour: "transparent", label: `the ${keys.length} most frequent of ${reading.classes} classes` });
     if (RR.selection.sequence !== null && counted(RR.selection.sequence)) keys.push({ line: "dashed", colour: RR.css("ink"), label: itself(RR.selection.sequence) });
     if (!reading.all) keys.push({ colour: RR.css("rule"), label: "paler: none of these is displayed" });

@@ -50,7 +50,7 @@ RR.views.push(function fixedPoints() {
       rows.push(RR.el("tr", {}, ...[size > 1 ? "grows" : "dies out", RR.number(size), steps(times[mode]), turns * times[mode] > 0.3 ? `${RR.number(2 * Math.PI / turns)} steps` : "–", RR.percent(read[mode]), best < 0 ? "–" : found.inputs[best]].map((text, column) => RR.el("td", { class: column && column < 5 ? "n" : column ? null : "whole" }, text))));
     }
     const heads = ["mode", "|λ|", "time constant", "turns in", "seen by the head", "pushed most by"];
-    return RR.el("div", { class: "scroll", tabindex: "0" }, RR.el("table", { class: "plain" }, RR.el("thead", {}, RR.el("tr", {}, ...heads.map((head, column) => RR.el("th", { scope: "col", class: column && column < 5 ? "n" : null }, head)))), RR.el("tbody", {}, ...rows)));
+    return RR.el("div", { class: "scroll", tabindex: "0" }, RR.el("table", { class: "plain modes" }, RR.el("thead", {}, RR.el("tr", {}, ...heads.map((head, column) => RR.el("th", { scope: "col", class: column && column < 5 ? "n" : null }, head)))), RR.el("tbody", {}, ...rows)));
   }
   function near(point) {
     const around = reading.features ? 3 : reading.characters ? 14 : 6, rows = [...RR.row(array("nearest"), point)].map((p, place) => [p, RR.row(array("distances"), point)[place]]).filter(([p]) => p >= 0);
@@ -61,7 +61,7 @@ RR.views.push(function fixedPoints() {
   }
   function tell(point) {
     const q = array("speeds")[point], said = outputs(point);
-    const facts = [name(point), q < 1e-20 ? "q = 0 to rounding" : `q = ${q.toExponential(1)}`, ...(said.length ? [`the head says there: ${said.join(", ")}`] : [])];
+    const facts = [name(point), q < 1e-20 ? "q\u00a0=\u00a00 to rounding" : `q\u00a0=\u00a0${RR.exponential(q, 1)}`, ...(said.length ? [`the head says there: ${said.join(", ")}`] : [])];
     const left = RR.el("div", {}, RR.el("h4", {}, "Its leading modes"), modes(point));
     says.replaceChildren(RR.el("p", { class: "note" }, `${facts.join(" · ")}`), RR.el("div", { class: "motion-says" }, left, ...(reading ? [RR.el("div", {}, RR.el("h4", {}, "Visited states nearest to it"), near(point))] : [])));
   }

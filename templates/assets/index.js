@@ -19,7 +19,7 @@
       trend.points = known.map(({ row, place, number }) => ({ row, x: (place * trend.width) / Math.max(1, rows.length - 1), y: trend.height - ((number - low) * trend.height) / span }));
       trend.svg.querySelector("polyline").setAttribute("points", trend.points.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "));
       const text = (row) => row.cells[trend.column].textContent, first = known[0]?.row, last = known.at(-1)?.row;
-      trend.figure.querySelector(".note").textContent = known.length ? `${text(first)} → ${text(last)}, n = ${known.length}` : "no run shown has it";
+      trend.figure.querySelector(".note").textContent = known.length ? `${text(first)} → ${text(last)}, n\u00a0=\u00a0${known.length}` : "no run shown has it";
     }
   };
   const mark = (trend, point) => {

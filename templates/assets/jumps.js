@@ -44,17 +44,18 @@ RR.views.push(function jumps() {
     return made;
   }
   function drawTypes(measure) {
-    const rows = Array.from({ length: O }, (_, o) => measure * O + o).filter((at) => array("types")[at] >= 0), some = reading.features ? "prototypes" : "tokens";
-    RR.byId("jump-types-title").textContent = rows.length ? `Over-represented among the largest 1% (${found.largest[measure].toLocaleString("en")} jumps; ${found.tested[measure]} ${some} tested)` : `None of ${found.tested[measure]} ${some} is over-represented among the largest 1% (${found.largest[measure].toLocaleString("en")} jumps)`;
+    const rows = Array.from({ length: O }, (_, o) => measure * O + o).filter((at) => array("types")[at] >= 0), one = reading.features ? "prototype" : "token", count = (n, what) => `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
+    const tested = count(found.tested[measure], one), jumps = count(found.largest[measure], "jump");
+    RR.byId("jump-types-title").textContent = rows.length ? `Over-represented among the largest 1% (${jumps}; ${tested} tested)` : `None of ${tested} is over-represented among the largest 1% (${jumps})`;
     const cells = rows.map((at) => {
       const [among, sequences, all] = array("counts").subarray(3 * at, 3 * at + 3), name = token(array("types")[at]), word = wordOf(array("types")[at]);
       const head = word < 0 ? name : RR.el("button", { type: "button", class: "word", onclick: () => RR.chooseWord(word) }, ...(shapes ? [picture(array("types")[at])] : []), name);
       return RR.el("tr", {}, RR.el("th", { scope: "row" }, head), RR.el("td", { class: "n" }, `${among} of ${all}`), RR.el("td", { class: "n" }, String(sequences)), RR.el("td", { class: "n" }, found.chances[measure][at % O]));
     });
-    const head = RR.el("thead", {}, RR.el("tr", {}, ...[some.slice(0, -1), "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
+    const head = RR.el("thead", {}, RR.el("tr", {}, ...[one, "largest, of all", "sequences", "p (Holm)"].map((text, place) => RR.el("th", { scope: "col", class: place ? "n" : null }, text))));
     RR.byId("jump-types").replaceChildren(...(rows.length ? [head, RR.el("tbody", {}, ...cells)] : []));
     const names = rows.slice(0, 3).map((at) => RR.quoted(found.names[array("types")[at]]));
-    RR.title("jumps", names.length ? `${names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} stand` : `${names[0]} stands`} out among the largest jumps of the state` : `No ${reading.features ? "prototype" : "token"} stands out among the largest jumps of the state`);
+    RR.title("jumps", names.length ? `${names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} stand` : `${names[0]} stands`} out among the largest jumps of the state` : `No ${one} stands out among the largest jumps of the state`);
   }
   function draw() {
     const measure = m(), all = listed(measure), kept = changes.checked ? all.filter(changed) : all, most = all[0].values[measure];

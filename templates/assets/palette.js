@@ -68,5 +68,6 @@ RR.legendKey = function (entry) {
   if (entry.line) mark.classList.add("line");
   if (entry.line === "dashed") mark.style.background = `repeating-linear-gradient(90deg, ${entry.colour} 0 5px, transparent 5px 8px)`;
   else mark.style.background = entry.ramp ?? entry.colour;
+  if (entry.colour === "transparent") return RR.el("span", { class: "key" }, entry.label); // words only
   return entry.ramp ? RR.el("span", { class: "key" }, entry.low, mark, entry.high) : RR.el("span", { class: "key" }, mark, entry.label);
 };

@@ -84,7 +84,8 @@ RR.views.push(function sentence() {
     });
     return root;
   }
-  const expects = (p) => reading.shows.says(reading, p, RR.selection.epoch).find((line) => /^(expects|predicts) /.test(line))?.replace(/^\w+ |,.*$| \([^()]*\)$/g, "") ?? "";
+  const foreseen = (p) => { const [token] = reading.array("surprisal").length ? RR.row(reading.array("top_tokens"), p) : []; return token === undefined ? null : RR.visible(reading.tokenNames[token] ?? ""); };
+  const expects = (p) => foreseen(p) ?? reading.shows.says(reading, p, RR.selection.epoch).find((line) => /^(expects|predicts) /.test(line))?.replace(/^\w+ |,.*$| \([^()]*\)$/g, "") ?? "";
 
   // From the marked glyph to a chip for each cluster: the mean change of its units at this step.
   function links(column, groups, x, wide, ink, total) {

@@ -62,7 +62,9 @@ RR.kinds.classes = {
     const labelled = r.array("labels").length > 0, guessed = r.array("predicted").length > 0, now = () => RR.selection.epoch;
     const named = (k) => (k < 0 ? [] : [RR.classDot(k), r.classNames[k]]);
     const wrong = (q) => labelled && this.right(r, q, now()) === false;
+    const tags = (q) => { let n = 0, right = 0; for (let p = r.starts[q]; p < r.starts[q + 1]; p++) if (r.target(p) >= 0) { n++; right += !r.missed(p, now()); } return [right, n]; };
     return [
+      r.task === "tagging" && { key: "error", name: "tags right", value: (q) => { const [right, n] = tags(q); return n ? right / n : NaN; }, text: (q) => tags(q).join(" of "), numeric: true },
       labelled && { key: "label", name: "true", value: r.label, text: (q) => named(r.label(q)) },
       guessed && { key: "predicted", name: "predicted", value: (q) => r.predicted(q, now()), text: (q) => [...named(r.predicted(q, now())), wrong(q) ? " ✗" : ""], wrong },
       guessed && { key: "confidence", name: "confidence", value: (q) => r.confidence(q, now()), text: (q) => RR.percent(r.confidence(q, now())), numeric: true },

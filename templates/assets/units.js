@@ -81,7 +81,7 @@ RR.views.push(function units() {
   choice.addEventListener("change", () => RR.set({ k: Number(choice.value), cluster: null }));
 
   function build() {
-    const units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[RR.kIndex()], agree = (at) => units.stability[at]?.toFixed(2) ?? "not possible";
+    const units = RR.unitsOf(), place = RR.kPlace(), k = units.ks[RR.kIndex()], agree = (at) => units.stability[at]?.toFixed(2).replace("-", "−") ?? "not possible";
     const stablest = (is) => (is ? ", most stable" : "");
     modes.replaceChildren(...units.modes.map((name, i) => RR.el("option", { value: i }, `${name}${stablest(i === units.defaultMode)}`)));
     choice.replaceChildren(...units.ks.map((count, i) => { const at = RR.modeIndex() * units.ks.length + i; return RR.el("option", { value: i }, `${count} (seeds agree ${agree(at)}${stablest(at === RR.defaultPlace(units))})`); }));

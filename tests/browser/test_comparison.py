@@ -14,6 +14,7 @@ from rnnreport.report import IndexEntry, render_comparison, render_index
 from rnnreport.results.folder import RunFolder
 from tests.browser.conftest import settle, show_plot
 from tests.fabricate import fabricate_run
+from tests.typeset import plain
 
 pytestmark = pytest.mark.browser
 
@@ -92,20 +93,20 @@ def test_swapping_turns_every_difference(open_page, pages, details):
     page = open_page(pages / "compare.html")
     row = page.locator("#effects tbody tr[data-run='1']").first
     cells = lambda kind: [row.locator(f".{kind}").nth(place).inner_text() for place in range(1)]  # noqa: E731
-    before = cells("first"), cells("second"), float(row.locator(".signed").inner_text())
-    ends = [float(end) for end in row.locator(".range").inner_text().split(" to ")]
+    before = cells("first"), cells("second"), float(plain(row.locator(".signed").inner_text()))
+    ends = [float(end) for end in plain(row.locator(".range").inner_text()).split(" to ")]
     page.locator("#swap").click()
     settle(page)
     assert (cells("first"), cells("second")) == before[:2]
     order = row.locator("td").evaluate_all("cells => cells.map((cell) => cell.className)")
     assert order.index("n second") < order.index("n first")
-    assert float(row.locator(".signed").inner_text()) == -before[2]
-    assert [float(end) for end in row.locator(".range").inner_text().split(" to ")] == [-ends[1], -ends[0]]
+    assert float(plain(row.locator(".signed").inner_text())) == -before[2]
+    assert [float(end) for end in plain(row.locator(".range").inner_text()).split(" to ")] == [-ends[1], -ends[0]]
     assert page.locator("#readings .who b").all_inner_texts()[:2] == ["second", "first"]
     expect(page).to_have_url(re.compile("swap=1"))
     page.locator("#swap").click()
     settle(page)
-    assert float(row.locator(".signed").inner_text()) == before[2]
+    assert float(plain(row.locator(".signed").inner_text())) == before[2]
 
 
 def test_only_what_changed(open_page, pages, details):
@@ -130,7 +131,7 @@ def test_another_run_beside_the_baseline(open_page, pages):
     assert set(page.locator("#slices tbody tr:visible").evaluate_all("rows => rows.map((row) => row.dataset.run)")) == {
         "2"
     }
-    assert {float(text) for text in page.locator("#slices tr:visible .signed").all_inner_texts()} == {0}
+    assert {float(plain(text)) for text in page.locator("#slices tr:visible .signed").all_inner_texts()} == {0}
     assert page.locator(".confusions .side:visible").count() == 2
     again = open_page(pages / "compare.html", hash=page.url[page.url.index("#") :])
     assert again.locator("#other").input_value() == "2"

@@ -18,6 +18,7 @@ from rnnreport.cli import main
 from rnnreport.report import IndexEntry, render_index, render_report
 from rnnreport.results.folder import RunFolder
 from tests.browser.conftest import READY
+from tests.typeset import plain
 
 pytestmark = pytest.mark.browser
 
@@ -67,20 +68,20 @@ def names(page: Page) -> list[str]:
 def test_filters_and_order_reach_the_trends(open_page: Callable[..., Page], index: Path) -> None:
     page = open_page(index)
     trend = page.locator(".trend", has_text="accuracy")
-    assert trend.locator(".note").inner_text() == "70.0% → 80.0%, n = 4"
+    assert plain(trend.locator(".note").inner_text()) == "70.0% → 80.0%, n = 4"
     page.select_option("#by-verdict", "warn")
     assert names(page) == ["main 2", "main 3"]
     assert page.locator("#shown").inner_text() == "2 shown"
-    assert trend.locator(".note").inner_text() == "90.0% → 80.0%, n = 2"
+    assert plain(trend.locator(".note").inner_text()) == "90.0% → 80.0%, n = 2"
     assert len(trend.locator("polyline").get_attribute("points").split()) == 2
     page.select_option("#by-verdict", "")
     page.fill("#find", "MAIN")
     assert names(page) == ["main 1", "main 2", "main 3"]
     page.get_by_role("button", name="accuracy").click()
     assert names(page) == ["main 1", "main 3", "main 2"]
-    assert trend.locator(".note").inner_text() == "70.0% → 90.0%, n = 3"
+    assert plain(trend.locator(".note").inner_text()) == "70.0% → 90.0%, n = 3"
     page.fill("#find", "nothing")
-    assert names(page) == [] and trend.locator(".note").inner_text() == "no run shown has it"
+    assert names(page) == [] and plain(trend.locator(".note").inner_text()) == "no run shown has it"
 
 
 def test_a_point_of_a_trend_names_its_run(open_page: Callable[..., Page], index: Path) -> None:

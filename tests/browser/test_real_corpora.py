@@ -20,6 +20,7 @@ from rnnreport.results.schema import Dynamics, Performance, Projection, Sequence
 from tests import nets
 from tests.browser.conftest import chip_colours, show_plot
 from tests.reported import CLASSES, EPOCHS, encode, report_language, report_sentiment, sentence_alone
+from tests.typeset import plain
 
 pytestmark = [pytest.mark.corpus, pytest.mark.browser]
 
@@ -241,7 +242,7 @@ def test_a_word_then_a_sentence_then_a_step(page, sentiment):
     settle(page)
     assert picks(page) == [f"“{name}”"]
     assert f"“{name}”" in page.locator("#title-units").inner_text()
-    assert f"n = {sentiment.folder.result(Words).counts[index]}" in page.locator("#note-response").inner_text()
+    assert f"n = {sentiment.folder.result(Words).counts[index]}" in plain(page.locator("#note-response").inner_text())
     assert chip_colours(page) != before
     occurrences = sum(tokens.count(name) for tokens in sentiment.displayed())
     assert page.evaluate("RR.plots.map.source('map.points').data.alpha.filter((a) => a > 0.9).length") == occurrences

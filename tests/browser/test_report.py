@@ -13,6 +13,7 @@ from rnnreport.report import render_report
 from rnnreport.results.schema import Sequences, Units, Words
 from tests.browser.conftest import chip_colours, settle, show_plot
 from tests.fabricate import HOSTILE, fabricate_run
+from tests.typeset import plain
 
 pytestmark = pytest.mark.browser
 
@@ -74,7 +75,7 @@ def test_clicking_a_word_changes_every_view(open_page, report, run):
     assert chip_colours(page) != before[0]
     assert name in page.locator("#title-response").inner_text()
     count = run.result(Words).counts[index]
-    assert f"n = {count}" in page.locator("#note-response").inner_text()
+    assert f"n = {count}" in plain(page.locator("#note-response").inner_text())
     assert page.evaluate("RR.plots.map.source('map.points').data.alpha.join()") != before[1]
     assert page.evaluate("RR.plots.dynamics.source('dynamics.points').data.alpha.join()") != dynamics
     page.select_option("#table-filter", "word")
@@ -95,6 +96,7 @@ def test_sliders_of_the_units_figure(open_page, report, run):
         expected = int((links >= share * np.nanmax(links) * 0.9999).sum())  # links travel as 16-bit codes
         assert page.locator("#clusters svg.ribbons path").count() == expected > 0
     before = chip_colours(page)
+    page.locator("#figure-units .options summary").click()
     page.locator("#clip").focus()
     page.keyboard.press("ArrowLeft")
     assert chip_colours(page) != before

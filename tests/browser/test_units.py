@@ -10,6 +10,7 @@ from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Word
 from tests.browser.conftest import chip_colours, settle, show_figure, show_plot
 from tests.fabricate import fabricate_run
 from tests.information import cluster_information
+from tests.typeset import plain
 
 pytestmark = pytest.mark.browser
 
@@ -87,6 +88,7 @@ def test_widest_link_slider(open_page, report, run):
     place = units.modes.index(units.default_mode), list(units.ks).index(units.default_k)
     page.locator("#link-filter").evaluate("node => { node.value = 0; node.dispatchEvent(new Event('input')); }")
     widths = "nodes => nodes.map((node) => Number(node.getAttribute('stroke-width'))).sort((a, b) => a - b)"
+    page.locator("#figure-units .options summary").click()
     page.locator("#stroke").focus()
     for _ in range(4):
         page.keyboard.press("ArrowRight")
@@ -123,6 +125,7 @@ def test_the_links_of_the_chip_under_the_pointer_stand_out(open_page, report):
 @pytest.mark.parametrize("align", ["width", "height"])
 def test_every_square_is_painted_in_the_colour_of_its_unit(open_page, report, run, align):
     page = open_page(report)
+    page.locator("#figure-units .options summary").click()
     page.select_option("#align", align)
     word = page.locator("#clusters .word").nth(5)
     word.click()
@@ -171,6 +174,7 @@ def test_a_chip_is_one_stop_of_the_tabulator_and_arrows_lead_from_unit_to_unit(o
 def test_chips_of_equal_height(open_page, report):
     page = open_page(report)
     tall = "nodes => new Set(nodes.map((node) => node.clientHeight)).size"
+    page.locator("#figure-units .options summary").click()
     page.select_option("#align", "height")
     assert page.eval_on_selector_all("#clusters .squares", tall) == 1
 
@@ -365,7 +369,7 @@ def test_confidence_bands_and_flagged_words(open_page, report, run):
     often = int(np.argmax(words.counts))
     page = open_page(report, hash=f"#words={often}+{rare}&lens=word")
     show_plot(page, "response")
-    note = page.locator("#note-response").inner_text()
+    note = plain(page.locator("#note-response").inner_text())
     assert f"n = {words.counts[rare]}, fewer than 10" in note and "200 draws" in note
     band = page.evaluate("""() => {
       const { sure_low, sure_high } = RR.plots.response.source('response.band-0').data;

@@ -284,7 +284,7 @@ def test_the_one_unit_that_adds_up_carries_everything(tmp_path: Path) -> None:
     assert np.abs(result.rise[1:]).max() < 1e-6
     assert result.most[:, 0].max() == result.constant[0] < 0.75
     assert (result.least[:-1, 0] == 1).all()
-    assert result.finding.startswith("1 (95% interval 1 to 1) of 5 units keep 90%")
+    assert result.finding.startswith("1 of 5 units (95% interval 1 to 1) keep 90%")
     np.testing.assert_allclose(result.readout, [4, 0, 0, 0, 0])
     assert result.agreement[3] == H
     assert result.lost[0] > 0.2

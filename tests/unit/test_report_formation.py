@@ -98,7 +98,7 @@ def test_probes_are_drawn_with_interval_and_control() -> None:
     found = {panel.id: panel for panel in formation_panels(FORMED, {}, {}, probes)}
     read = found["read"]
     assert (read.low, read.high) == (np.float32(0.1), float(mean[3] + 0.1))  # the control, and the end of the interval
-    assert read.svg.count("<polyline") == 2 and dict(read.names)["third"] == "with shuffled labels"
+    assert read.svg.count("<polyline") == 2 and dict(read.names)["third"] == "labels shuffled"
     ends = re.search(r'class="around" points="([^"]+)"', read.svg)
     assert ends is not None
     corners = [tuple(map(float, pair.split(","))) for pair in ends[1].split()]

@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from rnnreport.analyses import analyse, compare
 from rnnreport.analyses.health import state_health
 from rnnreport.report import render_summary_markdown
-from rnnreport.report.environment import markdown_escape
+from rnnreport.report.environment import markdown_escape, signed
 from rnnreport.report.markdown import MOST_CHARACTERS, marker, sparkline
 from rnnreport.results.folder import RunFolder
 from tests.fabricate import HOSTILE, fabricate_run
@@ -80,7 +80,7 @@ def test_a_baseline_adds_what_changed(run: RunFolder, analysed_runs: tuple[Path,
     found = tables(render_summary_markdown(run))
     row = next(row for row in found["Metrics"] if row[0] == "accuracy")
     paired = comparison.paired[0]
-    assert row[5].startswith(f"{paired['difference']:+.3g} ({paired['low']:+.3g} to {paired['high']:+.3g}")
+    assert row[5].startswith(f"{signed(paired['difference'])} ({signed(paired['low'])} to {signed(paired['high'])}")
     changed = np.flatnonzero(comparison.predicted[0] != comparison.predicted[1])
     assert len(changed) > 3
     (flips,) = [rows for title, rows in found.items() if title.startswith(f"Changed predictions ({len(changed)} of 40")]

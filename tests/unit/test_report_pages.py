@@ -222,7 +222,8 @@ def test_displayed_sequences_are_named_in_the_page(runs, pages):
         (1234.5, "1,234"),
         (float("nan"), "not defined"),
         (None, "not defined"),
-        (1e-7, "1.00e-07"),
+        (1e-7, "1.00\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}10⁻⁷"),
+        (-0.25, "\N{MINUS SIGN}0.250"),
     ],
 )
 def test_numbers_for_people(value, text):

@@ -114,7 +114,7 @@ def test_metrics_are_named_in_words_everywhere(runs, task, tmp_path):
 
 def test_a_metric_may_mean_something_else_in_another_task():
     assert metric_name("majority_share", "multi-label") != metric_name("majority_share", "classification")
-    assert metric_name("majority_share") == "majority share"
+    assert metric_name("majority_share") == "share of the most frequent class"
     assert metric_name("a_metric_of_your_own") == "a metric of your own"
 
 

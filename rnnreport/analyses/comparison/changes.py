@@ -121,7 +121,7 @@ def _metric_change(
         f"(95% interval {pair['low']:+.3f} to {pair['high']:+.3f}, n = {pair['n']:,})"
     )
     if floor is None:
-        return pair["significant"], f"{text}: {'significant' if pair['significant'] else 'no significant change'}"
+        return pair["significant"], f"{text}: {'significant' if pair['significant'] else _not_significant(pair)}"
     beyond = [
         other for other in metrics if abs(_value(run, other) - _value(baseline, other)) > floor.metric_bounds[other]
     ]
@@ -132,6 +132,12 @@ def _metric_change(
     more = f", but {', '.join(extra)} lies beyond the seeds" if extra and name not in beyond else more
     own = "significant and beyond the seeds" if name in beyond and pair["significant"] else "no significant change"
     return changed, f"{text}: {own}{more}"
+
+
+def _not_significant(pair: dict[str, Any]) -> str:
+    """In words, and why where the interval alone would say otherwise."""
+    said = "no significant change"
+    return said if pair["low"] <= 0 <= pair["high"] or "p_value" not in pair else f"{said}, as the exact test decides"
 
 
 def _state_change(

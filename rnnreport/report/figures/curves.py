@@ -42,7 +42,7 @@ def epoch_curves(
         x_range=Range1d(start=first - room, end=last + room),
         y_range=DataRange1d(range_padding=0.1),
     )
-    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
+    plot.xaxis.ticker = _epoch_ticks(first, last)  # none in the room that the names of the curves take
     for place, (epochs, values) in enumerate(curves.values()):
         source = ColumnDataSource({"x": epochs.tolist(), "y": values.tolist()})
         line = plot.line("x", "y", source=source, line_width=2, line_dash=_DASHES[place % len(_DASHES)])
@@ -58,6 +58,13 @@ def epoch_curves(
             plot.scatter("x", "y", source=marked, size=7, name=f"{name}.dot-{place}")
     plot.add_layout(Span(name=f"{name}.cursor", dimension="height", location=last, line_width=1.5))
     return plot
+
+
+def _epoch_ticks(first: int, last: int) -> list[int]:
+    """Round epochs from the first to the last one, at most seven."""
+    size = 10 ** max(0, len(str(last - first)) - 2)
+    step = next(factor * size for factor in (1, 2, 5, 10, 20, 50) if (last - first) <= 6 * factor * size)
+    return list(range(-(-first // step) * step, last + 1, step))
 
 
 def _short(label: str) -> str:

@@ -16,7 +16,7 @@ from rnnreport.results.schema.fixed_points import SADDLE, SLOW, STABLE
 
 _NARROW, _WIDE, _HEIGHT, _MARGIN = 400, 640, 360, 16  # of the plane, whose width follows what is in it
 _CIRCLE, _RADIUS = 300, 92  # side of the picture of eigenvalues, and the unit circle in it
-_CHART, _CHART_HEIGHT, _LEFT, _TOP, _FOOT = 400, 220, 40, 10, 38
+_CHART, _CHART_HEIGHT, _LEFT, _TOP, _FOOT = 400, 220, 48, 10, 38
 _KINDS = {STABLE: "stable", SADDLE: "saddle", SLOW: "slow"}
 
 
@@ -84,15 +84,17 @@ def spectrum_picture(found: FixedPoints, point: int) -> Markup:
         f'<line class="grid" x1="8" x2="{_CIRCLE - 8}" y1="{middle}" y2="{middle}"/>'
         f'<line class="grid" x1="{middle}" x2="{middle}" y1="8" y2="{_CIRCLE - 8}"/>'
         f'<circle class="unit" cx="{middle}" cy="{middle}" r="{_RADIUS}"/>'
-        f'<text x="{low - 4}" y="{middle + 15}" text-anchor="end">\N{MINUS SIGN}1</text>'
-        f'<text x="{high + 4}" y="{middle + 15}">1</text>'
         f'<text x="{middle + 5}" y="{_at(-1) - 5:.0f}">i</text>'
         f'<text x="{_CIRCLE - 8}" y="{middle - 6}" text-anchor="end">real</text>'
+    )
+    ends = (  # over the dots, which crowd here
+        f'<text class="end" x="{low - 5}" y="{middle - 7}" text-anchor="end">\N{MINUS SIGN}1</text>'
+        f'<text class="end" x="{high + 7}" y="{middle + 22}">1</text>'
     )
     label = f"{len(values)} eigenvalues of the derivative of one step, beside the unit circle"
     return Markup(
         f'<svg class="motion spectrum" viewBox="0 0 {_CIRCLE} {_CIRCLE}" role="img" aria-label="{label}">{frame}'
-        f'<g class="eigenvalues">{dots}</g></svg>'
+        f'<g class="eigenvalues">{dots}</g>{ends}</svg>'
     )
 
 
@@ -124,7 +126,7 @@ def exponent_picture(found: Lyapunov) -> Markup:
     step = 10 ** math.floor(math.log10(span / 2))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (factor * step) <= 5)
     levels = [step * k for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    parts = [_level(level, number(level, 2).replace("-", "\N{MINUS SIGN}"), low, high) for level in levels]
+    parts = [_level(level, number(level, 2), low, high) for level in levels]
     zero = _up(0, low, high)
     parts.append(f'<line class="aim" x1="{_LEFT}" x2="{_CHART - 8}" y1="{zero:.1f}" y2="{zero:.1f}"/>')
     count = len(found.exponents)

@@ -12,9 +12,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from rnnreport.report.environment import number
 from rnnreport.results.schema import Formation, Probes
 
-_WIDTH, _HEIGHT, _MARGIN = 1000, 100, 6
+_WIDTH, _HEIGHT, _MARGIN, _LINE = 1000, 100, 6, 14
 _METRIC_STYLES = ("activity", "picture", "third", "fourth")
 Curve = tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]
 
@@ -29,6 +30,7 @@ class Panel:
     title : str
     note : str, unit or measure
     names : tuple of (style, label), its curves where they are not those of all panels
+    places : tuple of str, where each of these names stands, as a style sheet has it: at the end of its curve
     low, high : float, the ends of its vertical axis
     first, last : int, the ends of its axis of epochs
     svg : Markup
@@ -38,6 +40,7 @@ class Panel:
     title: str
     note: str
     names: tuple[tuple[str, str], ...]
+    places: tuple[str, ...]
     low: float
     high: float
     first: int
@@ -68,12 +71,14 @@ def formation_panels(
     def metrics(name: str, title: str, curves: Mapping[str, Curve]) -> Panel | None:
         styled = list(zip(_METRIC_STYLES, curves, strict=False))
         shown = {style: curves[label] for style, label in styled}
+        if len(styled) == 1:  # the title is its name
+            title, styled = styled[0][1].capitalize(), []
         return _panel(name, title, "", shown, styled, axis, formed)
 
     settled = formed.settled
     found = [
         metrics("loss", "Loss", losses),
-        metrics("score", "Shares of the recorded metrics", scores),
+        metrics("score", "Metrics that are shares", scores),
         one("similarity", "Similarity with the last epoch", "linear CKA", formed.similarity,
             level=settled["similarity"], band=(settled["low"], settled["high"])),
         both("change", "Change per epoch", "mean distance, for each epoch since the one before", formed.change),
@@ -105,10 +110,10 @@ def _probe_panels(probes: Probes, axis: tuple[int, int], formed: Formation) -> l
     base = f"share; dotted: most frequent {what}" if probes.measure == "share" else "R²; dotted: always naming the mean"
     return [
         drawn("read", f"A linear probe reads the {what}", base, read,
-              ("other sequences, 95% interval", "with shuffled labels"),
+              ("read, 95% interval", "labels shuffled"),
               level=frequent, around=(probes.mean[1], probes.mean[2])),
         drawn("information", f"The leading directions hold the {what}", "bits, less bias", held,
-              ("estimate", "what one shuffle in 20 exceeds")),
+              ("estimate", "one shuffle in 20 exceeds")),
     ]  # fmt: skip
 
 
@@ -170,9 +175,24 @@ def _panel(
     for style, line in lines:
         points = " ".join(f"{across(epoch):.1f},{up(value):.1f}" for epoch, value in line)
         parts.append(f'<polyline class="{style}" points="{points}"/>')
-    label = quoteattr(f"{title} over epochs {axis[0]} to {axis[1]}, between {low:.3g} and {high:.3g}")
+    label = quoteattr(f"{title} over epochs {axis[0]} to {axis[1]}, between {number(low)} and {number(high)}")
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label={label}'
-    return Panel(id, title, note, tuple(names), low, high, *axis, Markup(f"<svg {box}>{''.join(parts)}</svg>"))
+    ends = {style: up(line[-1][1]) for style, line in lines}
+    named = tuple((style, name) for style, name in names if style in ends)
+    svg = Markup(f"<svg {box}>{''.join(parts)}</svg>")
+    return Panel(id, title, note, named, _places([ends[style] for style, _ in named]), low, high, *axis, svg)
+
+
+def _places(ends: Sequence[float]) -> tuple[str, ...]:
+    """Names of curves that end low stand above them, one line for each; of those that end high, below."""
+    places = {}
+    for low in (True, False):
+        own = sorted((at for at in range(len(ends)) if (ends[at] > _HEIGHT / 2) == low), key=lambda at: ends[at])
+        edge = (min if low else max)((ends[at] for at in own), default=0.0)
+        for lines, at in enumerate(reversed(own) if low else own):
+            side, share = ("bottom", _HEIGHT - edge) if low else ("top", edge)
+            places[at] = f"{side}: calc({share:.0f}% + {_LINE * lines + 2}px)"
+    return tuple(places[at] for at in range(len(ends)))
 
 
 def _flag(epoch: int, formed: Formation, across: Any) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from rnnreport.report.environment import number, percent
+from rnnreport.report.environment import number, percent, signed, typeset
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import UnitImportance
 
 _WIDTH, _NAME, _VALUE, _ROW, _TOP, _FOOT = 460, 132, 64, 21, 6, 34
-_CURVE, _LEFT, _RIGHT = 270, 46, 12
+_CURVE, _LEFT, _RIGHT = 270, 54, 12
 _MOST_ROWS = 12
 SHARES = ("accuracy", "exact match")
 
@@ -54,13 +54,13 @@ def importance_bars(found: UnitImportance, scopes: Sequence[str]) -> Markup:
             f'<rect class="catch" x="0" y="{y}" width="{_WIDTH}" height="{_ROW}"/>'
             f'<text class="row" x="{_NAME - 8}" y="{y + 13}" text-anchor="end">{escape(_name(found, units))}</text>'
             f'<rect class="bar" x="{left:.1f}" y="{y + 3}" width="{max(0.5, right - left):.1f}" height="12"/>{whisker}'
-            f'<text x="{_WIDTH}" y="{y + 13}" text-anchor="end">{escape(_signed(value))}</text></g>'
+            f'<text x="{_WIDTH}" y="{y + 13}" text-anchor="end">{escape(signed(value))}</text></g>'
         )
     base = _TOP + _ROW * len(order)
     axis = (
         f'<line class="zero" x1="{across(0):.1f}" x2="{across(0):.1f}" y1="{_TOP}" y2="{base}"/>'
         f'<text x="{across(0):.1f}" y="{base + 15}" text-anchor="middle">0</text>'
-        f'<text x="{across(high):.1f}" y="{base + 15}" text-anchor="middle">{escape(_signed(high))}</text>'
+        f'<text x="{across(high):.1f}" y="{base + 15}" text-anchor="middle">{escape(signed(high))}</text>'
         f'<text x="{(across(0) + across(high)) / 2:.1f}" y="{base + 30}" text-anchor="middle">rise of the loss</text>'
     )
     label = f"Rise of the loss when each of {len(order)} {found.parts} is held at its mean"
@@ -117,9 +117,9 @@ def _attributes(found: UnitImportance, part: int, units: NDArray[np.int64], scop
     readout = readout if np.isfinite(found.readout[first]) else ""
     doubt = found.p_values[part]
     sure = "" if not np.isfinite(doubt) else f"; p = {doubt:.2g} (Holm, {len(found.p_values)} {found.parts})"
-    says = f"{_name(found, units)} of {StateKey.parse(key).title}: loss {_signed(float(found.rise[part, 0]))}"
+    says = f"{_name(found, units)} of {StateKey.parse(key).title}: loss {signed(float(found.rise[part, 0]))}"
     place = scopes.index(key) if key in scopes else -1
-    text = f"{says}{score}{readout}{sure}"
+    text = typeset(f"{says}{score}{readout}{sure}")
     return f'data-state="{place}" data-unit="{found.unit[first]}" data-says="{escape(text)}"'
 
 
@@ -130,10 +130,6 @@ def _name(found: UnitImportance, units: NDArray[np.int64]) -> str:
     if len(units) == 1:
         return f"{where}unit {found.unit[first]}"
     return f"{where}unit {found.unit[first]} and {len(units) - 1} like it"
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value)}"
 
 
 def _svg(height: int, label: str, body: str) -> Markup:

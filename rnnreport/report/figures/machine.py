@@ -21,7 +21,7 @@ _PILL = 13  # half the height of a state
 _PER_STATE = 2  # arrows that leave a state, besides the one back to itself
 _LEAST = 0.02  # of the steps that leave a state, for an arrow
 _NAMED = 2  # inputs at an arrow
-_LETTER = 6.6  # px of a letter of a label
+_LETTER = 7.4  # px of a letter of a label
 
 Box = tuple[float, float, float, float]
 

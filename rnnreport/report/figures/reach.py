@@ -6,6 +6,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from rnnreport.report.environment import power_of_ten
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import GradientReach
 
@@ -96,16 +97,6 @@ def reach_legend(found: GradientReach) -> list[tuple[str, str]]:
         (kind, f"{StateKey.parse(key).title}: {factor:.2g} times per step, {verdict}")
         for key, factor, verdict, kind in zip(found.scopes, found.factors[:, 0], found.verdicts, _KINDS, strict=False)
     ]
-
-
-def power_of_ten(power: int) -> str:
-    """A power of ten, written out while it is short.
-
-    Parameters
-    ----------
-    power : int
-    """
-    return f"{10.0**power:,.{max(0, -power)}f}" if abs(power) <= 4 else f"1e{power}"
 
 
 def _svg(height: int, label: str, body: str) -> Markup:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.report.environment import power_of_ten, signed
 from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve, written
-from rnnreport.report.figures.reach import power_of_ten, reach_curves, reach_legend, reach_matrix, reach_range
+from rnnreport.report.figures.reach import reach_curves, reach_legend, reach_matrix, reach_range
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
 from rnnreport.report.trees import visible
@@ -197,7 +198,7 @@ def _word(found: InputAttribution, place: int) -> dict[str, Any]:
     doubt = found.p_values[place]
     return {
         "word": visible(found.words[place]),
-        "value": f"{value:+.2f}".replace("-", "−"),  # noqa: RUF001
+        "value": signed(value, 2),
         "sure": bool(doubt < _LEVEL),
         "detail": f"{low:+.2f} to {high:+.2f} (95%), {found.occurrences[place]:,} times in "
         f"{found.word_sequences[place]:,} sequences, p = {doubt:.2g} (Holm, {found.tested:,} tested)",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from rnnreport.report.environment import power_of_ten
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
 from rnnreport.results.schema import Jumps
@@ -75,4 +77,4 @@ def _static_rows(found: Jumps) -> list[dict[str, Any]]:
 def _chance(p: float) -> str:
     """A probability for people."""
     level = next((level for level in _LEVELS if p < level), None)
-    return f"{p:.3f}" if level is None else f"< {level:.0e}".replace("e-0", "e-").replace("1e-3", "0.001")
+    return f"{p:.3f}" if level is None else f"< {power_of_ten(round(math.log10(level)))}"
