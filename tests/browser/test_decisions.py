@@ -99,9 +99,9 @@ def test_the_timeline_follows_the_selected_sequence_and_the_chosen_time(open_pag
     error, chance = found.error[9]
     note = f"Calibration error {error:.3f}; chance alone allows up to {chance:.3f}."
     assert page.locator("#reliable-note").inner_text() == note
-    assert page.locator("#reliable-dots circle").count() == np.count_nonzero(found.reliability[-1, :, 2])
+    assert page.locator("#reliable-dots circle").count() == np.count_nonzero(found.reliability[9, :, 2])
     page.locator("#reliable-dots circle").first.hover()
-    filled = found.reliability[-1][found.reliability[-1, :, 2] > 0]
+    filled = found.reliability[9][found.reliability[9, :, 2] > 0]
     assert f"{filled[0, 1]:.0%} of {filled[0, 2]:.0f} predictions right" in page.locator("#tooltip").inner_text()
 
 

@@ -12,10 +12,11 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import Markup
 
 from rnnreport.analyses import analyse, compare
 from rnnreport.report import render_comparison, render_report, render_summary_markdown
-from rnnreport.report.environment import number, parameter, percent
+from rnnreport.report.environment import number, parameter, percent, signed, typeset
 from rnnreport.report.place import template_folder
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Dynamics, Sequences, Unavailable
@@ -228,6 +229,29 @@ def test_displayed_sequences_are_named_in_the_page(runs, pages):
 )
 def test_numbers_for_people(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("-0.5 to +0.2 (-0.1, n = 12)", "\N{MINUS SIGN}0.5 to +0.2 (\N{MINUS SIGN}0.1, n·=·12)"),
+        ("+0.000 to -0.0, -0 against +0.", "0.000 to 0.0, 0 against 0."),
+        ("q < 1.2e-07, p = 1e-05", "q·<·1.2·\N{MULTIPLICATION SIGN}·10⁻⁷, p·=·10⁻⁵"),
+        ("“-1” and “n = 3” stay, as lr 1e-3, run-2, 2024-01-02 and 3-1 do", None),
+    ],
+)
+def test_sentences_are_typeset_but_for_what_is_quoted(text, printed):
+    expected = text if printed is None else printed.replace("·", "\N{NO-BREAK SPACE}")
+    assert typeset(text) == expected
+    assert typeset(Markup("n = 3")) == "n = 3"
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [(0.1234, None, "+0.123"), (-2, 1, "\N{MINUS SIGN}2.0"), (0.0001, 3, "0.000"), (0, None, "0")],
+)
+def test_differences_have_a_sign_unless_they_are_nothing(value, decimals, text):
+    assert signed(value, decimals) == text
 
 
 def test_shares_and_parameters_for_people():

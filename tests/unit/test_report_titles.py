@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnnreport.report.titles import confusion_title, curve_title, formation_title, left_out_title
+from rnnreport.report.titles import changes_title, confusion_title, curve_title, formation_title, left_out_title
 
 EPOCHS = np.arange(3)
 
@@ -30,6 +30,24 @@ def test_the_most_frequent_mistake_is_named():
     counts = np.array([[8, 2, 0], [0, 9, 0], [1, 3, 5]], np.int32)
     assert confusion_title(("a", "b", "c"), counts) == "“c” is taken for “b” most often: 3 of 9"
     assert confusion_title(("a", "b", "c"), np.diag([3, 4, 5]).astype(np.int32)) == ("No class is mistaken for another")
+
+
+def title_of_changes(*verdicts, seeds=0, paired=True):
+    changes = SimpleNamespace(
+        found=[{"run": name} for name in "bcd"[: len(verdicts)]], verdicts=verdicts, seeds=np.arange(seeds)
+    )
+    return changes_title(changes, SimpleNamespace(runs=("a", "b", "c", "d"), paired=[{}] if paired else []))
+
+
+def test_what_changed_is_told_as_far_as_it_was_judged():
+    same = "no significant change"
+    assert title_of_changes("identical") == "Nothing differs from a"
+    assert title_of_changes(same) == "b scores neither significantly better nor worse than a"
+    assert title_of_changes(same, "identical") == "No run scores significantly better or worse than a"
+    assert title_of_changes(same, seeds=3) == title_of_changes(same, paired=False) == "No significant change against a"
+    assert title_of_changes("changed") == "b differs from a"
+    assert title_of_changes("changed", same, "changed") == "b and d differ from a (2 of 3 runs)"
+    assert title_of_changes("changed", "changed", "changed") == "3 of 3 runs differ from a"
 
 
 def formed(epoch):

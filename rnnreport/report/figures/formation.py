@@ -177,10 +177,10 @@ def _panel(
         parts.append(f'<polyline class="{style}" points="{points}"/>')
     label = quoteattr(f"{title} over epochs {axis[0]} to {axis[1]}, between {number(low)} and {number(high)}")
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label={label}'
-    ends = {style: up(line[-1][1]) for style, line in lines}
-    named = tuple((style, name) for style, name in names if style in ends)
+    last = {style: up(line[-1][1]) for style, line in lines}
+    named = tuple((style, name) for style, name in names if style in last)
     svg = Markup(f"<svg {box}>{''.join(parts)}</svg>")
-    return Panel(id, title, note, named, _places([ends[style] for style, _ in named]), low, high, *axis, svg)
+    return Panel(id, title, note, named, _places([last[style] for style, _ in named]), low, high, *axis, svg)
 
 
 def _places(ends: Sequence[float]) -> tuple[str, ...]:
