@@ -4,10 +4,13 @@ RR.views.push(function dynamics() {
   const { dynamics: found } = RR.description;
   if (!found) return;
   const E = found.epochs.length, T = found.steps.length, U = found.units.length, N = E * T * U, FRAME = 450; // milliseconds
-  const [view, colouring, only, paths, play, box] = ["view", "colour", "only", "paths", "play", "box"].map((name) => RR.byId(`dynamics-${name}`));
+  const [view, colouring, only, paths, play, scrub, box] = ["view", "colour", "only", "paths", "play", "scrub", "box"].map((name) => RR.byId(`dynamics-${name}`));
   const epochOf = (i) => Math.floor(i / (T * U)), stepOf = (i) => Math.floor(i / U) % T, unitOf = (i) => i % U;
   const nearest = (values, wanted) => values.reduce((best, value, at) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? at : best), 0);
-  const epochPlace = () => nearest(found.epochs, RR.epochs()[RR.selection.epoch] ?? found.epochs.at(-1));
+  // The embedded epoch shown: the page can select fewer, and the one last asked for here stays while its nearest is selected.
+  let shown = E - 1;
+  const epochIn = (epoch) => nearest(RR.epochs(), epoch);
+  const epochPlace = () => (RR.selection.epoch === null || epochIn(found.epochs[shown]) === RR.selection.epoch ? shown : nearest(found.epochs, RR.epochs()[RR.selection.epoch]));
   const stepPlace = () => nearest(found.steps, RR.selection.step ?? found.steps.at(-1));
   // Place u of a unit: number `found.units[u]` of the state of its layer (or direction) `found.layerOf[u]`.
   const named = (u) => (found.layers.length > 1 ? `${found.layers[found.layerOf[u]]}, unit ${found.units[u]}` : `unit ${found.units[u]}`);
@@ -48,14 +51,12 @@ RR.views.push(function dynamics() {
     active: () => { const active = RR.arrays["dynamics.active"], names = RR.description.sequences?.classNames ?? []; return [(i) => RR.classColour(active[i]), keys(active, (label) => names[label] ?? `class ${label + 1}`)]; },
   };
 
-  const epochIn = (epoch) => nearest(RR.epochs(), epoch);
-
   RR.plot("dynamics", (plot) => {
     let colour = [], alpha = new Float32Array(N), timer = null;
     const flat = () => view.value === "plane";
     const project = RR.turntable(RR.byId("turn"), () => place(), () => !flat() && !box.checked);
     const pictures = RR.smallPictures(() => pictures(colour, alpha));
-    const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: unitOf(i) }), { number: (u) => found.units[u], state: (u) => found.stateOf[found.layerOf[u]], name: named }, epochIn, () => draw());
+    const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: unitOf(i) }), { number: (u) => found.units[u], state: (u) => found.stateOf[found.layerOf[u]], name: named }, (epoch) => { shown = found.epochs.indexOf(epoch); return epochIn(epoch); }, () => draw());
     function place() {
       const data = { x: new Float32Array(N), y: new Float32Array(N), color: colour, alpha, size: new Float32Array(N) };
       const plane = RR.arrays["dynamics.plane"], space = RR.arrays["dynamics.space"];
@@ -91,7 +92,8 @@ RR.views.push(function dynamics() {
         return strength * faded;
       });
       RR.legend("dynamics-legend", legend);
-      RR.byId("dynamics-epoch").textContent = only.checked ? `epoch ${found.epochs[e]}` : "";
+      scrub.value = e;
+      RR.byId("dynamics-epoch").textContent = `epoch ${found.epochs[e]}`;
       pictures(colour, alpha);
       place();
     }
@@ -102,12 +104,18 @@ RR.views.push(function dynamics() {
       only.checked = true;
       play.setAttribute("aria-pressed", "true");
       play.textContent = "Stop";
-      const next = () => { e += 1; RR.set({ epoch: epochIn(found.epochs[e]) }); if (e === E - 1) stop(); };
+      const next = () => { e += 1; go(e); if (e === E - 1) stop(); };
       timer = setInterval(next, FRAME);
       next();
-      draw();
+    }
+    function go(e) {
+      const before = RR.selection.epoch;
+      shown = e;
+      RR.set({ epoch: epochIn(found.epochs[e]) });
+      if (RR.selection.epoch === before) draw();
     }
     play.addEventListener("click", () => (timer ? stop() : start()));
+    scrub.addEventListener("input", () => { stop(); only.checked = true; go(Number(scrub.value)); });
     box.addEventListener("change", () => { plot.find("dynamics.box").active = box.checked; });
     for (const control of [view, colouring, only, paths]) control.addEventListener("change", draw);
     const angles = { front: [0, 0], side: [Math.PI / 2, 0], top: [0, Math.PI / 2] }, presets = RR.byId("dynamics-presets");

@@ -132,6 +132,29 @@ def test_playing_the_epochs_moves_nothing_but_what_is_shown(open_page, report, r
     assert page.evaluate(f"[...{POINTS}.x]") == places
 
 
+def test_the_slider_shows_every_embedded_epoch_also_where_the_page_can_select_fewer(open_page, report, run):
+    page = open_page(report)
+    show_plot(page, "dynamics")
+    epochs = run.result(Dynamics).epochs.tolist()
+    each = len(run.result(Dynamics).plane) // len(epochs)
+    page.evaluate(
+        "([first, last]) => { RR.epochs = () => [first, last]; RR.set({ epoch: 1 }); }", [epochs[0], epochs[-1]]
+    )
+    middle_of(page, "#turn")
+    slider = page.locator("#dynamics-scrub")
+    slider.focus()
+    for place in range(len(epochs) - 2, -1, -1):
+        page.keyboard.press("ArrowLeft")
+        settle(page)
+        seen = f"[...{POINTS}.alpha.keys()].filter((i) => {POINTS}.alpha[i] > 0.1).map((i) => Math.floor(i / {each}))"
+        assert page.evaluate(f"[...new Set({seen})]") == [place]
+        assert page.locator("#dynamics-epoch").inner_text() == f"epoch {epochs[place]}"
+    assert page.evaluate("RR.selection.epoch") == 0
+    page.evaluate("RR.set({ epoch: 1 })")  # chosen elsewhere: it is followed here
+    settle(page)
+    assert slider.input_value() == str(len(epochs) - 1)
+
+
 def test_presets_and_colours(open_page, report, run):
     page = open_page(report)
     show_plot(page, "dynamics")
