@@ -54,14 +54,14 @@ def test_neighbours_of_the_authors_suite_are_kept_better_than_published() -> Non
 def test_own_landmarks_give_the_picture_of_m_phate() -> None:
     """Statement 10, against m-phate 0.1.6 itself: every 25th node, as embedded with 4,000 landmarks and two seeds.
 
-    In 2-D the statement's 0.002 holds. In 3-D measured are 0.0020 and 0.0023: m-phate's layout stops early, beside one
-    of slightly less stress. Iterated until nothing moves, ours is 0.0036 away, its stress 0.0244 instead of 0.0246.
+    In 2-D the statement's 0.002 holds. In 3-D measured are 0.0020 and 0.0023 or 0.0024: there are several minima of
+    nearly the same stress, of which that of m-phate is not the lowest (``tests/benchmarks/README.md``).
     """
     reference = np.load(Path(__file__).with_name("mphate_planted.npz"))
     activity = planted(0).activity
     found = embed(multislice_kernel(activity.reshape(-1, *activity.shape[2:]), KernelParams()), EmbedParams())
     assert found.t in reference["t"]
-    for name, shown, most in (("plane", found.plane, 0.002), ("space", found.space, 0.004)):
+    for name, shown, most in (("plane", found.plane, 0.002), ("space", found.space, 0.003)):
         for picture in reference[name]:
             assert procrustes(picture, shown[::25])[2] <= most
 
