@@ -21,6 +21,7 @@ from rnnreport.report.packing.report import describe_comparison
 from rnnreport.report.page import render_page
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
+from rnnreport.report.titles import best_title
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Comparison, Likeness, Sequences, SideBySide, Unavailable
 
@@ -67,6 +68,10 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
         task=sequences[0].task,
         flips=flips,
         curves={name: label for name, (label, _) in curves.items()},
+        curve_titles={
+            name: best_title("test accuracy" if name == "score" else "test loss", group, shares=name == "score")
+            for name, (_, group) in curves.items()
+        },
         static={name: curves_svg(label, group) for name, (label, group) in curves.items()},
         scopes=[state_title(scope) for scope in comparison.scopes],
     )

@@ -34,6 +34,27 @@ def curve_title(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shar
     return f"{name.capitalize()} {'rose' if last > first else 'fell'} from {said[0]} to {said[1]}"
 
 
+def best_title(metric: str, curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shares: bool) -> str:
+    """Which of several runs ends best.
+
+    Parameters
+    ----------
+    metric : str
+    curves : dict of run to epochs and values
+    shares : bool
+        Whether they are shares, larger being better, rather than losses.
+    """
+    ends = {run: float(values[-1]) for run, (_, values) in curves.items() if np.isfinite(values[-1])}
+    if not ends:
+        return f"{metric.capitalize()} of no run ends in a number"
+    best = (max if shares else min)(ends.values())
+    runs = [run for run, end in ends.items() if end == best]
+    said, way = percent(best) if shares else number(best), "highest" if shares else "lowest"
+    if len(runs) > 1:
+        return f"{metric.capitalize()} ends {way} at {said}, in {len(runs):,} of {len(curves):,} runs"
+    return f"{metric.capitalize()} ends {way} in {runs[0]}, at {said}"
+
+
 def _most_telling(names: Sequence[str]) -> str:
     """A metric of data that was not trained on."""
     for split in ("test", "val", "probe", "eval"):

@@ -7,7 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnnreport.report.titles import changes_title, confusion_title, curve_title, formation_title, left_out_title
+from rnnreport.report.titles import (
+    best_title,
+    changes_title,
+    confusion_title,
+    curve_title,
+    formation_title,
+    left_out_title,
+)
 
 EPOCHS = np.arange(3)
 
@@ -30,6 +37,15 @@ def test_the_most_frequent_mistake_is_named():
     counts = np.array([[8, 2, 0], [0, 9, 0], [1, 3, 5]], np.int32)
     assert confusion_title(("a", "b", "c"), counts) == "“c” is taken for “b” most often: 3 of 9"
     assert confusion_title(("a", "b", "c"), np.diag([3, 4, 5]).astype(np.int32)) == ("No class is mistaken for another")
+
+
+def test_the_run_that_ends_best_is_named():
+    runs = {name: (EPOCHS, np.array([0.9, end])) for name, end in (("a", 0.3), ("b", 0.2), ("c", 0.3))}
+    assert best_title("test loss", runs, shares=False) == "Test loss ends lowest in b, at 0.200"
+    diverged = {"d": (EPOCHS, np.array([0.9, np.nan]))}
+    assert best_title("test loss", runs | diverged, shares=False) == "Test loss ends lowest in b, at 0.200"
+    assert best_title("test loss", diverged, shares=False) == "Test loss of no run ends in a number"
+    assert best_title("test accuracy", runs, shares=True) == "Test accuracy ends highest at 30.0%, in 2 of 3 runs"
 
 
 def title_of_changes(*verdicts, seeds=0, paired=True):
