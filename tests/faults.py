@@ -23,7 +23,9 @@ from pathlib import Path
 
 import openTSNE  # noqa: F401  # loaded once, here
 import torch
+import torch._dynamo  # by the first optimiser, for longer than a training takes
 
+import rnnreport.analyses.pipeline
 import rnnreport.capture.run
 import rnnreport.report
 import rnnreport.train.manager  # noqa: F401
@@ -276,7 +278,7 @@ def run(tries: int, fixed: bool) -> Iterator[tuple[str, str, str]]:
         for command, number in turns:
             round_ = number // 4
             end = SIGNALS[round_ % len(SIGNALS)] if not fixed else SIGNALS[-1 - number % 3]
-            share = number * 0.618 % 1 if fixed else draw.uniform(0, 1.1)
+            share = (number + 1) * 0.618 % 1 if fixed else draw.uniform(0, 1.1)
             work = Path(folder) / f"try-{number}"
             try:
                 found = attempt(scenes, command, end, share, work)

@@ -62,7 +62,7 @@ def work(tmp_path) -> Path:
         torch.nn.Embedding(len(WORDS), 3),
         torch.nn.Linear(4, 2),
     )
-    for step in range(6):
+    for step in range(4):
         parts = {"rnn": rnn, "embedding": embedding, "head": head}
         state = {
             f"{name}.{key}": value * (1 + step / 10)
@@ -116,12 +116,14 @@ def wait(condition) -> None:
         time.sleep(0.05)
 
 
-def run(work: Path, out: str, *words: str) -> subprocess.Popen[str]:
-    command = [
-        sys.executable, "-m", "rnnreport", "run", "--model", "slow_readers:Reader", "--checkpoints", "step-*.pt",
-        "--corpus", "reviews.tsv", "--vocabulary", "words.json", "--classes", "negative,positive", "--out", out,
-        "--budget", "quick", "--max-steps", "200", "--name", "same", *words,
-    ]  # fmt: skip
+RUN = (
+    "run", "--model", "slow_readers:Reader", "--checkpoints", "step-*.pt", "--corpus", "reviews.tsv", "--vocabulary",
+    "words.json", "--classes", "negative,positive", "--budget", "quick", "--max-steps", "200", "--name", "same",
+)  # fmt: skip
+
+
+def run(work: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rnnreport", *RUN, *words]
     return subprocess.Popen(
         command, cwd=work, env=environment(work), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -142,7 +144,7 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
 def test_a_cluster_gives_the_same_bytes_also_when_workers_die(work, cluster, rnnreport, monkeypatch):
     address, workers = cluster
     first, second, third = workers
-    spread = run(work, "spread", "--scheduler", address)
+    spread = run(work, "--out", "spread", "--scheduler", address)
     wait(lambda: spread.poll() is not None or {worker.pid for worker in workers} <= readers(work))
     kill(first)
     (work / "on-False").touch()
@@ -152,9 +154,8 @@ def test_a_cluster_gives_the_same_bytes_also_when_workers_die(work, cluster, rnn
     out, err = spread.communicate(timeout=PATIENCE_S)
     assert (spread.returncode, out) == (0, "spread/report.html\n"), err
     assert readers(work, STREAMED) == {second.pid, third.pid} and third.poll() is None
-    plain = run(work, "plain")
-    out, err = plain.communicate(timeout=PATIENCE_S)
-    assert plain.returncode == 0, err
+    plain = rnnreport(*RUN, "--out", "plain")
+    assert plain.code == 0, plain.err
     found, wanted = contents(work / "spread"), contents(work / "plain")
     assert found.keys() == wanted.keys() and "corpus/responses-0.npz" in map(str, wanted)
     timed = {"metrics.jsonl", "run.json", "provenance.json", "report.html"}  # times, and the command as typed
