@@ -27,14 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Files that take long for how many tests they have. A worker gets whole files: one of these at the end would leave the
 # other worker idle, so they come first.
 _LONG = (
-    "unit/test_findings_language.py",
     "browser/test_real_corpora.py",
+    "unit/test_findings_language.py",
     "cli/test_faults.py",
-    "cli/test_scheduler.py",
     "cli/test_real_tasks.py",
     "cli/test_readme.py",
-    "packaging/test_install.py",
     "browser/test_hostile.py",
+    "cli/test_scheduler.py",
+    "packaging/test_install.py",
     "unit/test_analyses_mmphate_courses.py",
     "unit/test_report_scale.py",
     "unit/test_findings_reviews.py",
