@@ -69,7 +69,7 @@ ENTRIES: dict[type[Any], dict[str, dict[str, str]]] = {
             "similarity": "number",
         },
         "jumps": {"epoch": "integer", "after": "integer", "support": "number; share"},
-        "flagged": {"purity": "integers", "alignment": "integers"},
+        "flagged": dict.fromkeys(("purity", "alignment"), "integers; in epochs"),
         "params": {"gap": "number"},
     },
     schema.Health: {

@@ -4,11 +4,22 @@ A line gives the shape of a field, an array, every array of a dict, or a tuple, 
 A letter is a size that is the same wherever it stands in the record; a word, one that is the same in all results of
 a run; with ``@``, in all results of a state. ``*`` is any size, ``0 | W`` one of two shapes. Sizes may be computed:
 ``T+1``, ``T*H``, ``#names`` (the length of a field), ``=total`` (a field), ``sum(lengths)``, ``squares(lengths)``.
-After a semicolon follows what the values keep to: ``-1..W`` (from -1 to below W), ``0..``, ``increasing``, ``rising``
-(no two equal), ``sum Steps`` (their sum is a size), ``like Predicted`` (all fields of this word have some, or none).
-``share`` (from 0 to 1, or NaN), ``finite``, ``in modes`` (one of a field), ``keys methods`` (those of a field),
-``is Probe`` (a size), ``least 2`` (so many), ``below lengths sequences`` (of their owners), ``first 2 -1..k`` (of two
-columns). A number or text has no axes: its line begins with the semicolon. What is not certain stays free: ``*``.
+What is not certain stays free: ``*``. A number or text has no axes: its line begins with the semicolon.
+
+After a semicolon follows what the values keep to:
+
+    -1..W  0..  share  finite       from -1 to below W, at least 0, from 0 to 1 or NaN, neither NaN nor infinite
+    known                           one in the first row is no NaN
+    increasing  rising              in their order; rising: no two equal
+    column 2 1..                    of one column
+    sum Steps  is Probe  least 2    their sum, or the number itself, is a size; there are so many
+    like Predicted  same Epochs     all fields of this word have some, or none; hold the same
+    in modes  one this, that        one of a field, or of these texts
+    keys methods  keyed curves      the keys are those of a field; each is a key there, too
+    below lengths sequences         below the length of the sequence that each belongs to
+    on curves                       a step of the curve of that key
+    spatial  columns                methods with three dimensions; arrays that have three columns only of such a one
+    states  weightings              StateKeys, items or keys; keys of ``WEIGHTINGS``
 """
 
 from __future__ import annotations
@@ -18,6 +29,7 @@ from typing import Any
 from rnnreport.results import schema
 from rnnreport.results.recorded import Probe
 from rnnreport.results.schema.landmarks import Landmarks
+from rnnreport.results.shapes_compared import COMPARED
 
 _NODES = "NodeEpochs*NodeSteps*NodeUnits"
 
@@ -61,7 +73,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "written": "GivenSteps",
         "unknown": "*; 0..GivenSteps",
         "step_words": "0 | GivenSteps; -1..Words",
-        "activation": "GivenSteps *",
+        "activation": "GivenSteps *; states",
     },
     schema.Performance: {
         "class_names": "K",
@@ -90,7 +102,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "response_by_epoch": "E Words Units@",
         "explained": "Units@; share",
         "kept_rate": "4; share",
-        "modes": "M",
+        "modes": "M; weightings",
         "ks": "k; 1..",
         "links": "M k C C",
         "word_labels": "M k Words; -1..C",
@@ -107,28 +119,28 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     schema.Projection: {
         "methods": "M",
         "coordinates": "M Steps 2",
-        "space_methods": "B",
+        "space_methods": "B; spatial",
         "space": "B Steps 3",
         "strangeness": "E",
-        "placed": "E Steps 2 | E Steps 3",
+        "placed": "E Steps 2 | E Steps 3; columns",
         "placed_epochs": "*; rising",
         "trust": "; keys methods",
         "params": "; keys methods",
     },
-    schema.GivenPlaces: {"placed": "GivenSteps 2 | GivenSteps 3"},
+    schema.GivenPlaces: {"placed": "GivenSteps 2 | GivenSteps 3; columns"},
     schema.Dynamics: {
-        "epochs": "NodeEpochs; rising",
-        "steps": "NodeSteps; 0..; rising",
+        "epochs": "NodeEpochs; rising; same Epochs",
+        "steps": "NodeSteps; 0..; rising; same Steps",
         "units": "NodeUnits; 0..",
         "plane": f"{_NODES} 2; finite",
         "space": f"{_NODES} 3; finite",
         "entropy": "*",
         "active": f"0 | {_NODES}; -1..Classes",
     },
-    schema.NodeStates: {"of_unit": "NodeUnits; 0..#states; increasing"},
+    schema.NodeStates: {"states": "*; states", "of_unit": "NodeUnits; 0..#states; increasing"},
     schema.Formation: {
-        "epochs": "NodeEpochs; rising",
-        "steps": "NodeSteps; 0..; rising",
+        "epochs": "NodeEpochs; rising; same Epochs",
+        "steps": "NodeSteps; 0..; rising; same Steps",
         "units": "H; 0..",
         "within_step": "2 NodeEpochs NodeSteps",
         "within_unit": "2 NodeEpochs H",
@@ -142,14 +154,14 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     schema.RawPictures: _PICTURES,
     schema.ActiveWords: {"words": f"{_NODES} 3; -1..Words", "groups": f"{_NODES}; -1..", "word_groups": "Words; -1.."},
     schema.Probes: {
-        "epochs": "NodeEpochs; rising",
-        "steps": "NodeSteps; 0..; rising",
+        "epochs": "NodeEpochs; rising; same Epochs",
+        "steps": "NodeSteps; 0..; rising; same Steps",
         **dict.fromkeys(("accuracy", "control", "information", "bias"), "NodeEpochs NodeSteps"),
         "mean": "3 NodeEpochs",
         "noise": "NodeEpochs",
         "most_frequent": "NodeSteps",
     },
-    schema.LeftOutSteps: {"edges": "B; 0..; rising", "drop": "3 B-1", "surprise": "3 B-1"},
+    schema.LeftOutSteps: {"edges": "B; 0..; rising", "drop": "3 B-1; known", "surprise": "3 B-1"},
     schema.ContinuationTrees: {
         "sequence_ids": "M",
         "context_tokens": "M",
@@ -178,7 +190,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "reliability": "0 10 5 | R 10 5",
     },
     schema.Jumps: {
-        "measures": "M",
+        "measures": "M; one absolute, relative, standardised",
         "counted": "M; 0..",
         "sequence_ids": "I",
         "displayed": "I; -1..Shown",
@@ -187,7 +199,8 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "steps": "M J; -1..; below lengths sequences",
         "values": "M J M",
         "classes": "M J 2; -1..Classes",
-        "context": "M J *; -1..#names",
+        "context": "M J X; -1..#names",
+        "before": "; 0..X",
         "largest": "M; 0..",
         "tested": "M; 0..",
         "types": "M O; -1..#names",
@@ -196,41 +209,40 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     },
     schema.Similar: {"neighbours": "Steps k; -1..Steps", "distances": "Steps k", "cosine_share": "; share"},
     schema.Health: {
-        "scopes": "M",
+        "scopes": "M; states",
         "widths": "M; 1..",
         "bounded": "M; 0..2",
         "participation": "M 2",
         "directions": "M; 0..",
-        "gates": "2 *; share",
+        "gates": "2 *; share; states",
     },
     schema.CardDifferences: {"names": "n", "before": "n", "now": "n"},
     schema.Memory: {
-        "curves": "* 5",
-        "horizons": "3",
-        "gate_times": "*",
-        "gate_medians": "3",
-        "decay_times": "*",
-        "decay_medians": "3",
-        "lengths": "3",
+        "curves": "* 5; column 0 0..; keyed horizons",
+        "horizons": "3; 0..; on curves",
+        **dict.fromkeys(("gate_medians", "decay_medians"), "3; 0..; states"),
+        "lengths": "3; 1..",
+        "gate_times": "*; 0..; states; keyed gate_medians",
+        "decay_times": "*; 0..; states; keyed decay_medians",
     },
     schema.Machine: {
         "answers": "k",
         "classes": "k; -1..",
         "shares": "k; share",
         "steps": "k; 0..",
-        "edges": "J 3; -1..; first 2 -1..k",
+        "edges": "J 3; column 0 -1..k; column 1 0..k; column 2 1..",
         "causes": "J C; -1..#names",
         "cause_counts": "J C; 0..",
         "fidelity": "3; share",
         **dict.fromkeys(("baseline", "own"), "; share"),
         "held_out": "2; 0..",
-        "curve": "* 3",
+        "curve": "* 3; column 0 finite",
         "step_states": "AllSteps; -1..k",
         "displayed": "Steps; -1..k",
         "beginning": "; -1..k",
     },
     schema.GateUse: {
-        "scopes": "G",
+        "scopes": "G; states",
         "times": "T; rising",
         "steps": "T; 0..",
         "shares": "G 2 T; share",
@@ -242,6 +254,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "units": "G 2 J; -1..",
     },
     schema.FixedPoints: {
+        "scopes": "*; states",
         "inputs": "I",
         "owners": "M; 0..I; increasing",
         "kinds": "M; 0..3",
@@ -268,10 +281,15 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "titles": "I",
         "first": "; 0..I",
     },
-    schema.Integration: {"explained": "*; share"},
+    schema.Integration: {
+        "explained": "*; share",
+        **dict.fromkeys(
+            ("needed", "share", "slow", "extent", "persistent", "overlap", "participation"), "; keys explained"
+        ),
+    },
     schema.Lyapunov: {"exponents": "* 3"},
     schema.Readable: {
-        "states": "L",
+        "states": "L; states",
         "properties": "Q",
         "classes": "Q; 0..",
         "times": "T; rising",
@@ -281,6 +299,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         **dict.fromkeys(("steps", "sequences"), "Q T+1; 0.."),
     },
     schema.UnitImportance: {
+        "scopes": "*; states",
         "rise": "I 3",
         "p_values": "I; share",
         "lost": "I",
@@ -289,7 +308,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "groups": "U; 0..I",
         "alone": "U",
         "readout": "U",
-        "sizes": "J; 0..",
+        "sizes": "J; 1..; rising; least 1",
         **dict.fromkeys(("most", "least", "random"), "J 3"),
         **dict.fromkeys(("whole", "constant", "enough", "needed"), "3"),
         "agreement": "4",
@@ -313,90 +332,15 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         **dict.fromkeys(("occurrences", "word_sequences"), "R; 0.."),
     },
     schema.GradientReach: {
-        "scopes": "L",
-        "curves": "* 5",
+        "scopes": "L; states",
+        "curves": "* 5; states; column 0 0..; column 0 finite",
         "factors": "L 3",
         "remaining": "L 3",
-        "verdicts": "L",
+        "verdicts": "L; one vanishing, exploding, sound",
         "rows": "R",
         "lags": "C; 0..; rising",
         "matrix": "R C",
     },
-    schema.Comparison: {
-        "runs": "Runs; least 2",
-        **dict.fromkeys(("cells", "scopes", "history"), "Runs"),
-        "metric_names": "M",
-        "metrics": "Runs M 3",
-        "sequence_ids": "Probe",
-        "labels": "0 | Probe; -1..#class_names",
-        "predicted": "0 0 | Runs Probe; -1..#class_names; like Choices",
-        "confidence": "0 0 | Runs Probe; share; like Choices",
-        "similarity": "Runs Runs",
-        "epochs": "E; rising",
-        "similarity_by_epoch": "Runs E",
-    },
-    schema.Likeness: {
-        "states": "Layers",
-        "counterparts": "Runs Layers",
-        "widths": "Runs Layers; 0..",
-        **dict.fromkeys(("cka", "angle"), "Runs Runs Layers"),
-        **dict.fromkeys(("neighbours", "matched", "matched_chance", "same_place", "change", "dynamics"), "Runs Layers"),
-        "dynamics_halves": "Layers",
-        "epochs": "E; rising",
-        "cka_by_epoch": "2 Runs Layers E",
-        "sequences": "*; 0..Probe; rising",
-        "plane": "Runs P 2",
-        "plane_steps": "P; 0..; rising",
-        "plane_explained": "2; share",
-        "plane_left": "Runs",
-    },
-    schema.Slices: {
-        **dict.fromkeys(("kinds", "names"), "M"),
-        **dict.fromkeys(("sequences", "items"), "M; 0.."),
-        "values": "Runs M",
-        **dict.fromkeys(("difference", "low", "high"), "Runs-1 M"),
-        **dict.fromkeys(("p_value", "adjusted"), "Runs-1 M; share"),
-        **dict.fromkeys(("only_baseline_right", "only_run_right"), "Runs-1 M; -1.."),
-        "members": "M Probe; 0..2",
-    },
-    schema.Effects: {
-        "words": "W",
-        "counts": "W; 0..",
-        "outputs": "K",
-        **dict.fromkeys(("effect", "low", "high", "spread"), "Runs W K"),
-        "jump": "Runs W",
-        **dict.fromkeys(("difference", "difference_low", "difference_high", "adjusted"), "Runs-1 W K+1"),
-        "turned": "Runs-1 W K; 0..2",
-    },
-    schema.MatchedClusters: {
-        "words": "W",
-        "counts": "W; 0..",
-        "scopes": "Runs",
-        "ks": "Runs; 1..",
-        "partner": "Runs k; -1..k",
-        "overlap": "Runs k",
-        "word_labels": "Runs W; -1..k",
-        "unit_labels": "*; -1..k",
-        "association": "Runs W",
-        "agreement": "Runs",
-        "response": "W *",
-        "kept_rate": "Runs 4",
-        "kept_by_cluster": "Runs k",
-    },
-    schema.Changes: {
-        "configurations": "Runs",
-        "seeds": "*; 0..Runs; rising",
-        **dict.fromkeys(("angle_mean", "angle_bound"), "0 | Layers"),
-        **dict.fromkeys(("verdicts", "first_states", "found"), "Runs-1"),
-    },
-    schema.MachineDiff: {
-        **dict.fromkeys(("states", "answers", "stability", "agreement"), "Runs"),
-        "fidelity": "Runs 3",
-        "partner": "Runs k; -1..k",
-        "overlap": "Runs k",
-        **dict.fromkeys(("verdicts", "found"), "Runs-1"),
-    },
-    schema.Confusions: {"class_names": "K", "counts": "Runs K K; 0.."},
     Landmarks: {
         "epochs": "*; rising",
         "steps": "*; 0..; rising",
@@ -407,4 +351,5 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "plane": "J 2",
         "space": "J 3",
     },
+    **COMPARED,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnreport.results.entries import ENTRIES
 from rnnreport.results.recorded import StateKey
+from rnnreport.results.schema import WEIGHTINGS
 from rnnreport.results.shapes import SHAPES
 
 Sizes = dict[str, int]
@@ -70,8 +72,15 @@ def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> No
     if number < len(states):
         _expect(scope == states[number], f"scope is {scope[:60]!r}, not {states[number][:60]!r}")
     else:
-        StateKey.parse(scope)
+        _refuse_no_state("scope", scope)
         _expect(scope not in states, f"scope is {scope[:60]!r}, which is no gate")
+
+
+def _refuse_no_state(name: str, text: str) -> None:
+    try:
+        StateKey.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name} holds {text[:60]!r}, which is no StateKey") from error
 
 
 class _Fit:
@@ -84,12 +93,13 @@ class _Fit:
 
     def check(self, name: str, value: Any, line: str) -> None:
         shapes, rules = _parsed(line)
-        for array in value.values() if isinstance(value, dict) and shapes else [value]:
+        each = isinstance(value, dict) and bool(shapes)
+        for key, array in value.items() if each else [("", value)]:
             if shapes and not any(self._has(_shape(array, len(one)), one) for one in shapes):
                 wanted = " or ".join(f"({', '.join(map(self._in_words, one))})" for one in shapes)
                 raise ValueError(f"{name} is of shape {_shape(array, len(shapes[-1]))}, not {wanted}")
             for rule in rules:
-                self._keep(name, array, rule)
+                self._keep(name, [key] if each and rule == "states" else array, rule, key)
 
     def check_entries(self, name: str, value: Any, entries: dict[str, str]) -> None:
         """Check objects: the value itself, or where that is a list, or ``each`` is asked for, what it holds."""
@@ -109,7 +119,7 @@ class _Fit:
     def _check_entry(self, where: str, value: Any, kind: str, rules: list[str]) -> None:
         _expect(_of_kind(value, kind), f"{where} is {str(value)[:60]!r}, not {kind}")
         for rule in rules if value is not None else ():
-            self._keep(where, np.asarray(value) if isinstance(value, list) else value, rule)
+            self._keep(where, np.asarray(value) if isinstance(value, (list, tuple)) else value, rule)
 
     def _has(self, shape: tuple[int, ...], wanted: tuple[str, ...]) -> bool:
         """Whether a shape is the wanted one; sizes that are new become known."""
@@ -128,18 +138,43 @@ class _Fit:
             self._learn(text, size)
         return True
 
-    def _keep(self, name: str, value: Any, rule: str) -> None:
+    def _keep(self, name: str, value: Any, rule: str, key: str = "") -> None:
         word, _, rest = rule.partition(" ")
+        value = np.nan if value is None else value  # so is NaN written
         array: NDArray[Any] = np.asarray(value) if isinstance(value, (int, float)) else value
         if word == "in":
-            allowed = getattr(self.record, rest)
-            _expect(value in list(allowed), f"{name} is {str(value)[:60]!r}, which is none of {rest}")
+            allowed = list(getattr(self.record, rest))
+            wrong = [item for item in (value if isinstance(value, np.ndarray) else [value]) if item not in allowed]
+            _expect(not wrong, f"{name} is {str(wrong[:1])[1:-1][:60]}, which is none of {rest}")
         elif word == "keys":
             found = getattr(self.record, rest)
             _expect(set(value) == set(found), f"{name} are not those of {rest}")
-        elif word == "first":
-            columns, _, within = rest.partition(" ")
-            self._keep(name, array[:, : int(columns)], within)
+        elif word == "column":
+            column, _, within = rest.partition(" ")
+            self._keep(name, array[:, int(column)], within)
+        elif word == "on":
+            steps = getattr(self.record, rest).get(key, np.zeros((0, 1)))[:, 0]
+            _expect(array[0] in steps, f"{name}[{key!r}] is no step of its curve")
+        elif word == "one":
+            _expect(set(value) <= set(rest.split(", ")), f"{name} are not all one of {rest}")
+        elif word == "spatial":
+            self.together |= {f"spatial {method}": 3 for method in value}
+        elif word == "columns":
+            _expect(array.shape[-1] == 2 or f"spatial {key}" in self.together, f"{name}[{key!r}] has a column too many")
+        elif word == "keyed":
+            _expect(key in getattr(self.record, rest), f"{name} has {key[:60]!r}, unlike {rest}")
+        elif word == "same":
+            there = zlib.crc32(array.astype(np.int64).tobytes())
+            known = self.together.setdefault(f"same {rest}", there)
+            _expect(known == there, f"{name} are not those of other results")
+        elif word == "states":
+            for item in value:
+                _refuse_no_state(name, item)
+        elif word == "weightings":
+            unknown = set([value] if isinstance(value, str) else value) - WEIGHTINGS.keys()
+            _expect(not unknown, f"{name} are not all weightings")
+        elif word == "known":
+            _expect(not np.isnan(array[0]).all(), f"{name} are not known")
         elif word == "least":
             _expect(len(value) >= int(rest), f"{name} are fewer than {rest}")
         elif word == "is":
@@ -150,10 +185,10 @@ class _Fit:
                 self._learn(rest, steps)
             _expect(self._size(rest) == steps, f"{name} add up to {steps}, not {self._in_words(rest)}")
         elif word == "like":
-            there = int(array.size > 0)
+            some = int(array.size > 0)
             if self._size(rest) is None:
-                self._learn(rest, there)
-            _expect(self._size(rest) == there, f"{name} are {'' if there else 'not '}there, unlike others")
+                self._learn(rest, some)
+            _expect(self._size(rest) == some, f"{name} are {'' if some else 'not '}there, unlike others")
         elif word in ("increasing", "rising"):
             moves = np.diff(array.astype(np.float64))
             holds = bool(np.all(moves > 0 if word == "rising" else moves >= 0))
@@ -173,7 +208,7 @@ class _Fit:
     def _keep_within(self, name: str, array: NDArray[Any], rule: str) -> None:
         low, high = rule.split("..")
         most = self._size(high) if high else None
-        holds = bool(array.min() >= int(low) and (most is None or array.max() < most))
+        holds = not (array < int(low)).any() and (most is None or not (array >= most).any())  # NaN is neither
         _expect(holds, f"{name} are not all from {low}" + (f" to below {self._in_words(high)}" if high else " up"))
 
     def _learn(self, text: str, size: int) -> None:

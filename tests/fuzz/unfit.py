@@ -119,7 +119,7 @@ def spoiled(array: np.ndarray, draw: random.Random) -> tuple[str, np.ndarray]:
         "uint8": lambda: np.nan_to_num(array.astype(np.float64)).clip(0, 255).astype(np.uint8),
         "negated": lambda: -array - 1,
         "zeros": lambda: np.zeros_like(array),
-        "shifted far": lambda: array + np.array(10_000, array.dtype),
+        "shifted far": lambda: array + np.array(10_000 if array.dtype.itemsize > 1 else 100, array.dtype),
     }
     for axis in range(array.ndim):
         size = array.shape[axis]
@@ -133,7 +133,7 @@ def spoiled(array: np.ndarray, draw: random.Random) -> tuple[str, np.ndarray]:
     values: tuple[float, ...] = (np.nan, np.inf, -np.inf, 1e30, -1e30, 1e-40, -1.0, 2.0)
     if not floating:
         limits = np.iinfo(array.dtype)
-        values = (limits.min, limits.max, -1, -2, 0, 1, 7, 10_000)
+        values = (limits.min, limits.max, max(-1, limits.min), max(-2, limits.min), 0, 1, 7, min(10_000, limits.max))
     for value in values:
         ways[f"one {value}"] = lambda value=value: _with_one(array, value, draw)
         ways[f"all {value}"] = lambda value=value: np.full_like(array, value)
@@ -143,7 +143,7 @@ def spoiled(array: np.ndarray, draw: random.Random) -> tuple[str, np.ndarray]:
 
 
 def _with_one(array: np.ndarray, value: float, draw: random.Random) -> np.ndarray:
-    array = array.copy()
+    array = np.ascontiguousarray(array.copy())
     if array.size:
         array.flat[draw.randrange(array.size)] = value
     return array
@@ -225,7 +225,7 @@ def try_once(folder: Folder, good: Path, draw: random.Random, scratch: Path) -> 
 
 @contextmanager
 def with_old_figures() -> Iterator[None]:
-    """Pages with the empty Bokeh figures of the first one of that name, to make which takes most of the time."""
+    """Pages with the empty Bokeh figures of the first page of that run, to make which takes most of the time."""
 
     def first(run: Any, curves: Any) -> Any:
         name = run.manifest.name
@@ -252,6 +252,9 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="unfit-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     paths = given.folders or [_analysed(scratch)]
     folders = [Folder(Path(shutil.copytree(path, scratch / f"{n}" / path.name))) for n, path in enumerate(paths)]
+    with with_old_figures():
+        for folder in folders:
+            ends_well("render", str(folder.path), "--out", str(scratch / "page.html"), "--force")
     found: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
     start, number = time.monotonic(), 0
