@@ -23,7 +23,7 @@ from rnnreport.formulas import changes, kept_rates
 pytestmark = pytest.mark.corpus
 
 UNITS, STREAMS, UNROLL, EPOCHS, WORDS = 128, 20, 35, 8, 300
-OFTEN = 10  # occurrences that make a word known; with 3 the findings are the same, and the head costs thrice as much
+OFTEN = 10  # occurrences that make a word known; with 3 there are thrice as many, and the head costs more than the rest
 PREPOSITIONS = ("of", "in", "for", "from", "by", "at", "with", "on")
 MODALS = ("would", "could", "may", "might", "should", "will", "can")
 STATES = ("RNN h", "GRU h", "LSTM h", "LSTM c")
