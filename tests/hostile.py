@@ -27,7 +27,7 @@ def hostile_run(path: Path, *, continuous: bool = False) -> RunFolder:
     folder = fabricate_run(
         path,
         "regression" if continuous else "classification",
-        3,
+        2,
         sequences=sequences,
         units=8,
         steps=(3, 6),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2)
+    folder = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2, sequences=20, units=6)
     plant(folder)
     analyse(folder)
     (folder.path / "report.html").write_text(render_report(folder), encoding="utf-8")

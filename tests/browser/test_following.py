@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from rnnreport.report import render_report
 from rnnreport.report.following import follow, stamp_of
-from rnnreport.results.folder import RunFolder
 from tests.browser.conftest import READY, settle
 
 SELECTION = "#words=2&units=1&lens=word"
@@ -35,8 +33,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(run: RunFolder, tmp_path: Path) -> Watched:
-    watched = Watched(render_report(run), tmp_path / "report.html")
+def watched(report: Path, tmp_path: Path) -> Watched:
+    watched = Watched(report.read_text(encoding="utf-8"), tmp_path / "report.html")
     watched.epoch(1)
     return watched
 
@@ -138,14 +136,14 @@ def test_a_copy_without_its_stamp_stays_as_it_is(page_without_stamp: tuple[Page,
     assert all("ERR_FILE_NOT_FOUND" in problem for problem in problems)
 
 
-def test_an_ordinary_page_follows_nothing(run: RunFolder) -> None:
-    html = render_report(run)
+def test_an_ordinary_page_follows_nothing(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
     assert "following" not in html.split("</head>")[1].split('class="packed"')[0].split("<h1")[0]
     assert "rnnreport-page" not in html and "style-src file:" not in html
 
 
-def test_the_policy_allows_one_script_more_and_style_sheets_from_disk(run: RunFolder, tmp_path: Path) -> None:
-    html = render_report(run)
+def test_the_policy_allows_one_script_more_and_style_sheets_from_disk(report: Path, tmp_path: Path) -> None:
+    html = report.read_text(encoding="utf-8")
     followed, stamp = follow(html, tmp_path / "report.html")
     policy = html.split('Content-Security-Policy" content="')[1].split('"')[0]
     wider = followed.split('Content-Security-Policy" content="')[1].split('"')[0]

@@ -86,7 +86,7 @@ def on_the_map(page, maps, given):
     ["classification", "multi-label", "regression", "language-model", "tagging", "step-regression", "unlabelled"],
 )
 def test_given_sentences_are_read_and_not_judged(open_page, tmp_path, task):
-    folder = fabricate_run(tmp_path / "run", task, epochs=2, sequences=30)
+    folder = fabricate_run(tmp_path / "run", task, epochs=2, sequences=20, units=6, steps=(3, 7))
     plant(folder)
     analyse(folder)
     shown, given = folder.result(Sequences), folder.result(GivenSentences)

@@ -23,7 +23,9 @@ AFTER = 7  # token that follows the last step of a sequence in the stream
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Sequences cut from a stream: the last step of some has an answer as well."""
-    folder = fabricate_run(tmp_path_factory.mktemp("language") / "run", "language-model", epochs=2, sequences=40)
+    folder = fabricate_run(
+        tmp_path_factory.mktemp("language") / "run", "language-model", epochs=2, sequences=24, units=6, steps=(5, 9)
+    )
     probe, last = folder.probe(), folder.checkpoint(1)
     ends = probe.offsets[1:-1] - 1
     targets, surprisal, top = probe.targets.copy(), last.surprisal.copy(), last.top_tokens.copy()
@@ -125,7 +127,7 @@ def test_a_run_analysed_before_the_next_tokens_were_kept(open_page, run, shown, 
 
 
 def test_a_vocabulary_of_three_tokens_has_three_ranks(open_page, tmp_path):
-    folder = fabricate_run(tmp_path / "run", "language-model", epochs=1, sequences=20)
+    folder = fabricate_run(tmp_path / "run", "language-model", epochs=1, sequences=20, units=6, steps=(3, 7))
     probe, last = folder.probe(), folder.checkpoint(0)
     targets = np.where(probe.targets < 0, -1, probe.targets % 3).astype(np.int32)
     small = replace(probe, vocabulary=("a", "b", "c"), tokens=probe.tokens % 3, targets=targets)

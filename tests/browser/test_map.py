@@ -10,7 +10,7 @@ from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Projection, Sequences
-from tests.browser.conftest import show_plot
+from tests.browser.conftest import settle, show_plot
 from tests.fabricate import fabricate_run
 
 pytestmark = pytest.mark.browser
@@ -19,8 +19,13 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
     folder = tmp_path_factory.mktemp("map")
-    run = fabricate_run(folder / "run", epochs=4, sequences=40)
-    analyse(run, baseline=fabricate_run(folder / "base", epochs=4, sequences=40, seed=1, name="<b>base</b>"))
+    run = fabricate_run(folder / "run", epochs=4, sequences=30, units=8, steps=(3, 8))
+    analyse(
+        run,
+        baseline=fabricate_run(
+            folder / "base", epochs=4, sequences=30, units=8, steps=(3, 8), seed=1, name="<b>base</b>"
+        ),
+    )
     page = folder / "report.html"
     page.write_text(render_report(run), encoding="utf-8")
     return page, run.result(Projection)
@@ -65,7 +70,7 @@ def test_a_drag_turns_the_map_in_space_and_not_in_the_plane(open_page, mapped):
         page.mouse.down()
         page.mouse.move(box["x"] + 400, box["y"] + 190, steps=5)
         page.mouse.up()
-        page.wait_for_timeout(100)
+        settle(page)
         return np.abs(dots(page) - before).max()
 
     assert drag() == 0
@@ -73,7 +78,7 @@ def test_a_drag_turns_the_map_in_space_and_not_in_the_plane(open_page, mapped):
     assert drag() > 50
     turned = dots(page)
     page.locator("#map-turn").press("ArrowLeft")
-    page.wait_for_timeout(100)
+    settle(page)
     assert np.abs(dots(page) - turned).max() > 5
     page.select_option("#map-view", "plane")
     assert same_shape(dots(page), found.coordinates[found.methods.index("PCA")])
@@ -90,7 +95,7 @@ def test_the_epoch_slider_moves_the_dots_and_leaves_the_map(open_page, mapped):
         expect(page.locator("#note-map")).to_contain_text("states of epoch 0, placed into the map of epoch 3")
         assert same_shape(dots(page), found.placed[method][0, :, :2], within=0.004)
         page.locator("#epoch").press("End")
-        page.wait_for_timeout(100)
+        settle(page)
         np.testing.assert_array_equal(dots(page), fixed)
     page.select_option("#method", label="PHATE")
     page.locator("#epoch").press("Home")

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rnnreport.results.schema import Dynamics, Performance, Projection, Sequences, Similar, Units, Words
 from tests import nets
-from tests.browser.conftest import chip_colours, show_plot
+from tests.browser.conftest import chip_colours, settle, show_plot
 from tests.reported import CLASSES, EPOCHS, encode, report_language, report_sentiment, sentence_alone
 from tests.typeset import plain
 
@@ -192,11 +192,6 @@ def test_language_expects_what_the_net_expects(language):
     right = own[:-1].argmax(1) == np.array(language.answers)
     accuracy = language.folder.result(Performance).metrics["accuracy"]["value"]
     assert accuracy == pytest.approx(right.mean(), abs=2 * (~certain).sum() / len(own) + 1e-12)
-
-
-def settle(page):
-    """Two frames: the selection is announced in the first, drawn in the second."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def picks(page):

@@ -53,7 +53,7 @@ def plant_other(folder):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = fabricate_run(tmp_path_factory.mktemp("salience") / "run", epochs=3)
+    folder = fabricate_run(tmp_path_factory.mktemp("salience") / "run", epochs=3, sequences=40)
     plant(folder)
     plant_other(folder)
     analyse(folder)
@@ -133,7 +133,7 @@ def test_what_was_not_computed_is_said(open_page, run):
 
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_run_without_says_why(open_page, tmp_path, recorded):
-    folder = fabricate_run(tmp_path / "run", "language-model", epochs=1)
+    folder = fabricate_run(tmp_path / "run", "language-model", epochs=1, sequences=20, units=6, steps=(3, 7))
     if recorded:
         plant(folder, "the tokens reach the model by <b>no</b> embedding")
     analyse(folder)

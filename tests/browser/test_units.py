@@ -31,12 +31,15 @@ def shown(page, kind, attribute):
     """Cluster label to its units or words, as drawn."""
     while page.locator("#clusters .more").count():
         page.locator("#clusters .more").first.click()
-    return {
-        int(box.get_attribute("data-label")): {
-            int(item.get_attribute(attribute)) for item in box.locator(f"[{attribute}]").all()
-        }
-        for box in page.locator(f"#clusters .{kind}").all()
-    }
+    drawn = page.eval_on_selector_all(
+        f"#clusters .{kind}",
+        """(boxes, name) => boxes.map((box) => [
+          Number(box.dataset.label),
+          [...box.querySelectorAll(`[${name}]`)].map((node) => Number(node.getAttribute(name))),
+        ])""",
+        attribute,
+    )
+    return {label: set(items) for label, items in drawn}
 
 
 def members(labels):
@@ -382,11 +385,9 @@ def test_confidence_bands_and_flagged_words(open_page, report, run):
     assert "rare" in page.locator(f"#clusters .word[data-word='{rare}']").get_attribute("class")
 
 
-def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, tmp_path):
-    run = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=30, units=6)
-    analyse(run)
-    (tmp_path / "report.html").write_text(render_report(run), encoding="utf-8")
-    page = open_page(tmp_path / "report.html")
+def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, rendered):
+    run, path = rendered("tagging")
+    page = open_page(path)
     words = run.result(Words)
     word = page.locator("#clusters .word").first
     assert "tagged" not in word.get_attribute("class")
@@ -400,7 +401,7 @@ def test_words_of_a_tagged_corpus_are_coloured_by_their_tag(open_page, tmp_path)
 
 
 def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(open_page, tmp_path, monkeypatch):
-    run = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=6)
+    run = fabricate_run(tmp_path / "run", epochs=2, sequences=20, units=6, steps=(3, 7))
     gate = (0.5 + 0.5 * run.checkpoint(1).states["lstm.0.fwd.h"]).astype(np.float32)
     run.write_record(Gates(1, {"lstm.0.fwd.f": gate}))
     analyse(run)
