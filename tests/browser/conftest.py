@@ -36,7 +36,7 @@ def tabs(browser: Browser) -> list[Page]:
 def open_page(browser: Browser, tabs: list[Page]) -> Iterator[Callable[..., Page]]:
     """Open a file: ``open_page(path, hash="", width=1440, scheme="light")`` waits until the page is ready.
 
-    What the page folds is unfolded, unless ``folded``.
+    What the page folds is unfolded, unless ``folded``. ``forced="active"``: in the colours of the system.
 
     At the end of the test the page must have logged no error and asked for nothing but itself.
     """
@@ -51,14 +51,16 @@ def open_page(browser: Browser, tabs: list[Page]) -> Iterator[Callable[..., Page
         ),
     }
 
-    def opened(path: Path, hash: str = "", width: int = 1440, scheme: str = "light", folded: bool = False) -> Page:
+    def opened(
+        path: Path, hash: str = "", width: int = 1440, scheme: str = "light", folded: bool = False, forced: str = "none"
+    ) -> Page:
         used = len(pages)
         page = tabs[used] if used < len(tabs) else browser.new_context(offline=True).new_page()
         pages.append(page)
         for event, hear in heard.items():
             page.on(event, hear)
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(media="null", color_scheme=scheme, reduced_motion="reduce")
+        page.emulate_media(media="null", color_scheme=scheme, forced_colors=forced, reduced_motion="reduce")
         page.goto(f"{path.absolute().as_uri()}{hash}")
         page.wait_for_selector(READY, state="attached")
         if not folded:
