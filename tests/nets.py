@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 class Sentiment(nn.Module):
     """A GRU over packed sequences; the head reads the state after the last word of each."""
 
-    def __init__(self, words: int, units: int = 48) -> None:
+    def __init__(self, words: int, units: int = 24) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, 48, padding_idx=0)
         self.dropout = nn.Dropout(0.4)
@@ -30,7 +30,7 @@ class Sentiment(nn.Module):
 class Language(nn.Module):
     """A time-major LSTM language model that also returns its state, as in PyTorch's own example."""
 
-    def __init__(self, words: int, units: int = 64) -> None:
+    def __init__(self, words: int, units: int = 32) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, units)
         self.lstm = nn.LSTM(units, units)
@@ -46,7 +46,7 @@ class Language(nn.Module):
 
 def train_sentiment(model: Sentiment, texts: list[Tensor], labels: Tensor, epochs: int, folder: Path) -> None:
     """Train and leave ``epoch_1.pt`` ... in the folder; the model ends in eval mode."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
     lengths = torch.tensor([len(text) for text in texts])
     for epoch in range(1, epochs + 1):
         model.train()
