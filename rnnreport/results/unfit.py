@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnreport.results.entries import ENTRIES
 from rnnreport.results.recorded import StateKey
@@ -141,75 +141,100 @@ class _Fit:
     def _keep(self, name: str, value: Any, rule: str, key: str = "") -> None:
         word, _, rest = rule.partition(" ")
         value = np.nan if value is None else value  # so is NaN written
-        array: NDArray[Any] = np.asarray(value) if isinstance(value, (int, float)) else value
-        if word == "in":
-            allowed = list(getattr(self.record, rest))
-            wrong = [item for item in (value if isinstance(value, np.ndarray) else [value]) if item not in allowed]
-            _expect(not wrong, f"{name} is {str(wrong[:1])[1:-1][:60]}, which is none of {rest}")
-        elif word == "keys":
-            found = getattr(self.record, rest)
-            _expect(set(value) == set(found), f"{name} are not those of {rest}")
-        elif word == "column":
-            column, _, within = rest.partition(" ")
-            self._keep(name, array[:, int(column)], within)
-        elif word == "on":
-            steps = getattr(self.record, rest).get(key, np.zeros((0, 1)))[:, 0]
-            _expect(array[0] in steps, f"{name}[{key!r}] is no step of its curve")
-        elif word == "one":
-            _expect(set(value) <= set(rest.split(", ")), f"{name} are not all one of {rest}")
-        elif word == "spatial":
-            self.together |= {f"spatial {method}": 3 for method in value}
-        elif word == "columns":
-            _expect(array.shape[-1] == 2 or f"spatial {key}" in self.together, f"{name}[{key!r}] has a column too many")
-        elif word == "keyed":
-            _expect(key in getattr(self.record, rest), f"{name} has {key[:60]!r}, unlike {rest}")
-        elif word == "same":
-            there = zlib.crc32(array.astype(np.int64).tobytes())
-            known = self.together.setdefault(f"same {rest}", there)
-            _expect(known == there, f"{name} are not those of other results")
-        elif word == "states":
-            for item in value:
-                _refuse_no_state(name, item)
-        elif word == "weightings":
-            unknown = set([value] if isinstance(value, str) else value) - WEIGHTINGS.keys()
-            _expect(not unknown, f"{name} are not all weightings")
-        elif word == "known":
-            _expect(not np.isnan(array[0]).all(), f"{name} are not known")
-        elif word == "least":
-            _expect(len(value) >= int(rest), f"{name} are fewer than {rest}")
-        elif word == "is":
-            _expect(self._size(rest) in (None, value), f"{name} is {value}, not {self._in_words(rest)}")
-        elif word == "sum":
-            steps = int(array.sum(dtype=np.int64))
-            if self._size(rest) is None:
-                self._learn(rest, steps)
-            _expect(self._size(rest) == steps, f"{name} add up to {steps}, not {self._in_words(rest)}")
-        elif word == "like":
-            some = int(array.size > 0)
-            if self._size(rest) is None:
-                self._learn(rest, some)
-            _expect(self._size(rest) == some, f"{name} are {'' if some else 'not '}there, unlike others")
-        elif word in ("increasing", "rising"):
-            moves = np.diff(array.astype(np.float64))
-            holds = bool(np.all(moves > 0 if word == "rising" else moves >= 0))
-            _expect(holds, f"{name} are not {word}")
-        elif word == "share":
-            inside = np.isnan(array) | ((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))
-            _expect(bool(inside.all()), f"{name} are not all from 0 to 1")
-        elif word == "below":
-            lengths, owners = (getattr(self.record, one) for one in rest.split())
-            known = owners >= 0
-            _expect(bool((array[known] < lengths[owners[known]]).all()), f"{name} are beyond the {rest.split()[0]}")
-        elif word == "finite":
-            _expect(bool(np.isfinite(array).all()), f"{name} are not all finite")
-        elif array.size:
-            self._keep_within(name, array, rule)
+        array = np.asarray(value) if isinstance(value, (int, float)) else value
+        _RULES.get(word, _Fit._within)(self, name, array, rest or word, key)
 
-    def _keep_within(self, name: str, array: NDArray[Any], rule: str) -> None:
-        low, high = rule.split("..")
+    # what each word of ``shapes.py`` asks for: of a field, its value (of a dict, that of a key), and what follows it
+
+    def _in(self, name: str, array: Any, rest: str, _: str) -> None:
+        allowed = list(getattr(self.record, rest))
+        wrong = [item for item in _items(array) if item not in allowed]
+        _expect(not wrong, f"{name} is {str(wrong[:1])[1:-1][:60]}, which is none of {rest}")
+
+    def _one(self, name: str, array: Any, rest: str, _: str) -> None:
+        _expect(set(array) <= set(rest.split(", ")), f"{name} are not all one of {rest}")
+
+    def _states(self, name: str, array: Any, _: str, __: str) -> None:
+        for item in array:
+            _refuse_no_state(name, item)
+
+    def _weightings(self, name: str, array: Any, _: str, __: str) -> None:
+        _expect(set(_items(array)) <= WEIGHTINGS.keys(), f"{name} are not all weightings")
+
+    def _keys(self, name: str, array: Any, rest: str, _: str) -> None:
+        _expect(set(array) == set(getattr(self.record, rest)), f"{name} are not those of {rest}")
+
+    def _keyed(self, name: str, _: Any, rest: str, key: str) -> None:
+        _expect(key in getattr(self.record, rest), f"{name} has {key[:60]!r}, unlike {rest}")
+
+    def _on(self, name: str, array: Any, rest: str, key: str) -> None:
+        steps = getattr(self.record, rest).get(key, np.zeros((0, 1)))[:, 0]
+        _expect(array[0] in steps, f"{name}[{key!r}] is no step of its curve")
+
+    def _column(self, name: str, array: Any, rest: str, _: str) -> None:
+        column, _, within = rest.partition(" ")
+        self._keep(name, array[:, int(column)], within)
+
+    def _spatial(self, _: str, array: Any, __: str, ___: str) -> None:
+        self.together |= {f"spatial {method}": 3 for method in array}
+
+    def _columns(self, name: str, array: Any, _: str, key: str) -> None:
+        _expect(array.shape[-1] == 2 or f"spatial {key}" in self.together, f"{name}[{key!r}] has a column too many")
+
+    def _same(self, name: str, array: Any, rest: str, _: str) -> None:
+        there = zlib.crc32(array.astype(np.int64).tobytes())
+        known = self.together.setdefault(f"same {rest}", there)
+        _expect(known == there, f"{name} are not those of other results")
+
+    def _known(self, name: str, array: Any, _: str, __: str) -> None:
+        _expect(not np.isnan(array[0]).all(), f"{name} are not known")
+
+    def _least(self, name: str, array: Any, rest: str, _: str) -> None:
+        _expect(len(array) >= int(rest), f"{name} are fewer than {rest}")
+
+    def _is(self, name: str, array: Any, rest: str, _: str) -> None:
+        _expect(self._size(rest) in (None, int(array)), f"{name} is {array}, not {self._in_words(rest)}")
+
+    def _sum(self, name: str, array: Any, rest: str, _: str) -> None:
+        total = int(array.sum(dtype=np.int64))
+        _expect(self._learnt(rest, total) == total, f"{name} add up to {total}, not {self._in_words(rest)}")
+
+    def _like(self, name: str, array: Any, rest: str, _: str) -> None:
+        some = int(array.size > 0)
+        _expect(self._learnt(rest, some) == some, f"{name} are {'' if some else 'not '}there, unlike others")
+
+    def _increasing(self, name: str, array: Any, _: str, __: str) -> None:
+        _expect(bool((np.diff(array.astype(np.float64)) >= 0).all()), f"{name} are not increasing")
+
+    def _rising(self, name: str, array: Any, _: str, __: str) -> None:
+        _expect(bool((np.diff(array.astype(np.float64)) > 0).all()), f"{name} are not rising")
+
+    def _share(self, name: str, array: Any, _: str, __: str) -> None:
+        inside = np.isnan(array) | ((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))
+        _expect(bool(inside.all()), f"{name} are not all from 0 to 1")
+
+    def _below(self, name: str, array: Any, rest: str, _: str) -> None:
+        lengths, owners = (getattr(self.record, one) for one in rest.split())
+        known = owners >= 0
+        _expect(bool((array[known] < lengths[owners[known]]).all()), f"{name} are beyond the {rest.split()[0]}")
+
+    def _finite(self, name: str, array: Any, _: str, __: str) -> None:
+        _expect(bool(np.isfinite(array).all()), f"{name} are not all finite")
+
+    def _within(self, name: str, array: Any, bounds: str, _: str) -> None:
+        if not array.size:
+            return
+        low, high = bounds.split("..")
         most = self._size(high) if high else None
         holds = not (array < int(low)).any() and (most is None or not (array >= most).any())  # NaN is neither
         _expect(holds, f"{name} are not all from {low}" + (f" to below {self._in_words(high)}" if high else " up"))
+
+    def _learnt(self, text: str, size: int) -> int:
+        """The value of a size, which is this one where it was not known yet."""
+        if self._size(text) is None:
+            self._learn(text, size)
+        known = self._size(text)
+        return size if known is None else known
 
     def _learn(self, text: str, size: int) -> None:
         (self.together if _SHARED.fullmatch(text) else self.own)[self._name(text)] = size
@@ -247,6 +272,32 @@ class _Fit:
         return text.rstrip("@") if known is None else f"{text.rstrip('@')} = {known}"
 
 
+# the words of the lines; what is none of them is a pair of bounds
+_RULES: dict[str, Callable[[_Fit, str, Any, str, str], None]] = {
+    "in": _Fit._in,
+    "one": _Fit._one,
+    "states": _Fit._states,
+    "weightings": _Fit._weightings,
+    "keys": _Fit._keys,
+    "keyed": _Fit._keyed,
+    "on": _Fit._on,
+    "column": _Fit._column,
+    "spatial": _Fit._spatial,
+    "columns": _Fit._columns,
+    "same": _Fit._same,
+    "known": _Fit._known,
+    "least": _Fit._least,
+    "is": _Fit._is,
+    "sum": _Fit._sum,
+    "like": _Fit._like,
+    "increasing": _Fit._increasing,
+    "rising": _Fit._rising,
+    "share": _Fit._share,
+    "below": _Fit._below,
+    "finite": _Fit._finite,
+}
+
+
 @functools.cache
 def _parsed(line: str) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     """The shapes of a line, each its sizes, and the rules for the values."""
@@ -267,6 +318,17 @@ def _shape(value: Any, axes: int) -> tuple[int, ...]:
         return tuple(value.shape)
     lengths = {len(item) for item in value} if axes > 1 else set()
     return (len(value), *(lengths if len(lengths) == 1 else ()))
+
+
+def _items(value: Any) -> list[Any]:
+    """What an array or tuple holds; a text or number alone."""
+    return (
+        [value]
+        if isinstance(value, str)
+        else list(np.atleast_1d(value))
+        if isinstance(value, np.ndarray)
+        else list(value)
+    )
 
 
 def _of_kind(value: Any, kind: str) -> bool:
