@@ -4,6 +4,7 @@ RR.views.push(function dynamics() {
   const { dynamics: found } = RR.description;
   if (!found) return;
   const E = found.epochs.length, T = found.steps.length, U = found.units.length, N = E * T * U, FRAME = 450; // milliseconds
+  const FAINT = 0.03; // of points that are not chosen: where they lie is seen where they are many
   const [view, colouring, only, paths, play, scrub, box] = ["view", "colour", "only", "paths", "play", "scrub", "box"].map((name) => RR.byId(`dynamics-${name}`));
   const epochOf = (i) => Math.floor(i / (T * U)), stepOf = (i) => Math.floor(i / U) % T, unitOf = (i) => i % U;
   const nearest = (values, wanted) => values.reduce((best, value, at) => (Math.abs(value - wanted) < Math.abs(values[best] - wanted) ? at : best), 0);
@@ -84,12 +85,12 @@ RR.views.push(function dynamics() {
       const nearStep = RR.selection.step === null ? null : stepPlace();
       colour = Array.from({ length: N }, (_, i) => shade(i));
       alpha = Float32Array.from({ length: N }, (_, i) => {
-        if (only.checked && epochOf(i) !== e) return 0.03;
+        if (only.checked && epochOf(i) !== e) return FAINT;
         if (boxed) return boxed.has(i) ? 0.95 : 0.08;
         const faded = e < E - 1 && epochOf(i) !== e ? 0.3 : 1; // an earlier epoch was chosen: it stands out
         let strength = chosen ? (chosen.has(unitOf(i)) ? 1 : 0.06) : 0.62;
         if (nearStep !== null && stepOf(i) !== nearStep) strength *= 0.3;
-        return strength * faded;
+        return Math.max(strength * faded, FAINT);
       });
       RR.legend("dynamics-legend", legend);
       scrub.value = e;
