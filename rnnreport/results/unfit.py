@@ -176,10 +176,11 @@ class _Fit:
         self._keep(name, array[:, int(column)], within)
 
     def _spatial(self, _: str, array: Any, __: str, ___: str) -> None:
-        self.together |= {f"spatial {method}": 3 for method in array}
+        self.together |= {"spatial": len(array), **{f"spatial {method}": 3 for method in array}}
 
     def _columns(self, name: str, array: Any, _: str, key: str) -> None:
-        _expect(array.shape[-1] == 2 or f"spatial {key}" in self.together, f"{name}[{key!r}] has a column too many")
+        known = "spatial" not in self.together or f"spatial {key}" in self.together  # read alone, it may be either
+        _expect(array.shape[-1] == 2 or known, f"{name}[{key!r}] has a column too many")
 
     def _same(self, name: str, array: Any, rest: str, _: str) -> None:
         there = zlib.crc32(array.astype(np.int64).tobytes())

@@ -91,9 +91,13 @@ def test_another_answer_and_another_number_of_states_make_another_machine(
     k = len(found.answers)
     split = found.step_states.copy()
     split[np.flatnonzero(split == 0)[::3]] = k
-    diff = against(
-        machine, replace(found, step_states=split, answers=(*found.answers, found.answers[0])), tmp_path / "k"
+    more = replace(
+        found,
+        step_states=split,
+        answers=(*found.answers, found.answers[0]),
+        **{name: np.append(getattr(found, name), getattr(found, name)[0]) for name in ("classes", "shares", "steps")},
     )
+    diff = against(machine, more, tmp_path / "k")
     assert isinstance(diff, MachineDiff) and diff.verdicts == ("another machine",)
     assert diff.states == (k, k + 1) and diff.partner[1, k] == -1
     assert diff.answers[1][f"{chr(ord('A') + k)}*"] == found.answers[0] and diff.answers[0]["B"] == found.answers[1]

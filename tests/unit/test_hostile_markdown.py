@@ -86,6 +86,7 @@ def test_payloads_are_shown_and_do_nothing(run, monkeypatch, batch):
             Performance: replace(performance, history_names=(payload,) * len(performance.history_names)),
         }
         real = run.result
+        monkeypatch.setattr(run, "as_one", lambda: run)
         monkeypatch.setattr(
             run, "result", lambda kind, scope=None, stored=stored, real=real: stored.get(kind) or real(kind)
         )
