@@ -45,7 +45,7 @@ def plant(folder: RunFolder, epoch: int = 1) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    made = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2)
+    made = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2, sequences=40, units=8)
     plant(made)
     analyse(made)
     return made
@@ -106,7 +106,7 @@ def test_invisible_tokens_are_named() -> None:
 
 
 def test_a_language_model_without_trees_says_why(tmp_path: Path) -> None:
-    folder = fabricate_run(tmp_path / "run", "language-model", epochs=2)
+    folder = fabricate_run(tmp_path / "run", "language-model", epochs=2, sequences=20, units=6)
     plant(folder, epoch=0)  # the last one is 1
     analyse(folder)
     found = folder.result(ContinuationTrees)
@@ -115,7 +115,7 @@ def test_a_language_model_without_trees_says_why(tmp_path: Path) -> None:
 
 
 def test_other_tasks_have_no_trees(tmp_path: Path) -> None:
-    folder = fabricate_run(tmp_path / "run", "tagging", epochs=1)
+    folder = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=20, units=6)
     analyse(folder)
     assert isinstance(folder.result(ContinuationTrees), Unavailable)
     assert "figure-continuations" not in render_report(folder)
