@@ -70,8 +70,8 @@ def find_chromium() -> str | None:
     return named if named and Path(named).exists() else None
 
 
-def _missing(what: str) -> None:
-    """Nothing is skipped in CI."""
+def missing(what: str) -> None:
+    """Skip a test for lack of something, but not in CI: there nothing is skipped."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{what}; CI must have it")
     pytest.skip(what)
@@ -88,7 +88,7 @@ def data_folder() -> Path:
     """The real corpora beside the repository."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        _missing("the corpora of ../shared/data are not here")
+        missing("the corpora of ../shared/data are not here")
     return folder
 
 
@@ -154,7 +154,7 @@ def chromium() -> str:
     """Path of a Chromium; `make test` installs one where there is none."""
     found = find_chromium()
     if not found:
-        _missing(f"no Chromium ({', '.join(_CHROMIUM_NAMES)}): set RNNREPORT_CHROMIUM")
+        missing(f"no Chromium ({', '.join(_CHROMIUM_NAMES)}): set RNNREPORT_CHROMIUM")
     return str(found)
 
 

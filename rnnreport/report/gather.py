@@ -201,6 +201,12 @@ def available(result: Result | Unavailable) -> Result | None:
     return None if isinstance(result, Unavailable) else result
 
 
+def probes_of(state: str, run: Run) -> Probes | None:
+    """What probes read from a state; None where nothing is known."""
+    first = available(run.probes)
+    return next((read for read in (*([first] if first else []), *run.further_probes) if read.scope == state), None)
+
+
 def reason(result: object) -> str:
     """Why an analysis did not apply; "" where it did."""
     return result.reason if isinstance(result, Unavailable) else ""

@@ -25,7 +25,7 @@ from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import MOST_CLASSES, class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
-from rnnreport.report.gather import Run, available, gather, model_line, reason, state_title
+from rnnreport.report.gather import Run, available, gather, model_line, probes_of, reason, state_title
 from rnnreport.report.packing.causes import attribution_context, importance_context, reach_context
 from rnnreport.report.packing.decisions import decision_context
 from rnnreport.report.packing.fixed_points import fixed_point_context
@@ -35,10 +35,9 @@ from rnnreport.report.packing.machine import machine_context
 from rnnreport.report.packing.memory import memory_context
 from rnnreport.report.packing.readable import readable_context
 from rnnreport.report.packing.report import describe_report
-from rnnreport.report.packing.training import own_title, read_of
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
-from rnnreport.report.titles import curve_title, formation_title, left_out_title
+from rnnreport.report.titles import curve_title, formation_title, left_out_title, own_title
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance
@@ -234,7 +233,7 @@ def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> li
             "heading": formation_title(own, own_title(own.scope, scopes)),
             "title": state_title(own.scope),
             "pictured": bool(np.isfinite(own.change[0]).any()),
-            "probes": (read := read_of(own.scope, run)),
+            "probes": (read := probes_of(own.scope, run)),
             "panels": formation_panels(own, curves["loss"], curves["score"], read),
         }
         for own in every

@@ -69,8 +69,8 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
         flips=flips,
         curves={name: label for name, (label, _) in curves.items()},
         curve_titles={
-            name: best_title("test accuracy" if name == "score" else "test loss", group, shares=name == "score")
-            for name, (_, group) in curves.items()
+            name: best_title(label.partition(",")[0], group, shares=name == "score")
+            for name, (label, group) in curves.items()
         },
         static={name: curves_svg(label, group) for name, (label, group) in curves.items()},
         scopes=[state_title(scope) for scope in comparison.scopes],

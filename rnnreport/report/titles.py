@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.report.environment import number, percent
+from rnnreport.report.gather import state_title
+from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Changes, Comparison, Formation, LeftOutSteps
 
 _MOST_NAMED = 2  # runs in a title
@@ -87,6 +89,25 @@ def changes_title(changes: Changes, comparison: Comparison) -> str:
         return f"{len(changed):,} of {len(runs):,} runs differ from {baseline}"
     rest = "" if len(changed) == len(runs) else f" ({len(changed):,} of {len(runs):,} runs)"
     return f"{' and '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from {baseline}{rest}"
+
+
+def layer_title(state: str, states: tuple[str, ...]) -> str:
+    """What tells a state from others: the module only where there are several, never the kind."""
+    title = state_title(state).rpartition(", ")[0]
+    modules = {StateKey.parse(other).module for other in states}
+    return title if len(modules) > 1 else title.removeprefix(f"{StateKey.parse(state).module}, ")
+
+
+def own_title(state: str, states: tuple[str, ...]) -> str:
+    """What tells a state from others, which may be of several kinds: "" where it is alone."""
+    if len(states) < 2:
+        return ""
+    kinds = {StateKey.parse(other).kind for other in states}
+    if len(kinds) < 2:
+        return layer_title(state, states)
+    kind = state_title(state).rpartition(", ")[2]
+    layers = {layer_title(other, states) for other in states}
+    return f"{layer_title(state, states)}, {kind}" if len(layers) > 1 else f"the {kind}"
 
 
 def confusion_title(names: Sequence[str], counts: NDArray[np.int32]) -> str:

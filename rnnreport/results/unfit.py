@@ -323,13 +323,9 @@ def _shape(value: Any, axes: int) -> tuple[int, ...]:
 
 def _items(value: Any) -> list[Any]:
     """What an array or tuple holds; a text or number alone."""
-    return (
-        [value]
-        if isinstance(value, str)
-        else list(np.atleast_1d(value))
-        if isinstance(value, np.ndarray)
-        else list(value)
-    )
+    if isinstance(value, str):
+        return [value]
+    return list(np.atleast_1d(value) if isinstance(value, np.ndarray) else value)
 
 
 def _of_kind(value: Any, kind: str) -> bool:

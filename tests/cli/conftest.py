@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -54,3 +55,20 @@ def runs(analysed_runs, tmp_path) -> tuple[Path, Path]:
     for run in analysed_runs:
         shutil.copytree(run, tmp_path / run.name)
     return Path("first"), Path("second")
+
+
+@pytest.fixture
+def rendered(rnnreport: Command, runs: tuple[Path, Path]) -> Path:
+    """The first of them, with its page."""
+    assert rnnreport("render", runs[0]).code == 0
+    return runs[0]
+
+
+def python(*words: str) -> list[str]:
+    """A command of this interpreter."""
+    return [sys.executable, *words]
+
+
+def environment() -> dict[str, str]:
+    """Of a process that is to find this package, wherever it runs."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.figures.maps import to_square
-from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.gather import Run, available, probes_of
 from rnnreport.report.packing.map import PLACE_BITS
 from rnnreport.report.payload import Payload
+from rnnreport.report.titles import layer_title
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Dynamics, Formation, NodeStates, Pictures, Probes
 
@@ -51,31 +52,6 @@ def _pack_dynamics(run: Run, dynamics: Dynamics, payload: Payload) -> dict[str, 
     }
 
 
-def layer_title(state: str, states: tuple[str, ...]) -> str:
-    """What tells a state from others: the module only where there are several, never the kind."""
-    title = state_title(state).rpartition(", ")[0]
-    modules = {StateKey.parse(other).module for other in states}
-    return title if len(modules) > 1 else title.removeprefix(f"{StateKey.parse(state).module}, ")
-
-
-def own_title(state: str, states: tuple[str, ...]) -> str:
-    """What tells a state from others, which may be of several kinds: "" where it is alone."""
-    if len(states) < 2:
-        return ""
-    kinds = {StateKey.parse(other).kind for other in states}
-    if len(kinds) < 2:
-        return layer_title(state, states)
-    kind = state_title(state).rpartition(", ")[2]
-    layers = {layer_title(other, states) for other in states}
-    return f"{layer_title(state, states)}, {kind}" if len(layers) > 1 else f"the {kind}"
-
-
-def read_of(state: str, run: Run) -> Probes | None:
-    """What probes read from a state; None where nothing is known."""
-    first = available(run.probes)
-    return next((read for read in (*([first] if first else []), *run.further_probes) if read.scope == state), None)
-
-
 def _place(state: str, run: Run) -> int:
     """Place of a state among the selectable ones; -1 where it is none."""
     scopes = [units.scope for units in run.units]
@@ -97,7 +73,7 @@ def _pack_pictures(prefix: str, pictures: Pictures, payload: Payload) -> dict[st
 
 
 def _pack_formation(prefix: str, formed: Formation, run: Run, payload: Payload) -> dict[str, Any]:
-    probes = read_of(formed.scope, run)
+    probes = probes_of(formed.scope, run)
     for name in ("within_step", "within_unit"):
         for place, space in enumerate(("picture", "activity")):
             payload.add_reals(f"{prefix}.{name}.{space}", getattr(formed, name)[place], bits=8)
