@@ -1,5 +1,5 @@
 "use strict";
-// Start: restore the selection from the link, build the views, announce once.
+// Start: restore the selection from the link, build the views, announce once, then draw what waited.
 (function boot() {
   const { sequences, words, units } = RR.description, [first] = [sequences ?? []].flat();
   const chosen = first && ["labels", "quantities"].includes(first.kind) ? first.classNames.length : 0;
@@ -42,5 +42,8 @@
     const patch = RR.readHash();
     if (Object.keys(patch).length) RR.set(patch);
   });
-  document.documentElement.dataset.ready = "yes";
+  // What is drawn without haste comes one by one; what ends the waiting is last.
+  const idle = window.requestIdleCallback ?? setTimeout;
+  RR.later.push(() => { document.documentElement.dataset.ready = "yes"; });
+  (function next() { idle(() => { RR.later.shift()(); if (RR.later.length) next(); }, { timeout: 200 }); })();
 })();

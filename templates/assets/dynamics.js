@@ -52,11 +52,12 @@ RR.views.push(function dynamics() {
     active: () => { const active = RR.arrays["dynamics.active"], names = RR.description.sequences?.classNames ?? []; return [(i) => RR.classColour(active[i]), keys(active, (label) => names[label] ?? `class ${label + 1}`)]; },
   };
 
+  let colour = [], alpha = new Float32Array(N);
+  const pictures = RR.smallPictures(() => pictures(colour, alpha));
   RR.plot("dynamics", (plot) => {
-    let colour = [], alpha = new Float32Array(N), timer = null;
+    let timer = null;
     const flat = () => view.value === "plane";
     const project = RR.turntable(RR.byId("turn"), () => place(), () => !flat() && !box.checked);
-    const pictures = RR.smallPictures(() => pictures(colour, alpha));
     const nodes = RR.nodeList((i) => ({ epoch: found.epochs[epochOf(i)], step: found.steps[stepOf(i)], unit: unitOf(i) }), { number: (u) => found.units[u], state: (u) => found.stateOf[found.layerOf[u]], name: named }, (epoch) => { shown = found.epochs.indexOf(epoch); return epochIn(epoch); }, () => draw());
     function place() {
       const data = { x: new Float32Array(N), y: new Float32Array(N), color: colour, alpha, size: new Float32Array(N) };

@@ -26,6 +26,7 @@ RR.views.push(function stateMap() {
   const ends = RR.byId("ends"), width = RR.byId("path-width");
   const faded = (q) => fades.some(([kind, box]) => box.checked && reading.shows.right(reading, q, RR.selection.epoch) === (kind === "right"));
 
+  RR.sayTrust();
   RR.plot("map", (plot) => {
     const places = RR.mapPlaces(map, P, all - P, () => { place(); path(); });
     let xy = places.dots(), dots = {};

@@ -1,4 +1,10 @@
 "use strict";
+// The row of the chosen map among those that say how far each can be trusted, and the same in a line.
+RR.sayTrust = function () {
+  for (const row of document.querySelectorAll("#map-trust tr[data-method]")) row.setAttribute("aria-current", row.dataset.method === RR.byId("method").value);
+  const [trust, continuity, kept, apart] = [...document.querySelectorAll("#map-trust tr[aria-current=true] td")].map((cell) => cell.textContent.trim());
+  RR.byId("map-trusted").textContent = `How far this map can be trusted: trustworthiness ${trust}, continuity ${continuity}, distances kept ${kept}, difference of two seeds ${apart} · all maps`;
+};
 // Where the dots of the map lie: by which method, in the plane or turned in space, at which epoch, of which network.
 // The map is that of the last epoch; the states of other epochs and of a baseline were placed into it.
 // Then come the states of the sentences given by hand, G of them, where this map takes others and shows the last epoch.
@@ -47,9 +53,7 @@ RR.mapPlaces = function (map, P, G, redraw) {
       turn.tabIndex = 0;
       for (const tool of plot.figure.toolbar.tools) if (["PanTool", "BoxSelectTool"].includes(tool.type)) tool.active = false; // they drag as well
     }
-    for (const row of document.querySelectorAll("#map-trust tr[data-method]")) row.setAttribute("aria-current", row.dataset.method === method.value);
-    const [trust, continuity, kept, apart] = [...document.querySelectorAll("#map-trust tr[aria-current=true] td")].map((cell) => cell.textContent.trim());
-    RR.byId("map-trusted").textContent = `How far this map can be trusted: trustworthiness ${trust}, continuity ${continuity}, distances kept ${kept}, difference of two seeds ${apart} · all maps`;
+    RR.sayTrust();
   }
   const controls = [method, view, whose].filter(Boolean);
   return { dots, says, dress, controls };

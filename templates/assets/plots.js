@@ -31,6 +31,20 @@ RR.plot = function (name, ready) {
   }, { rootMargin: "300px" }).observe(place);
 };
 
+// Draws a figure once the page has time, so that it does not grow under the pointer of who comes to it; then while it is
+// near the window, and once more when it comes there after a change: `refresh` says that.
+RR.later = [];
+RR.whileSeen = function (node, draw) {
+  let seen = false, stale = true;
+  const refresh = () => { stale = !seen; if (seen) draw(); };
+  RR.later.push(() => { if (stale) { stale = false; draw(); } });
+  new IntersectionObserver((entries) => {
+    seen = entries.at(-1).isIntersecting;
+    if (seen && stale) refresh();
+  }, { rootMargin: "300px" }).observe(node);
+  return refresh;
+};
+
 // Text, axes and grid in the colours of the theme.
 RR.dress = function ({ figure }) {
   const ink = RR.css("ink"), muted = RR.css("muted"), rule = RR.css("rule");

@@ -187,10 +187,7 @@ RR.views.push(function sentence() {
   zoom.addEventListener("input", draw);
   from.addEventListener("input", draw);
   pin.addEventListener("click", () => RR.set({ pinned: [...RR.selection.pinned, RR.selection.sequence] }));
-  // Drawn once it comes into view, then after every change: nothing is drawn for readers who stay above it.
-  let seen = false, stale = true;
-  const refresh = () => { if (seen) draw(); stale = !seen; };
-  new IntersectionObserver((entries) => { seen = entries.some((entry) => entry.isIntersecting); if (seen && stale) refresh(); }, { rootMargin: "300px" }).observe(host);
+  const refresh = RR.whileSeen(host, draw);
   RR.on(["sequence", "step", "pinned", "cluster", "state", "mode", "k", "epoch", "output", "theme"], (selection, now) => {
     if (now.has("step") && selection.step !== null && reading.lengths[selection.sequence] > MOST) {
       const { start, end } = windowOf(selection.sequence);

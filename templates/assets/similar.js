@@ -20,16 +20,6 @@ RR.tellTokens = function (node) {
   node.addEventListener("pointerover", (event) => { const token = event.target.closest(".token"); if (token) RR.tip(RR.stepTip(Number(token.dataset.p))); });
   node.addEventListener("pointerout", () => RR.tip(null));
 };
-// Draws a figure while it is near the window, and once more when it comes there after a change: `refresh` says that.
-RR.whileSeen = function (node, draw) {
-  let seen = false, stale = true;
-  const refresh = () => { stale = !seen; if (seen) draw(); };
-  new IntersectionObserver((entries) => {
-    seen = entries.at(-1).isIntersecting;
-    if (seen && stale) refresh();
-  }, { rootMargin: "300px" }).observe(node);
-  return refresh;
-};
 
 RR.views.push(function similar() {
   const node = RR.byId("similar"), kinds = RR.description.similar, reading = RR.reading, P = reading?.starts[reading.shown];
