@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnreport.report.environment import number, percent
 from rnnreport.report.gather import available, state_title
 from rnnreport.report.titles import changes_title
 from rnnreport.results.folder import RunFolder
@@ -57,13 +58,16 @@ def _stored(folder: RunFolder, kind: type[Result]) -> Result | Unavailable:
     return Unavailable(kind.analysis, "the run was compared by an earlier version")  # type: ignore[attr-defined]
 
 
-def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def compared_tables(
+    details: SideBySide | None, flips: Sequence[dict[str, Any]] = (), noun: str = "word"
+) -> dict[str, Any]:
     """The rows of every table, by name, empty where there is nothing to say.
 
     Parameters
     ----------
     details : SideBySide, optional
     flips : rows of the changed predictions, as in ``tables.flip_rows``
+    noun : str, what a step of the input is called
 
     Returns
     -------
@@ -74,22 +78,27 @@ def compared_tables(details: SideBySide | None, flips: Sequence[dict[str, Any]] 
     """
     changes, alike, slices, effects, clusters = _parts(details)
     machines = available(details.machines) if details else None
+    runs = len(details.comparison.runs) if details else 0
     return {
         "findings": _findings(changes) if changes else [],
         "findings_title": changes_title(changes, details.comparison) if details and changes else "",
         "seeds": [details.comparison.runs[place] for place in changes.seeds] if details and changes else [],
-        "likeness": _likeness_rows(alike, changes) if alike else [],
+        "likeness": (likeness := _likeness_rows(alike, changes) if alike else []),
+        "likeness_title": _likeness_title(likeness, details.comparison.runs) if details and alike else "",
         "alike": alike,
-        "slices": _slice_rows(slices) if slices else [],
+        "slices": (listed := _slice_rows(slices) if slices else []),
+        "slices_title": _differing(listed, "groups of sequences", runs),
         "groups": {row["place"]: _groups_of(slices, row["place"]) for row in flips} if slices else {},
         "slice_metric": slices.metric if slices else "",
         "slices_left_out": max(0, len(slices.names) - _MOST_SLICES) if slices else 0,
-        "effects": _effect_rows(effects) if effects else [],
+        "effects": (moving := _effect_rows(effects) if effects else []),
+        "effects_title": _differing(moving, f"{noun}s", runs),
         "words": len(effects.words) if effects else 0,
         "effect": effects,
         "machines": machines,
         "machine_lines": _machine_lines(details.comparison.runs, machines) if details and machines else [],
-        "kept": _kept_rows(clusters) if clusters else [],
+        "kept": (kept := _kept_rows(clusters) if clusters else []),
+        "kept_title": _kept_title(kept, details.comparison.runs) if details and kept else "",
         "confusions": _confusions(available(details.confusions), details.comparison.runs) if details else None,
         "guides": {
             part.analysis: part.guide
@@ -150,6 +159,33 @@ def _likeness_rows(alike: Likeness, changes: Changes | None) -> list[dict[str, A
                 }
             )
     return rows
+
+
+def _likeness_title(rows: Sequence[dict[str, Any]], runs: Sequence[str]) -> str:
+    """Where the states are least like those of the baseline."""
+    known = [row for row in rows if np.isfinite(row["cka"])]
+    if not known:
+        return "No two states can be compared"
+    least = min(known, key=lambda row: row["cka"])
+    where = least["state"] if len(runs) == 2 else runs[least["run"]]
+    return f"The states are least like those of {runs[0]} in {where}: linear CKA {number(least['cka'])}"
+
+
+def _differing(rows: Sequence[dict[str, Any]], what: str, runs: int) -> str:
+    """How many of the rows listed differ for certain."""
+    certain = sum(row["certain"] for row in rows)
+    differ = "differ" if certain > 1 else "differs"
+    where = " (all runs)" if runs > 2 else ""
+    return f"{f'{certain:,}' if certain else 'None'} of the {len(rows):,} {what} listed {differ} significantly{where}"
+
+
+def _kept_title(rows: Sequence[dict[str, Any]], runs: Sequence[str]) -> str:
+    """Which run keeps most of its state."""
+    rates = {run: row["rate"][0] for run, row in zip(runs, rows, strict=True) if np.isfinite(row["rate"][0])}
+    if not rates:
+        return "Of no run is it known how much of its state a step keeps"
+    most = max(rates, key=lambda run: rates[run])
+    return f"{most} keeps most of its state at a step: {percent(rates[most])}"
 
 
 def _slice_rows(slices: Slices) -> list[dict[str, Any]]:

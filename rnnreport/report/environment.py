@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Iterable
 
 import jinja2
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from rnnreport.errors import printable
 from rnnreport.report.numbers import linked_chapters, numbers_of
 from rnnreport.report.place import template_folder
-from rnnreport.report.tasks import SHARES, TASKS, metric_name
+from rnnreport.report.tasks import SHARES, TASKS, metric_name, quantity_name
 
 _REFERENCE = re.compile(r"[@#](?=\w)|(?<!\w)GH-(?=\d)|:(?=[\w+-]+(?::|$))", re.IGNORECASE)
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
@@ -42,15 +43,17 @@ def environment() -> jinja2.Environment:
         "number": number,
         "signed": signed,
         "typeset": typeset,
+        "typeset_beside": typeset_beside,
         "count": count,
         "percent": percent,
         "parameter": parameter,
         "markdown": markdown_escape,
         "measured": lambda value, name: percent(value) if name in SHARES else number(value),
         "metric": metric_name,
+        "quantity": quantity_name,
         "task": lambda task: TASKS[task].title,
     }
-    made.globals |= {"numbers_of": numbers_of, "linked_chapters": linked_chapters}
+    made.globals |= {"numbers_of": numbers_of, "linked_chapters": linked_chapters, "shares": SHARES}
     return made
 
 
@@ -85,6 +88,19 @@ def typeset(text: str) -> str:
     What is quoted stays as it is, and so does markup. ``RR.typeset`` does the same in the page's scripts.
     """
     return text if isinstance(text, Markup) else _SET.sub(_set, text)
+
+
+def typeset_beside(text: str, names: Iterable[str]) -> Markup:
+    """A sentence of ours as it is printed, but for names that are none of ours: "run -1" and "lr 1e-03" stay.
+
+    Parameters
+    ----------
+    text : str
+    names : iterable of str
+    """
+    known = "|".join(re.escape(name) for name in sorted(filter(None, names), key=len, reverse=True))
+    parts = re.split(rf"(?<!\w)({known})(?!\w)", text) if known else [text]
+    return Markup("").join(part if place % 2 else typeset(part) for place, part in enumerate(parts))
 
 
 def _set(found: re.Match[str]) -> str:

@@ -176,6 +176,12 @@ def gather(folder: RunFolder) -> Run:
     )
 
 
+def noun(run: Run) -> str:
+    """What a step of the input is called: of series its prototype."""
+    words = available(run.words)
+    return "prototype" if words and words.shapes.size else "word"
+
+
 def _gates(folder: RunFolder, first: int) -> dict[int, Units]:
     """Results of the gates by their numbers, which follow those of the states; nothing of a damaged one."""
     numbers = itertools.takewhile(lambda number: folder.has_result(Units, number), itertools.count(first))

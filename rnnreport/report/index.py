@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rnnreport.report.assets import page_assets
 from rnnreport.report.environment import environment, number, percent
 from rnnreport.report.figures.trends import trend_svg
-from rnnreport.report.tasks import metric_name
+from rnnreport.report.tasks import quantity_name
 from rnnreport.results.schema import Summary
 
 _METRICS = ("accuracy", "exact_match", "micro_f1", "rmse", "r2", "cross_entropy", "perplexity")
@@ -70,7 +70,7 @@ def render_index(entries: Sequence[IndexEntry], *, comparison: str = "") -> str:
     """
     summaries = [entry.summary for entry in entries]
     metrics = [name for name in _METRICS if any(name in summary.metrics for summary in summaries)]
-    columns = [_column(metric_name(name), [_metric(summary, name) for summary in summaries]) for name in metrics]
+    columns = [_column(quantity_name(name), [_metric(summary, name) for summary in summaries]) for name in metrics]
     health = (_column(title, [_checked(one, ids) for one in summaries]) for title, ids in _HEALTH.items())
     columns += [column for column in health if any(cell.value is not None for cell in column.cells)]
     return (

@@ -25,7 +25,7 @@ from rnnreport.report.figures.maps import dynamics_map, state_map
 from rnnreport.report.figures.series import channel_lines, quantity_lines
 from rnnreport.report.figures.steps import MOST_CLASSES, class_steps, step_bars, top_steps
 from rnnreport.report.figures.units import unit_map
-from rnnreport.report.gather import Run, available, gather, model_line, probes_of, reason, state_title
+from rnnreport.report.gather import Run, available, gather, model_line, noun, probes_of, reason, state_title
 from rnnreport.report.packing.causes import attribution_context, importance_context, reach_context
 from rnnreport.report.packing.decisions import decision_context
 from rnnreport.report.packing.fixed_points import fixed_point_context
@@ -37,7 +37,16 @@ from rnnreport.report.packing.readable import readable_context
 from rnnreport.report.packing.report import describe_report
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
-from rnnreport.report.titles import curve_title, formation_title, left_out_title, own_title
+from rnnreport.report.titles import (
+    curve_title,
+    formation_title,
+    left_out_title,
+    map_title,
+    metrics_title,
+    own_title,
+    picture_title,
+    pictures_title,
+)
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance
@@ -81,6 +90,7 @@ def render_report(folder: RunFolder) -> str:
         payload,
         _report_figures(run, curves),
         run=run,
+        noun=noun(run),
         model_line=model_line(run.manifest),
         reasons={
             name: reason(getattr(run, name))
@@ -109,19 +119,23 @@ def render_report(folder: RunFolder) -> str:
         curves={name: group for name, group in curves.items() if group},
         curve_titles={name: curve_title(group, shares=name == "score") for name, group in curves.items() if group},
         formed=(formed := available(run.formation)),
-        pictures=available(run.pictures),
+        picture_heading=picture_title(formed),
+        pictures=(pictures := available(run.pictures)),
+        pictures_heading=pictures_title(pictures) if pictures else "",
         raw_pictures=available(run.raw_pictures),
         active_words=available(run.active_words),
         layers=len(nodes.states) if (nodes := available(run.node_states)) else 1,
+        map_heading=_map_title(run),
         formations=_formations(run, formed, curves) if formed else [],
         probes=available(run.probes),
         left_out=(left_out := available(run.left_out)),
         left_out_heading=left_out_title(left_out) if left_out else "",
         left_out_bars=left_out_bars(left_out) if left_out else [],
         static=_static_pictures(run, curves),
-        comparison=available(run.comparison),
+        comparison=(comparison := available(run.comparison)),
+        metrics_heading=metrics_title(comparison, run.manifest.task) if comparison else "",
         flips=(flips := tables.flip_rows(run.comparison)),
-        compared=compared_tables(gather_side_by_side(folder), flips["rows"]),
+        compared=compared_tables(gather_side_by_side(folder), flips["rows"], noun(run)),
         **_health(run),
         **decision_context(run),
         **importance_context(run),
@@ -192,7 +206,7 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     """The figures whose results are there."""
     figures: dict[str, figure] = {}
     if run.units:
-        figures["response"] = response_curve(run.units[0].response.shape[1])
+        figures["response"] = response_curve(run.units[0].response.shape[1], noun(run))
         figures["boxes"] = unit_boxes()
         figures["unitmap"] = unit_map()
     sequences, scored = available(run.sequences), available(run.performance)
@@ -221,6 +235,11 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     if available(run.dynamics):
         figures["dynamics"] = dynamics_map()
     return figures
+
+
+def _map_title(run: Run) -> str:
+    projection, sequences = available(run.projection), available(run.sequences)
+    return map_title(projection, sequences, available(run.similar)) if projection and sequences else ""
 
 
 def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from rnnreport.report.packing.report import describe_comparison
 from rnnreport.report.page import render_page
 from rnnreport.report.payload import Payload
 from rnnreport.report.tasks import TASKS
-from rnnreport.report.titles import best_title
+from rnnreport.report.titles import best_title, metrics_title
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Comparison, Likeness, Sequences, SideBySide, Unavailable
 
@@ -48,7 +48,7 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
     manifests = [folder.manifest() for folder in folders]
     sequences = [_sequences(folder) for folder in folders]
     shows, flips = TASKS[sequences[0].task], tables.flip_rows(comparison)
-    payload = Payload()
+    payload, noun = Payload(), "prototype" if sequences[0].values.size else "word"
     description = describe_comparison(comparison, sequences, payload)
     description["beside"] = pack_side_by_side(details, sequences[0], payload)
     curves = _history(comparison, f"test {shows.loss_label}")
@@ -59,17 +59,19 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
         payload,
         _figures(comparison, details, sequences[0], curves),
         comparison=comparison,
-        compared=compared_tables(details, flips["rows"]),
+        compared=compared_tables(details, flips["rows"], noun),
         beside=description["beside"],
         models=[model_line(manifest) for manifest in manifests],
         manifests=manifests,
         verdicts=[_verdict(folder) for folder in folders],
         shows=shows,
+        noun=noun,
         task=sequences[0].task,
         flips=flips,
         curves={name: label for name, (label, _) in curves.items()},
+        metrics_heading=metrics_title(comparison, sequences[0].task),
         curve_titles={
-            name: best_title(label.partition(",")[0], group, shares=name == "score")
+            name: best_title(label.partition(", ")[0], group, shares=name == "score", unit=label.partition(", ")[2])
             for name, (label, group) in curves.items()
         },
         static={name: curves_svg(label, group) for name, (label, group) in curves.items()},

@@ -138,3 +138,13 @@ def metric_name(name: str, task: Task | None = None) -> str:
     """
     own = TASKS[task].metric_names if task else {}
     return own.get(name) or METRIC_NAMES.get(name) or name.replace("_", " ")
+
+
+def quantity_name(name: str, task: Task | None = None) -> str:
+    """A metric in words, with its unit where it has one.
+
+    Parameters
+    ----------
+    name, task : as in ``metric_name``
+    """
+    return metric_name(name, task) + (", nats" if name == "cross_entropy" else "")

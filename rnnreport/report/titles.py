@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 
 from rnnreport.report.environment import number, percent
 from rnnreport.report.gather import state_title
-from rnnreport.results.recorded import StateKey
-from rnnreport.results.schema import Changes, Comparison, Formation, LeftOutSteps
+from rnnreport.report.tasks import SHARES, TASKS, metric_name
+from rnnreport.results.recorded import StateKey, Task
+from rnnreport.results.schema import (
+    Changes,
+    Comparison,
+    Formation,
+    LeftOutSteps,
+    Pictures,
+    Projection,
+    Sequences,
+    Similar,
+)
 
 _MOST_NAMED = 2  # runs in a title
 _SAME = 0.02  # a change below this share of the curve's range is none
@@ -36,7 +46,9 @@ def curve_title(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shar
     return f"{name.capitalize()} {'rose' if last > first else 'fell'} from {said[0]} to {said[1]}"
 
 
-def best_title(metric: str, curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shares: bool) -> str:
+def best_title(
+    metric: str, curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, shares: bool, unit: str = ""
+) -> str:
     """Which of several runs ends best.
 
     Parameters
@@ -45,13 +57,15 @@ def best_title(metric: str, curves: Mapping[str, tuple[NDArray[Any], NDArray[Any
     curves : dict of run to epochs and values
     shares : bool
         Whether they are shares, larger being better, rather than losses.
+    unit : str, of losses
     """
     ends = {run: float(values[-1]) for run, (_, values) in curves.items() if np.isfinite(values[-1])}
     if not ends:
         return f"{metric.capitalize()} of no run ends in a number"
     best = (max if shares else min)(ends.values())
     runs = [run for run, end in ends.items() if end == best]
-    said, way = percent(best) if shares else number(best), "highest" if shares else "lowest"
+    said = percent(best) if shares else f"{number(best)} {unit}".rstrip()
+    way = "highest" if shares else "lowest"
     if len(runs) > 1:
         return f"{metric.capitalize()} ends {way} at {said}, in {len(runs):,} of {len(curves):,} runs"
     return f"{metric.capitalize()} ends {way} in {runs[0]}, at {said}"
@@ -89,6 +103,86 @@ def changes_title(changes: Changes, comparison: Comparison) -> str:
         return f"{len(changed):,} of {len(runs):,} runs differ from {baseline}"
     rest = "" if len(changed) == len(runs) else f" ({len(changed):,} of {len(runs):,} runs)"
     return f"{' and '.join(changed)} {'differs' if len(changed) == 1 else 'differ'} from {baseline}{rest}"
+
+
+def metrics_title(comparison: Comparison, task: Task) -> str:
+    """Which run is best by the metric that stands first.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    task : Task
+    """
+    if not comparison.metric_names:
+        return "No metric is known of these runs"
+    metric = comparison.metric_names[0]
+    higher = metric in (*SHARES, "r2")
+    values = {run: float(found[0, 0]) for run, found in zip(comparison.runs, comparison.metrics, strict=True)}
+    known = [value for value in values.values() if np.isfinite(value)]
+    if not known:
+        return f"No run has a finite {metric_name(metric, task)}"
+    best = max(known) if higher else min(known)
+    runs = [run for run, value in values.items() if value == best]
+    said = percent(best) if metric in SHARES else f"{number(best)}{' nats' if metric == 'cross_entropy' else ''}"
+    named = metric_name(metric, task).partition(" (")[0]
+    named = named[0].upper() + named[1:]
+    if len(runs) == len(values):
+        return f"{named} is the same in all runs: {said}"
+    return f"{named} is {'highest' if higher else 'lowest'} in {' and '.join(runs)}: {said}"
+
+
+def map_title(projection: Projection, sequences: Sequences, similar: Similar | None) -> str:
+    """Whether states that lie together expect the same class, else what the first map keeps.
+
+    Parameters
+    ----------
+    projection : Projection
+    sequences : Sequences, the displayed ones
+    similar : Similar, optional, of the same state
+    """
+    if similar is None or similar.scope != projection.scope or TASKS[sequences.task].kind != "classes":
+        return _trust_title(projection)
+    last, nearest = sequences.step_output[-1:].reshape(-1, len(sequences.class_names)), similar.neighbours[:, 0]
+    finite = np.asarray(np.isfinite(last).all(axis=1))
+    known = np.flatnonzero(finite & (nearest >= 0) & finite[nearest]) if finite.size else np.zeros(0, np.int64)
+    if not known.size:
+        return _trust_title(projection)
+    expected = last.argmax(axis=1)
+    same = float((expected[known] == expected[nearest[known]]).mean())
+    shares = np.bincount(expected[known]) / known.size
+    return (
+        f"The nearest state of another sequence expects the same {'tag' if sequences.task == 'tagging' else 'class'} "
+        f"in {percent(same)}, by chance {percent(float(shares @ shares))}"
+    )
+
+
+def _trust_title(projection: Projection) -> str:
+    method = projection.methods[0]
+    near, far = (projection.trust[method][part] for part in ("trustworthiness", "shepard"))
+    name = method.partition(",")[0]
+    return f"{name} keeps neighbours (trustworthiness {number(near)}) and distances (rank correlation {number(far)})"
+
+
+def picture_title(formed: Formation | None) -> str:
+    """By which epoch the points of the training picture had done half of all they moved."""
+    if formed is None or formed.epochs.size < 3 or not np.isfinite(formed.change[0, 1:]).all():
+        return "MM-PHATE: every unit at every step of every epoch"
+    moved = np.cumsum(formed.change[0, 1:].astype(np.float64) * np.diff(formed.epochs))
+    if moved[-1] <= 0:
+        return "The units stay where they are in all epochs"
+    half = int(formed.epochs[1 + int(np.searchsorted(moved, moved[-1] / 2))])
+    return f"The units have moved half of their way by epoch {half} of {formed.epochs[-1]}"
+
+
+def pictures_title(pictures: Pictures) -> str:
+    """Which method keeps the neighbourhoods best, beside MM-PHATE, the first one."""
+    trust = {method: kept["trustworthiness"] for method, kept in zip(pictures.methods, pictures.kept, strict=True)}
+    known = {method: value for method, value in trust.items() if value is not None and np.isfinite(value)}
+    if not known:
+        return "Of no picture is it known how well it keeps neighbours"
+    best, own = max(known, key=lambda method: known[method]), pictures.methods[0]
+    beside = f", {own} {number(known[own])}" if own in known and own != best else ""
+    return f"{best} keeps neighbours best: trustworthiness {number(known[best])}{beside}"
 
 
 def layer_title(state: str, states: tuple[str, ...]) -> str:

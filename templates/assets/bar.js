@@ -27,7 +27,7 @@ RR.views.push(function bar() {
     selection.pinned.forEach((q) => pick(`beside: ${description.sequences.ids[q]}`, () => RR.set({ pinned: selection.pinned.filter((other) => other !== q) })));
     if (selection.step !== null) pick(`step ${selection.step + 1}`, () => RR.set({ step: null, lens: null }));
     if (selection.range.length) pick(`steps ${selection.range.map((t) => t + 1).join(" to ")}`, () => RR.set({ range: [] }));
-    RR.byId("chosen").replaceChildren(...(picks.length ? picks : [RR.el("span", { class: "hint" }, "Click a word, a unit, a sequence, a step or an epoch: every view follows.")]));
+    RR.byId("chosen").replaceChildren(...(picks.length ? picks : [RR.el("span", { class: "hint" }, `Click a ${RR.noun()}, a unit, a sequence, a step or an epoch: every view follows.`)]));
     RR.byId("clear").hidden = picks.length < 2;
   });
 });

@@ -28,7 +28,7 @@ RR.views.push(function beside() {
   changed.addEventListener("change", () => RR.set({ changed: Number(changed.checked) }));
 
   // Columns of the two sides change places, and with them the sign of their difference.
-  const sided = [...document.querySelectorAll("#slices tr, #effects tr")];
+  const sided = [...document.querySelectorAll("#slices tr, #effects tr, #machine-edges tr")];
   const turn = (row) => {
     const firsts = [...row.querySelectorAll(".first")], seconds = [...row.querySelectorAll(".second")], sign = RR.selection.swap ? -1 : 1;
     firsts.forEach((first, place) => {
@@ -36,11 +36,11 @@ RR.views.push(function beside() {
       if (RR.selection.swap) row.insertBefore(second, first);
       else row.insertBefore(first, second);
     });
-    const three = (value) => RR.signed(value, 3);
-    for (const cell of row.querySelectorAll(".signed")) cell.textContent = three(sign * cell.dataset.value);
+    const text = (cell, value) => RR.signed(value, Number(cell.dataset.digits ?? 3));
+    for (const cell of row.querySelectorAll(".signed")) cell.textContent = text(cell, sign * cell.dataset.value);
     for (const cell of row.querySelectorAll(".range")) {
       const ends = [sign * cell.dataset.low, sign * cell.dataset.high].sort((a, b) => a - b);
-      cell.textContent = ends.map(three).join(" to ");
+      cell.textContent = ends.map((end) => text(cell, end)).join(" to ");
     }
   };
   let swapped = 0;
@@ -49,10 +49,10 @@ RR.views.push(function beside() {
     if (other) other.value = shown;
     swap.setAttribute("aria-pressed", Boolean(turned));
     changed.checked = Boolean(only);
-    for (const head of document.querySelectorAll("#slices th[data-name], #effects th[data-name]")) head.textContent = head.dataset.name.replace("{}", () => runs[shown]);
+    for (const head of document.querySelectorAll("#slices th[data-name], #effects th[data-name], #machine-edges th[data-name]")) head.textContent = head.dataset.name.replace("{}", () => runs[shown]);
     if (turned !== swapped) sided.forEach(turn);
     swapped = turned;
-    for (const row of document.querySelectorAll("#slices tr[data-run], #effects tr[data-run]")) row.hidden = Number(row.dataset.run) !== shown || (only && "same" in row.dataset);
+    for (const row of document.querySelectorAll("#slices tr[data-run], #effects tr[data-run], #machine-edges tr[data-run]")) row.hidden = Number(row.dataset.run) !== shown || (only && "same" in row.dataset);
     for (const row of document.querySelectorAll(".changes > li, .differences li[data-same], #figure-likeness tr[data-same]")) row.hidden = Boolean(only) && "same" in row.dataset;
     const host = document.querySelector(".confusions");
     if (host) {

@@ -40,7 +40,7 @@ RR.views.push(function besideClusters() {
     if (kept.includes(chosen()) && !few.includes(chosen())) few.push(chosen());
     const shown = few.map((word) => RR.el("button", { type: "button", class: `word${shared.has(word) ? "" : " moved"}`, "aria-pressed": word === chosen(), "data-word": word, onclick: () => RR.set({ words: [word] }) }, RR.visible(words[word])));
     const rest = kept.length - few.length;
-    return RR.el("div", { class: "half" }, RR.el("p", { class: "note" }, `${runs[run]}, cluster ${k + 1}: ${squares.length} units, ${all.length} words`), RR.el("div", { class: "squares" }, ...squares), RR.el("div", { class: "words" }, ...shown, rest ? RR.el("span", { class: "note" }, `and ${rest} more`) : ""));
+    return RR.el("div", { class: "half" }, RR.el("p", { class: "note" }, `${runs[run]}, cluster ${k + 1}: ${squares.length} units, ${all.length} ${found.noun}s`), RR.el("div", { class: "squares" }, ...squares), RR.el("div", { class: "words" }, ...shown, rest ? RR.el("span", { class: "note" }, `and ${rest} more`) : ""));
   };
   function draw() {
     const sides = RR.sides(), only = Boolean(RR.selection.changed);
@@ -50,12 +50,12 @@ RR.views.push(function besideClusters() {
       const shared = new Set(lists[0].filter((word) => lists[1].includes(word)));
       const moved = lists[0].length + lists[1].length - 2 * shared.size;
       if (only && !moved) return null;
-      const share = overlap(...sides, line), text = Number.isFinite(share) ? `${shared.size} words in common, overlap ${share.toFixed(2)}` : "not paired";
+      const share = overlap(...sides, line), text = Number.isFinite(share) ? `${shared.size} ${found.noun}s in common, overlap ${share.toFixed(2)}` : "not paired";
       return RR.el("div", { class: "matched" }, RR.el("p", { class: "note link-note" }, text), ...sides.map((run, side) => cell(run, line[side], shared, only)));
     }).filter(Boolean);
-    host.replaceChildren(...(lines.length ? lines : [RR.el("p", { class: "note" }, "The words are grouped alike in both runs.")]));
+    host.replaceChildren(...(lines.length ? lines : [RR.el("p", { class: "note" }, `The ${found.noun}s are grouped alike in both runs.`)]));
     const word = words[chosen()];
-    RR.note("clusters", `units coloured by their response to ${RR.quoted(word)} (${counts[chosen()].toLocaleString("en")} occurrences) · grouped by response, ${found.mode} · underlined: in the other run's partner cluster the word is missing`);
+    RR.note("clusters", `units coloured by their response to ${RR.quoted(word)} (${counts[chosen()].toLocaleString("en")} occurrences) · grouped by response, ${found.mode} · underlined: in the other run's partner cluster the ${found.noun} is missing`);
     RR.legend("clusters-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: `${RR.signed(clip)}, the same scale for all runs` }, ...sides.map((run) => ({ line: run % 2 ? "dashed" : "solid", colour: RR.curveColour(run), label: runs[run] }))]);
     for (const row of document.querySelectorAll("#effects tr[data-word]")) row.setAttribute("aria-selected", row.dataset.word === word);
   }

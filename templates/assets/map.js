@@ -60,7 +60,7 @@ RR.views.push(function stateMap() {
       const facts = [`${P.toLocaleString("en")} states of ${reading.shown} sequences, ${RR.description.states[0] ?? ""}`, ...places.says()];
       if (node !== null) facts.push(`in full colour: state ${RR.nodeLetter(node)} of the machine`);
       else if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
-      else if (wordLabels) facts.push(`in full colour: words of cluster ${cluster + 1}`);
+      else if (wordLabels) facts.push(`in full colour: ${RR.noun()}s of cluster ${cluster + 1}`);
       if (sequence !== null && !there(reading.starts[sequence])) facts.push(`${reading.ids[sequence]} is not on this map`);
       if (RR.byId("map-fixed")?.checked && RR.description.fixed.placed.includes(Number(RR.byId("method").value))) facts.push(`large marks: where the state rests at ${RR.description.fixed.inputs[RR.fixedInput]} (● stable, ○ saddle, × slow)`);
       RR.note("map", facts.join(" · "));

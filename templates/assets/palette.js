@@ -39,12 +39,11 @@ RR.signColour = (value, clip) => {
   if (!Number.isFinite(value)) return RR.css("rule");
   return RR.mix(RR.css("faint"), RR.css(value < 0 ? "down" : "up"), Math.sqrt(Math.min(1, Math.abs(value) / (clip || 1))));
 };
-// Ordered values (epochs, steps): viridis, from early to late; reversed in lightness on dark paper.
-const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
+// Ordered values (epochs, steps): ever lighter from blue over red to orange or yellow, each 3:1 against its paper.
+const ORDER = [["#1b1270", "#4a1590", "#8b1d9a", "#bd2f7f", "#d2504f", "#d5711f"], ["#6a5fe0", "#9f6cf2", "#ea7ad6", "#ff9a94", "#ffc06a", "#fff7b0"]];
 RR.orderColour = function (share) {
-  const place = Math.max(0, Math.min(1, share)) * (VIRIDIS.length - 1) * (RR.dark() ? 1 : 0.93);
-  const low = Math.min(VIRIDIS.length - 2, Math.floor(place));
-  return RR.mix(VIRIDIS[low], VIRIDIS[low + 1], place - low);
+  const colours = ORDER[RR.dark() ? 1 : 0], place = Math.max(0, Math.min(1, share)) * 5, low = Math.min(4, Math.floor(place));
+  return RR.mix(colours[low], colours[low + 1], place - low);
 };
 // Quantities: around zero where they take both signs, else from low to high in one hue.
 RR.quantityScale = function ([low, high]) {

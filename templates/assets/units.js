@@ -1,7 +1,7 @@
 "use strict";
 // Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state, weighting and k.
 RR.ENOUGH = 10; // occurrences below which a word is flagged
-RR.noun = () => (RR.description.words.prototypes ? "prototype" : "word");
+RR.noun = () => (RR.description.words?.prototypes ? "prototype" : "word");
 RR.unitsOf = () => {
   const units = RR.description.units[RR.selection.state];
   return { ...units, array: (name) => RR.arrays[`${units.prefix}.${name}`] };

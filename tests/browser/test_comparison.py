@@ -94,8 +94,11 @@ def test_swapping_turns_every_difference(open_page, pages, details):
     cells = lambda kind: [row.locator(f".{kind}").nth(place).inner_text() for place in range(1)]  # noqa: E731
     before = cells("first"), cells("second"), float(plain(row.locator(".signed").inner_text()))
     ends = [float(end) for end in plain(row.locator(".range").inner_text()).split(" to ")]
+    edges = page.locator("#machine-edges tbody tr[data-run='1'] .signed")
+    counted = [int(plain(text)) for text in edges.all_text_contents()]
     page.locator("#swap").click()
     settle(page)
+    assert counted and [int(plain(text)) for text in edges.all_text_contents()] == [-value for value in counted]
     assert (cells("first"), cells("second")) == before[:2]
     order = row.locator("td").evaluate_all("cells => cells.map((cell) => cell.className)")
     assert order.index("n second") < order.index("n first")

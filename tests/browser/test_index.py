@@ -84,6 +84,20 @@ def test_filters_and_order_reach_the_trends(open_page: Callable[..., Page], inde
     assert names(page) == [] and plain(trend.locator(".note").inner_text()) == "no run shown has it"
 
 
+def test_a_long_name_is_cut_in_its_middle(
+    open_page: Callable[..., Page], analysed_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    summary, name = RunFolder(analysed_runs[0]).summary(), f"sweep {'x' * 190} seed -1"
+    path = tmp_path / "index.html"
+    path.write_text(render_index([IndexEntry("report.html", replace(summary, run=name))]), encoding="utf-8")
+    link = open_page(path).locator("#runs th a")
+    assert link.text_content() == link.get_attribute("title") == name
+    box = link.bounding_box()
+    assert box and box["width"] < 400 and box["height"] < 30
+    head, tail = (part.bounding_box() for part in link.locator("span").all())
+    assert head and tail and tail["width"] > 40 and tail["x"] + tail["width"] <= box["x"] + box["width"] + 1
+
+
 def test_a_point_of_a_trend_names_its_run(open_page: Callable[..., Page], index: Path) -> None:
     page = open_page(index)
     box = page.locator(".trend", has_text="accuracy").locator("svg").bounding_box()

@@ -190,7 +190,8 @@ def test_a_significant_change_for_the_worse(metric: str, difference: float, sign
     paired = {"metric": metric, "baseline": "main", "difference": difference, "low": -0.2, "high": 0.2, "n": 40}
     check = not_worse_than_baseline(paired | {"significant": significant})
     assert (check.verdict, check.value, check.n) == (verdict, difference, 40)
-    assert "against “main” (95% interval -0.2 to +0.2, n = 40)" in check.text
+    interval = "-0.2 to +0.2" if metric in ("cross_entropy", "rmse") else "-20 to +20"
+    assert f"against “main” (95% interval {interval}, n = 40)" in check.text
     assert not_worse_than_baseline(None).verdict == "no data"
 
 
@@ -206,7 +207,7 @@ def test_findings_begin_with_what_failed_and_name_the_baseline() -> None:
     assert [one["text"].split(" (")[0] for one in found] == [
         "Check failed, “States are finite”: h is not finite at 3 of 900 steps.",
         "Fact 0.",
-        "Accuracy +0.1 against “main”",
+        "Accuracy +10 points against “main”",
         "Check in doubt, “Every unit moves”: 2 never move.",
         "Fact 1.",
     ]

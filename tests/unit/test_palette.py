@@ -53,6 +53,20 @@ def apart(colours: list[str], sight: str) -> float:
     return min(float(np.linalg.norm(lab(a, sight) - lab(b, sight))) for a, b in combinations(colours, 2))
 
 
+@pytest.mark.parametrize(("place", "paper"), [(0, "#ffffff"), (1, "#1d2024")])
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_of_ordered_values_get_lighter_and_stand_off_the_paper(
+    root: Path, place: int, paper: str, sight: str
+) -> None:
+    script = (root / "templates" / "assets" / "palette.js").read_text(encoding="utf-8")
+    row = re.findall(r"\[(\"#.*?)\]", script[script.index("const ORDER") :])[place]
+    colours = re.findall("#[0-9a-f]{6}", row)
+    lightness = [lab(colour, sight)[0] for colour in colours]
+    assert len(colours) == 6 and np.diff(lightness).min() > 2
+    luminance = [((lab(colour)[0] + 16) / 116) ** 3 for colour in (*colours, paper)]
+    assert all((max(one, luminance[-1]) + 0.05) / (min(one, luminance[-1]) + 0.05) >= 3 for one in luminance[:-1])
+
+
 def test_lab_is_that_of_known_colours() -> None:
     np.testing.assert_allclose(lab("#ffffff"), [100, 0, 0], atol=0.01)
     np.testing.assert_allclose(lab("#ff0000"), [53.24, 80.09, 67.20], atol=0.05)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rnnreport.analyses import analyse, compare
 from rnnreport.report import render_comparison, render_report, render_summary_markdown
-from rnnreport.report.environment import number, parameter, percent, signed, typeset
+from rnnreport.report.environment import number, parameter, percent, signed, typeset, typeset_beside
 from rnnreport.report.place import template_folder
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Dynamics, Sequences, Unavailable
@@ -244,6 +244,13 @@ def test_sentences_are_typeset_but_for_what_is_quoted(text, printed):
     expected = text if printed is None else printed.replace("·", "\N{NO-BREAK SPACE}")
     assert typeset(text) == expected
     assert typeset(Markup("n = 3")) == "n = 3"
+
+
+def test_names_in_sentences_are_not_typeset():
+    text = "run -1 is -0.5 against lr 1e-03 (n = 12), as x<-1>"
+    shown = "run -1 is \N{MINUS SIGN}0.5 against lr 1e-03 (n·=·12), as x&lt;-1&gt;".replace("·", "\N{NO-BREAK SPACE}")
+    assert typeset_beside(text, ("run -1", "lr 1e-03", "x<-1>", "")) == shown
+    assert typeset_beside("q = -1", ()) == typeset("q = -1")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ from rnnreport.report.titles import (
     curve_title,
     formation_title,
     left_out_title,
+    map_title,
+    metrics_title,
+    picture_title,
+    pictures_title,
 )
 
 EPOCHS = np.arange(3)
@@ -64,6 +68,48 @@ def test_what_changed_is_told_as_far_as_it_was_judged():
     assert title_of_changes("changed") == "b differs from a"
     assert title_of_changes("changed", same, "changed") == "b and d differ from a (2 of 3 runs)"
     assert title_of_changes("changed", "changed", "changed") == "3 of 3 runs differ from a"
+
+
+def test_the_best_run_is_named_by_the_first_metric():
+    def title(name, *values):
+        metrics = np.array([[[value, 0, 1]] for value in values])
+        return metrics_title(SimpleNamespace(metric_names=(name,), metrics=metrics, runs=("a", "b")), "classification")
+
+    assert title("accuracy", 0.5, 0.75) == "Accuracy is highest in b: 75.0%"
+    assert title("cross_entropy", 0.5, 0.75) == "Cross entropy is lowest in a: 0.500 nats"
+    assert title("rmse", np.nan, 0.75) == "RMSE is lowest in b: 0.750"
+    assert title("accuracy", 1, 1) == "Accuracy is the same in all runs: 100.0%"
+
+
+def test_a_map_is_told_by_what_its_neighbours_expect():
+    output = np.array([[[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [np.nan, np.nan], [0.1, 0.9]]])
+    shown = SimpleNamespace(task="classification", step_output=output, class_names=("a", "b"))
+    near = SimpleNamespace(scope="h", neighbours=np.array([[1], [0], [0], [2], [-1]], np.int32))
+    trust = {"t-SNE, perplexity 30": {"trustworthiness": 0.99, "shepard": None}}
+    projection = SimpleNamespace(scope="h", methods=tuple(trust), trust=trust)
+    by_expectation = "The nearest state of another sequence expects the same class in 66.7%, by chance 55.6%"
+    assert map_title(projection, shown, near) == by_expectation
+    by_trust = "t-SNE keeps neighbours (trustworthiness 0.990) and distances (rank correlation not defined)"
+    assert map_title(projection, shown, None) == by_trust
+    shown.step_output = np.zeros((0, 0, 0))
+    assert map_title(projection, shown, near) == by_trust
+
+
+def test_a_training_picture_is_told_by_its_moves():
+    change = np.array([[np.nan, 1.0, 0.5, 0.1], [np.nan] * 4], np.float32)
+    moving = SimpleNamespace(epochs=np.array([0, 1, 5, 15], np.int32), change=change)
+    assert picture_title(moving) == "The units have moved half of their way by epoch 5 of 15"  # 1, 3 and 4 in all
+    moving.change = np.zeros((2, 4), np.float32)
+    assert picture_title(moving) == "The units stay where they are in all epochs"
+    assert picture_title(None) == "MM-PHATE: every unit at every step of every epoch"
+
+
+def test_pictures_are_told_by_the_best():
+    kept = [{"trustworthiness": 0.7}, {"trustworthiness": 0.9}, {"trustworthiness": None}]
+    pictures = SimpleNamespace(methods=("MM-PHATE", "PCA", "t-SNE"), kept=kept)
+    assert pictures_title(pictures) == "PCA keeps neighbours best: trustworthiness 0.900, MM-PHATE 0.700"
+    pictures.kept = [{"trustworthiness": 0.95}, *kept[1:]]
+    assert pictures_title(pictures) == "MM-PHATE keeps neighbours best: trustworthiness 0.950"
 
 
 def formed(epoch):

@@ -86,7 +86,8 @@ def _judge(
     sentences += [{"text": state_text, "anchor": "likeness"}, *_flip_sentence(pair)]
     if not is_floor:
         beside = others if floor else ()
-        sentences += _slice_sentence(slices, place - 1, beside) + _word_sentence(effects, place - 1, beside)
+        noun = "prototype" if runs[0].probe.continuous else "word"
+        sentences += _slice_sentence(slices, place - 1, beside) + _word_sentence(effects, place - 1, beside, noun)
     if (likeness.change[place] == 0).all():
         return "identical", first, sentences
     return "changed" if changed or first else "no significant change", first, sentences
@@ -102,11 +103,16 @@ def _value(run: Read, name: str) -> float:
     return float("nan") if found is None else float(found)
 
 
+def _change(name: str, value: float) -> str:
+    """A difference of a metric, of a share in percentage points."""
+    return f"{100 * value:+.1f}" if name in _SHARES else f"{value:+.3f}"
+
+
 def _span(name: str, floor: Floor) -> str:
     bound = floor.metric_bounds[name]
     if name in _SHARES and bound >= 1:
         return f"{floor.runs} runs are too few to say how much another seed changes it"
-    return f"another seed changes it by up to ±{bound:.3f} ({floor.runs} runs)"
+    return f"another seed changes it by up to {_change(name, bound).replace('+', '±')} ({floor.runs} runs)"
 
 
 def _metric_change(
@@ -116,10 +122,9 @@ def _metric_change(
     if pair is None:
         return False, ""
     name, words = pair["metric"], pair["metric"].replace("_", " ")
-    text = (
-        f"{words} {pair['difference']:+.3f} against {pair['baseline']} "
-        f"(95% interval {pair['low']:+.3f} to {pair['high']:+.3f}, n = {pair['n']:,})"
-    )
+    change, low, high = (_change(name, pair[part]) for part in ("difference", "low", "high"))
+    points = " points" if name in _SHARES else ""
+    text = f"{words} {change}{points} against {pair['baseline']} (95% interval {low} to {high}, n = {pair['n']:,})"
     if floor is None:
         return pair["significant"], f"{text}: {'significant' if pair['significant'] else _not_significant(pair)}"
     beyond = [
@@ -207,8 +212,10 @@ def _slice_sentence(slices: Slices | Unavailable, place: int, group: Sequence[in
     if not certain.size:
         return []
     order = certain[np.argsort(-np.abs(slices.difference[place][certain]), kind="stable")]
+    points = " points" if slices.metric in _SHARES else ""
     named = [
-        f"{slices.kinds[at]} “{slices.names[at]}” ({slices.difference[place][at]:+.3f})" for at in order[:_MOST_NAMED]
+        f"{slices.kinds[at]} “{slices.names[at]}” ({_change(slices.metric, slices.difference[place][at])}{points})"
+        for at in order[:_MOST_NAMED]
     ]
     return [
         {
@@ -219,7 +226,7 @@ def _slice_sentence(slices: Slices | Unavailable, place: int, group: Sequence[in
     ]
 
 
-def _word_sentence(effects: Effects | Unavailable, place: int, group: Sequence[int]) -> list[dict[str, str]]:
+def _word_sentence(effects: Effects | Unavailable, place: int, group: Sequence[int], noun: str) -> list[dict[str, str]]:
     """The effects that turned, of those that have one sign in all seeds."""
     if isinstance(effects, Unavailable) or not effects.outputs:
         return []
@@ -230,5 +237,5 @@ def _word_sentence(effects: Effects | Unavailable, place: int, group: Sequence[i
     named = [f"“{effects.words[w]}” for {effects.outputs[k]}" for w, k in zip(words, outputs, strict=True)][
         :_MOST_NAMED
     ]
-    count = f"{words.size:,} effects of words have" if words.size > 1 else "the effect of one word has"
+    count = f"{words.size:,} effects of {noun}s have" if words.size > 1 else f"the effect of one {noun} has"
     return [{"text": f"{count} turned to the opposite: {', '.join(named)}", "anchor": "effects"}]

@@ -155,6 +155,8 @@ def not_worse_than_baseline(paired: dict[str, Any] | None) -> Check:
     how = "no significant change"
     if paired["significant"]:
         how = f"significantly {'worse' if worse else 'better'}"
-    interval = f"95% interval {low:+.4g} to {high:+.4g}, n = {n:,}"
-    text = f"{paired['metric'].replace('_', ' ')} {change:+.4g} against “{paired['baseline']}” ({interval}): {how}"
+    scale, points = (100, " points") if paired["metric"] in _HIGHER_IS_BETTER else (1, "")
+    interval = f"95% interval {scale * low:+.4g} to {scale * high:+.4g}, n = {n:,}"
+    metric = paired["metric"].replace("_", " ")
+    text = f"{metric} {scale * change:+.4g}{points} against “{paired['baseline']}” ({interval}): {how}"
     return Check(id, title, "warn" if worse else "pass", change, 0, n, anchor, text)

@@ -71,15 +71,15 @@ def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
-def response_curve(units: int) -> figure:
-    """Expected response of every unit to up to three words, in the order of the first one.
+def response_curve(units: int, noun: str) -> figure:
+    """Expected response of every unit to up to three words or prototypes, in the order of the first one.
 
     Sources: ``response.band-I`` (x, low, high, outer_low, outer_high, sure_low, sure_high), ``response.line-I`` (x, y),
     I = 0, 1, 2, and ``response.once`` (x, y), a single occurrence.
     """
     plot = base_figure(
         height=250,
-        x_label="units, in the order of the first word's response",
+        x_label=f"units, in the order of the first {noun}'s response",
         y_label="change of the state",
         x_range=Range1d(start=-0.5, end=units - 0.5),
         y_range=DataRange1d(range_padding=0.05),

@@ -29,7 +29,7 @@ def pack_side_by_side(details: SideBySide | None, shown: Sequences, payload: Pay
     alike, clusters = available(details.likeness), available(details.clusters)
     return {
         "plane": alike and _pack_plane(alike, shown, payload),
-        "clusters": clusters and _pack_clusters(clusters, payload),
+        "clusters": clusters and _pack_clusters(clusters, shown, payload),
     }
 
 
@@ -57,7 +57,7 @@ def _displayed_rows(alike: Likeness, shown: Sequences) -> Ints:
     return np.full(alike.plane_steps.size, -1, np.int32)
 
 
-def _pack_clusters(clusters: MatchedClusters, payload: Payload) -> dict[str, Any]:
+def _pack_clusters(clusters: MatchedClusters, shown: Sequences, payload: Payload) -> dict[str, Any]:
     """Clusters of words and units, and the responses in one scale for all runs."""
     payload.add_integers("clusters.words", clusters.word_labels)
     payload.add_integers("clusters.partner", clusters.partner)
@@ -71,6 +71,7 @@ def _pack_clusters(clusters: MatchedClusters, payload: Payload) -> dict[str, Any
     values = np.concatenate([np.abs(found).ravel() for found in clusters.response.values()])
     return {
         "words": list(clusters.words),
+        "noun": "prototype" if shown.values.size else "word",
         "ks": clusters.ks.tolist(),
         "mode": WEIGHTINGS[clusters.mode],
         "clip": float(f"{np.nanquantile(values, 0.98) if values.size else 1.0:.4g}"),
