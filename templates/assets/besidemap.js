@@ -16,7 +16,8 @@ RR.views.push(function besideMap() {
     const [left, right] = RR.sides(), run = Math.max(left, right), left_over = found.left[run];
     [left, right].forEach((side, place) => { RR.byId(`plane-name-${place}`).textContent = runs[side]; });
     const axes = found.explained.map((share) => RR.percent(share)).join(" and ");
-    RR.note("plane", `${rows.length.toLocaleString("en")} states each · axes: ${axes} of the variance of ${runs[0]}${left_over === null ? "" : ` · ${RR.percent(left_over)} of the variance of ${runs[run]} cannot be turned onto it`}`);
+    if (left_over !== null) RR.title("plane", `${RR.percent(left_over)} of the variance of the states of ${runs[run]} cannot be turned onto those of ${runs[0]}`);
+    RR.note("plane", `${rows.length.toLocaleString("en")} states each · axes: ${axes} of the variance of ${runs[0]}`);
     first.shows.legend("plane-legend", first);
   };
   RR.on(["other", "swap", "theme", "output"], say);

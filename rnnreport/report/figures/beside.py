@@ -55,7 +55,7 @@ def response_overlay(runs: Sequence[str]) -> figure:
     """
     plot = base_figure(
         height=230,
-        x_label="units of each run in the order of their own response, %",
+        x_label="units in the order of each run, %",
         y_label="change of the state",
         x_range=Range1d(start=0, end=100),
         y_range=DataRange1d(range_padding=0.08),
