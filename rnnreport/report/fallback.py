@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -15,11 +16,16 @@ from rnnreport.report.figures.paths import dots
 
 _WIDTH, _HEIGHT = 640, 300
 _MOST_POINTS = 900
+_LONGEST_NAME = 14
 _DASHES = ("", "6 4", "2 3", "8 3 2 3")
 
 
 def scatter_svg(
-    label: str, points: NDArray[np.floating], groups: NDArray[np.integer], colours: Sequence[str]
+    label: str,
+    points: NDArray[np.floating],
+    groups: NDArray[np.integer],
+    colours: Sequence[str],
+    named: Mapping[str, NDArray[np.floating]] = MappingProxyType({}),
 ) -> Markup:
     """A point cloud.
 
@@ -29,6 +35,7 @@ def scatter_svg(
     points : real (P, 2); drawn with equal scales
     groups : int (P,), index into ``colours``
     colours : CSS colours
+    named : dict of text to the point (2,) that it is written at
     """
     shown = _thinned(np.flatnonzero(np.isfinite(points).all(axis=1)))
     points, groups = points[shown], groups[shown]
@@ -36,14 +43,26 @@ def scatter_svg(
         return Markup("")
     low, high = points.min(axis=0), points.max(axis=0)
     scale = 0.94 * min(_WIDTH / max(high[0] - low[0], 1e-9), _HEIGHT / max(high[1] - low[1], 1e-9))
-    x, y = ((points - (low + high) / 2) * scale * [1, -1] + [_WIDTH / 2, _HEIGHT / 2]).T
+
+    def placed(where: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.asarray((where - (low + high) / 2) * scale * [1, -1] + [_WIDTH / 2, _HEIGHT / 2], np.float64)
+
+    x, y = placed(points).T
     paths = []
     for group in np.unique(groups):
         member = groups == group
         path = dots(zip(x[member].tolist(), y[member].tolist(), strict=True), decimals=0)
         paths.append(f'<path d="{path}" stroke="{colours[int(group) % len(colours)]}"/>')
     body = f'<g stroke-width="4" stroke-linecap="round" fill="none">{"".join(paths)}</g>'
-    return _svg(label, body)
+    texts = ""
+    for name, where in named.items():
+        across, down = placed(where)
+        texts += f'<text x="{across:.0f}" y="{down:.0f}">{escape(_short(name))}</text>'
+    return _svg(label, f'{body}<g class="names">{texts}</g>' if texts else body)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def agreement_svg(name: str, truth: NDArray[np.floating], output: NDArray[np.floating]) -> Markup:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from bokeh.plotting import figure
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from rnnreport.report import tables
 from rnnreport.report.assets import REPORT_SCRIPTS, page_assets
@@ -49,13 +50,14 @@ from rnnreport.report.titles import (
 )
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance
+from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance, Projection, Sequences
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
     "#cc6677", "#332288", "#ddcc77", "#117733", "#88ccee", "#882255", "#44aa99", "#999933", "#aa4499", "#77736b",
 )  # fmt: skip
 
+_MOST_NAMED = 12  # classes, on the static map
 _ERROR_NAMES = re.compile("loss|entropy|error|mse|mae")  # never a share, however small
 Curves = dict[str, tuple[Any, Any]]
 
@@ -275,6 +277,16 @@ def _history(performance: object) -> dict[str, Curves]:
     return groups
 
 
+def _ends(projection: Projection, sequences: Sequences) -> dict[str, NDArray[np.floating]]:
+    """Of every class, while they are few, the middle of the last states of its sequences on the first map."""
+    last = projection.coordinates[0][np.cumsum(sequences.lengths) - 1]
+    if not sequences.labels.size or len(sequences.class_names) > _MOST_NAMED:
+        return {}
+    known = np.isfinite(last).all(axis=1)
+    members = {name: last[known & (sequences.labels == place)] for place, name in enumerate(sequences.class_names)}
+    return {name: np.median(points, axis=0) for name, points in members.items() if len(points)}
+
+
 def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup]:
     pictures = {f"curve-{name}": curves_svg(f"{name} over epochs", group) for name, group in curves.items()}
     sequences, projection, dynamics = available(run.sequences), available(run.projection), available(run.dynamics)
@@ -284,9 +296,11 @@ def _static_pictures(run: Run, curves: Mapping[str, Curves]) -> dict[str, Markup
     if projection and sequences:
         owners = np.repeat(np.arange(len(sequences.lengths)), sequences.lengths)
         groups = sequences.labels[owners] if sequences.labels.size else np.zeros(len(owners), np.int32)
-        colouring = ", coloured by true class" if sequences.labels.size else ""
+        colouring = ", coloured by true class, named where its sequences end" if sequences.labels.size else ""
         label = f"{projection.methods[0]} of {len(owners)} states{colouring}"
-        pictures["map"] = scatter_svg(label, projection.coordinates[0], groups, CLASS_COLOURS)
+        pictures["map"] = scatter_svg(
+            label, projection.coordinates[0], groups, CLASS_COLOURS, _ends(projection, sequences)
+        )
     if dynamics:
         epochs = np.repeat(np.arange(len(dynamics.epochs)), len(dynamics.plane) // len(dynamics.epochs))
         shades = np.linspace(78, 22, len(dynamics.epochs))

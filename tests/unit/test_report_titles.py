@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rnnreport.report.fallback import scatter_svg
 from rnnreport.report.titles import (
     best_title,
     changes_title,
@@ -102,6 +103,15 @@ def test_a_training_picture_is_told_by_its_moves():
     moving.change = np.zeros((2, 4), np.float32)
     assert picture_title(moving) == "The units stay where they are in all epochs"
     assert picture_title(None) == "MM-PHATE: every unit at every step of every epoch"
+
+
+def test_names_stand_where_their_points_are():
+    points, named = (
+        np.array([[0.0, 0], [0, 2], [4, 1]]),
+        {"<b>": np.array([2.0, 1]), "a name that is too long": np.zeros(2)},
+    )
+    drawn = scatter_svg("map", points, np.array([0, 0, 1]), ("red", "blue"), named)
+    assert '<text x="320" y="150">&lt;b&gt;</text>' in drawn and ">a name that i…</text>" in drawn
 
 
 def test_pictures_are_told_by_the_best():

@@ -10,6 +10,8 @@ import numpy as np
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.results.schema import Readable
 
+_FIFTH = ", which fifth"  # ends the name of a number, as the analysis gives it
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -65,6 +67,12 @@ def _cell(found: Readable, layer: int, place: int, time: int) -> Cell | None:
     return Cell(f"{accuracy:.0%}", said, round(max(0.0, min(1.0, accuracy - control)), 3), low > 0)
 
 
+def _named(name: str) -> str:
+    """Of a number, "<name>, which fifth", what is read of it."""
+    number = name.removesuffix(_FIFTH)
+    return f"the {name}" if number == name else f"the fifth of {number}"
+
+
 def _title(found: Readable) -> str:
     """The best cell of the first property."""
     gain = found.accuracy[:, 0] - found.control[:, 0]
@@ -73,7 +81,8 @@ def _title(found: Readable) -> str:
     layer, time = np.unravel_index(np.nanargmax(gain), gain.shape)
     when = "over all steps" if time == 0 else f"at {found.times[time - 1]:.0%} of the sequence"
     right, control = found.accuracy[layer, 0, time], found.control[layer, 0, time]
-    return f"A linear probe reads the {found.properties[0]} rightly in {right:.0%} {when}, the control in {control:.0%}"
+    what = _named(found.properties[0])
+    return f"A linear probe reads {what} rightly in {right:.0%} {when}, the control in {control:.0%}"
 
 
 def _note(found: Readable) -> str:
