@@ -78,7 +78,7 @@ def compared_tables(
     """
     changes, alike, slices, effects, clusters = _parts(details)
     machines = available(details.machines) if details else None
-    runs = len(details.comparison.runs) if details else 0
+    runs = details.comparison.runs if details else ()
     return {
         "findings": _findings(changes) if changes else [],
         "findings_title": changes_title(changes, details.comparison) if details and changes else "",
@@ -171,12 +171,13 @@ def _likeness_title(rows: Sequence[dict[str, Any]], runs: Sequence[str]) -> str:
     return f"The states are least like those of {runs[0]} in {where}: linear CKA {number(least['cka'])}"
 
 
-def _differing(rows: Sequence[dict[str, Any]], what: str, runs: int) -> str:
-    """How many of the rows listed differ for certain."""
+def _differing(rows: Sequence[dict[str, Any]], what: str, runs: Sequence[str]) -> str:
+    """How many of the rows listed differ for certain; of several runs each has its rows."""
     certain = sum(row["certain"] for row in rows)
-    differ = "differ" if certain > 1 else "differs"
-    where = " (all runs)" if runs > 2 else ""
-    return f"{f'{certain:,}' if certain else 'None'} of the {len(rows):,} {what} listed {differ} significantly{where}"
+    named = f"{f'{certain:,}' if certain else 'None'} of the {len(rows):,}"
+    if len(runs) > 2:
+        return f"{named} differences of {what} from {runs[0]} {'are' if certain > 1 else 'is'} significant"
+    return f"{named} {what} listed {'differ' if certain > 1 else 'differs'} significantly"
 
 
 def _kept_title(rows: Sequence[dict[str, Any]], runs: Sequence[str]) -> str:
