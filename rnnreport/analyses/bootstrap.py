@@ -61,7 +61,7 @@ def resampled_sums(columns: Sequence[Doubles], params: BootstrapParams) -> Doubl
     count = columns[0].size
     if count < 2:
         return np.zeros((len(columns), 0))
-    drawn = [np.stack([column[pick].sum(axis=1) for column in columns]) for pick in _resamples(count, params)]
+    drawn = [np.stack([column[pick].sum(axis=1) for column in columns]) for pick in resamples(count, params)]
     return np.concatenate(drawn, axis=1)
 
 
@@ -91,8 +91,11 @@ def exact_ends(
     return value, low, high
 
 
-def _resamples(count: int, params: BootstrapParams) -> Iterator[NDArray[np.int64]]:
+def resamples(
+    count: int, params: BootstrapParams, dtype: type[np.integer] = np.int64
+) -> Iterator[NDArray[np.integer]]:
+    """Blocks (B, N) of resamples: each row holds which of ``count`` sequences it is made of."""
     generator = np.random.default_rng(params.seed)
     block = max(1, _BLOCK // count)
     for start in range(0, params.resamples, block):
-        yield generator.integers(0, count, (min(block, params.resamples - start), count))
+        yield generator.integers(0, count, (min(block, params.resamples - start), count), dtype)

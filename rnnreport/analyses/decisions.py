@@ -13,6 +13,7 @@ from rnnreport.analyses.bootstrap import (
     percentile_interval,
     ratio_interval,
     resampled_sums,
+    resamples,
 )
 from rnnreport.analyses.calibration import calibration
 from rnnreport.analyses.scores import LABEL_AT, set_numbers
@@ -212,11 +213,10 @@ def _median(values: Doubles, params: BootstrapParams) -> tuple[float, float, flo
     ordered, middle = np.sort(values), (values.size - 1) // 2
     if values.size < 2:
         return float(ordered[middle]), float("nan"), float("nan")
-    generator = np.random.default_rng(params.seed)
     # A resample's median is the value at the middle one of its places, counted in sorted values.
-    drawn = (generator.integers(0, values.size, values.size, np.int32) for _ in range(params.resamples))
-    places = (np.partition(one, middle)[middle] for one in drawn)
-    return float(ordered[middle]), *percentile_interval(ordered[np.fromiter(places, np.int64)], params)
+    drawn = resamples(values.size, params, np.int32)
+    places = np.concatenate([np.partition(some, middle, axis=1)[:, middle] for some in drawn])
+    return float(ordered[middle]), *percentile_interval(ordered[places], params)
 
 
 def _early(early: NDArray[np.bool_], params: BootstrapParams) -> tuple[float, float, float]:

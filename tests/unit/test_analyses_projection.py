@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from rnnreport.analyses.pipeline import analyse
+from rnnreport.analyses.pipeline import AnalysisParams, analyse
 from rnnreport.analyses.projection import Guest, ProjectionParams, maps, principal_plane, project, trust
 from rnnreport.analyses.projection.displayed import align
 from rnnreport.analyses.projection.measures import disparity, shepard, strangeness
@@ -214,8 +214,8 @@ def test_the_same_states_give_the_same_maps_to_the_bit(tmp_path: Path) -> None:
 
 def test_distances_of_steps_do_not_depend_on_the_projection(tmp_path: Path) -> None:
     """G2: the distance shown is that of the states themselves."""
-    folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30)
-    analyse(folder)
+    folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30, units=8)
+    analyse(folder, params=AnalysisParams(projection=FAST))
     sequences = folder.result(Sequences)
     states = folder.checkpoint(1).states[folder.manifest().state_keys[0]]
     ends = np.cumsum(sequences.lengths)
@@ -226,8 +226,9 @@ def test_distances_of_steps_do_not_depend_on_the_projection(tmp_path: Path) -> N
 
 
 def test_a_baseline_is_placed_by_the_pipeline(tmp_path: Path) -> None:
-    ours, theirs = (fabricate_run(tmp_path / str(seed), epochs=3, seed=seed, sequences=40) for seed in (0, 1))
-    analyse(ours, baseline=theirs)
+    few = {"epochs": 3, "sequences": 40, "units": 8}
+    ours, theirs = (fabricate_run(tmp_path / str(seed), seed=seed, **few) for seed in (0, 1))
+    analyse(ours, baseline=theirs, params=AnalysisParams(projection=FAST))
     found = ours.result(Projection)
     assert found.placed_epochs.tolist() == [0, 1] and found.baseline.startswith("fabricated classification")
     assert all(len(placed) == 3 for placed in found.placed.values()) and len(found.strangeness) == 3

@@ -4,16 +4,20 @@ import re
 
 import pytest
 
-from rnnreport.analyses import analyse
+from rnnreport.analyses import AnalysisParams, analyse
+from rnnreport.analyses.projection import ProjectionParams
 from rnnreport.report import render_report
 from rnnreport.results.schema import Sequences
 from tests.fabricate import fabricate_run
 
 
-@pytest.mark.parametrize(("sequences", "steps", "epochs"), [(2_000, 100, 2), (10_000, 6, 1)])
-def test_page_of_many_sequences_is_small_and_says_what_was_sampled(tmp_path, sequences, steps, epochs):
+ALL, ONE = AnalysisParams(), AnalysisParams(projection=ProjectionParams.while_training())  # maps: most of the time
+
+
+@pytest.mark.parametrize(("sequences", "steps", "epochs", "params"), [(2_000, 100, 2, ALL), (10_000, 6, 1, ONE)])
+def test_page_of_many_sequences_is_small_and_says_what_was_sampled(tmp_path, sequences, steps, epochs, params):
     run = fabricate_run(tmp_path / "run", epochs=epochs, sequences=sequences, units=8, steps=(steps, steps))
-    analyse(run)
+    analyse(run, params=params)
     page = render_report(run)
     assert len(page.encode()) < 5_000_000
     shown = run.result(Sequences)
