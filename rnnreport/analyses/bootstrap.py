@@ -91,9 +91,7 @@ def exact_ends(
     return value, low, high
 
 
-def resamples(
-    count: int, params: BootstrapParams, dtype: type[np.integer] = np.int64
-) -> Iterator[NDArray[np.integer]]:
+def resamples(count: int, params: BootstrapParams, dtype: type[np.integer] = np.int64) -> Iterator[NDArray[np.integer]]:
     """Blocks (B, N) of resamples: each row holds which of ``count`` sequences it is made of."""
     generator = np.random.default_rng(params.seed)
     block = max(1, _BLOCK // count)

@@ -10,7 +10,6 @@ from rnnreport.report import render_report
 from rnnreport.results.schema import Sequences
 from tests.fabricate import fabricate_run
 
-
 ALL, ONE = AnalysisParams(), AnalysisParams(projection=ProjectionParams.while_training())  # maps: most of the time
 
 
