@@ -92,10 +92,11 @@ class Payload:
         self.add_exact(f"{name}.step", np.array(spacings))
         extra = {"low": f"{name}.low", "step": f"{name}.step"}
         if related and codes.size:
-            rests, weights = _told(codes)
-            if len(zlib.compress(rests.tobytes())) + weights.nbytes < len(zlib.compress(codes.tobytes())):
+            told = _smaller(codes)
+            if told:
+                codes, weights = told
                 self._add(f"{name}.weights", weights, {})
-                codes, extra["weights"] = rests, f"{name}.weights"
+                extra["weights"] = f"{name}.weights"
         self._add(name, codes.reshape(array.shape), extra)
 
     def _add(self, name: str, array: NDArray[Any], extra: dict[str, Any]) -> None:
@@ -118,6 +119,17 @@ class Payload:
         parts = (described.encode("ascii") + b"\n", *self._blocks)
         made = b"".join(packer.compress(part) + packer.flush(zlib.Z_BLOCK) for part in parts) + packer.flush()
         return base64.b64encode(made).decode("ascii")
+
+
+def _smaller(
+    codes: NDArray[np.unsignedinteger[Any]],
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]] | None:
+    """What ``_told`` makes of the columns, where it takes less room than they do."""
+    room = len(zlib.compress(codes.tobytes()))
+    if 2 * codes.shape[1] ** 2 >= room:  # the weights alone; to find those of many columns takes long
+        return None
+    rests, weights = _told(codes)
+    return (rests, weights) if len(zlib.compress(rests.tobytes())) + weights.nbytes < room else None
 
 
 def _told(codes: NDArray[np.unsignedinteger[Any]]) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
