@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.analyses.sample import Sample, evenly
+from rnnreport.analyses.scores import expected_classes
 from rnnreport.analyses.sequences import distances
 from rnnreport.analyses.significance import holm
 from rnnreport.results.recorded import Checkpoint, Doubles, Floats, Ints, Probe
@@ -251,10 +252,7 @@ def _places(wanted: NDArray[np.integer], among: NDArray[np.integer]) -> Ints:
 
 def _classes(probe: Probe, last: Checkpoint, listed: NDArray[np.int64]) -> Ints:
     """int32 (M, J, 2): the class predicted before and after each jump; -1 where there is none."""
-    if probe.task not in ("classification", "tagging") or not last.step_output.size:
-        return np.full((*listed.shape, 2), -1, np.int32)
-    known = np.isfinite(last.step_output).all(axis=1)
-    chosen = np.where(known, last.step_output.argmax(axis=1), -1)
+    chosen = expected_classes(probe, last)
     return np.where(listed[..., None] >= 0, chosen[listed[..., None] + [-1, 0]], -1).astype(np.int32)
 
 

@@ -32,6 +32,7 @@ from rnnreport.analyses.projection import Guest, ProjectionParams, project
 from rnnreport.analyses.readable import ReadableParams, readable_properties
 from rnnreport.analyses.salience import write_dependence
 from rnnreport.analyses.sample import Sample, SampleParams, display_sample
+from rnnreport.analyses.scores import expected_classes
 from rnnreport.analyses.sentences import given_sentences
 from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.similar import SimilarParams, similar_states
@@ -247,7 +248,7 @@ def _write_similar(
     folder: RunFolder, manifest: Manifest, probe: Probe, sample: Sample, last: Checkpoint, params: SimilarParams
 ) -> None:
     """Of every recorded state, as far as comparing all with all is cheap, but of the first one always."""
-    spent = 0
+    spent, classes = 0, expected_classes(probe, last)
     for number, key in enumerate(manifest.state_keys):
         cost = sample.steps.size**2 * last.states[key].shape[1]
         if number and spent + cost > params.most_products:
@@ -257,7 +258,7 @@ def _write_similar(
             folder.write_result(Unavailable(Similar.analysis, reason), scope=number)
             continue
         spent += cost
-        found = similar_states(key, last.states[key], probe, sample, params)
+        found = similar_states(key, last.states[key], classes, probe, sample, params)
         folder.write_result(found, scope=number or None)
 
 

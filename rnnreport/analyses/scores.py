@@ -11,6 +11,7 @@ from rnnreport.results.recorded import NUMERIC, Checkpoint, Doubles, Floats, Int
 
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability stored as 0 costs this much, not infinity
 LABEL_AT = 0.5  # a label is given from this probability on
+SHARES = ("accuracy", "exact_match")  # metrics of which more is better; their differences are told in points
 
 Flags = NDArray[np.bool_]
 
@@ -62,6 +63,15 @@ class Errors:
     def error(self) -> Doubles:
         """float64 (I, K): output less truth, 0 where there is no target."""
         return np.where(self.known, self.output - self.truth, 0.0)
+
+
+def expected_classes(probe: Probe, checkpoint: Checkpoint) -> Ints:
+    """int32 (S,): the class or tag that is most probable at each step; -1 where none is."""
+    outputs = checkpoint.step_output
+    if probe.task not in ("classification", "tagging") or not outputs.size:
+        return np.full(int(probe.lengths.sum()), -1, np.int32)
+    known = np.isfinite(outputs).all(axis=1)
+    return np.where(known, outputs.argmax(axis=1), -1).astype(np.int32)
 
 
 def score(probe: Probe, checkpoint: Checkpoint) -> Scores | Errors | None:

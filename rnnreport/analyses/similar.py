@@ -39,7 +39,7 @@ class SimilarParams:
 
 
 def similar_states(
-    scope: str, states: Floats, probe: Probe, sample: Sample, params: SimilarParams
+    scope: str, states: Floats, classes: Ints, probe: Probe, sample: Sample, params: SimilarParams
 ) -> Similar | Unavailable:
     """Find the nearest states of other sequences among the displayed ones, by comparing all of them.
 
@@ -47,6 +47,7 @@ def similar_states(
     ----------
     scope : str, a StateKey
     states : float32 (S, H), of the last epoch
+    classes : int32 (S,), the class or tag expected at each step; -1 where none is
     probe : Probe
     sample : Sample
     params : SimilarParams
@@ -66,7 +67,18 @@ def similar_states(
     spread[places] = distances
     typical, pairs = _typical(points[finite], owners[finite], params)
     share = agreeing / int((near >= 0).sum())
-    return Similar(scope, neighbours, spread, typical, pairs, share, _GUIDE)
+    agreement = _agreement(classes[sample.steps], neighbours[:, 0])
+    return Similar(scope, neighbours, spread, typical, pairs, share, *agreement, _GUIDE)
+
+
+def _agreement(classes: Ints, nearest: Ints) -> tuple[int, float, float]:
+    """How many states and their nearest one expect a class, the share that expect the same, and that by chance."""
+    compared = np.flatnonzero((classes >= 0) & (nearest >= 0) & (classes[nearest] >= 0))
+    if not compared.size:
+        return 0, float("nan"), float("nan")
+    own, other = classes[compared], classes[nearest[compared]]
+    shares = np.bincount(own) / own.size
+    return own.size, float((own == other).mean()), float(shares @ shares)
 
 
 def _nearest(points: Doubles, owners: NDArray[np.int64], k: int) -> tuple[Ints, Doubles, int]:

@@ -176,10 +176,9 @@ def gather(folder: RunFolder) -> Run:
     )
 
 
-def noun(run: Run) -> str:
+def noun(sequences: Sequences | None) -> str:
     """What a step of the input is called: of series its prototype."""
-    words = available(run.words)
-    return "prototype" if words and words.shapes.size else "word"
+    return "prototype" if sequences and sequences.values.size else "word"
 
 
 def _gates(folder: RunFolder, first: int) -> dict[int, Units]:

@@ -92,7 +92,7 @@ def render_report(folder: RunFolder) -> str:
         payload,
         _report_figures(run, curves),
         run=run,
-        noun=noun(run),
+        noun=noun(available(run.sequences)),
         model_line=model_line(run.manifest),
         reasons={
             name: reason(getattr(run, name))
@@ -137,7 +137,7 @@ def render_report(folder: RunFolder) -> str:
         comparison=(comparison := available(run.comparison)),
         metrics_heading=metrics_title(comparison, run.manifest.task) if comparison else "",
         flips=(flips := tables.flip_rows(run.comparison)),
-        compared=compared_tables(gather_side_by_side(folder), flips["rows"], noun(run)),
+        compared=compared_tables(gather_side_by_side(folder), flips["rows"], noun(available(run.sequences))),
         **_health(run),
         **decision_context(run),
         **importance_context(run),
@@ -208,7 +208,7 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
     """The figures whose results are there."""
     figures: dict[str, figure] = {}
     if run.units:
-        figures["response"] = response_curve(run.units[0].response.shape[1], noun(run))
+        figures["response"] = response_curve(run.units[0].response.shape[1], noun(available(run.sequences)))
         figures["boxes"] = unit_boxes()
         figures["unitmap"] = unit_map()
     sequences, scored = available(run.sequences), available(run.performance)
@@ -240,8 +240,8 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
 
 
 def _map_title(run: Run) -> str:
-    projection, sequences = available(run.projection), available(run.sequences)
-    return map_title(projection, sequences, available(run.similar)) if projection and sequences else ""
+    projection = available(run.projection)
+    return map_title(projection, available(run.similar), run.manifest.task) if projection else ""
 
 
 def _formations(run: Run, formed: Formation, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:

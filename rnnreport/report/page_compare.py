@@ -15,7 +15,7 @@ from rnnreport.report.compared import compared_tables
 from rnnreport.report.fallback import curves_svg
 from rnnreport.report.figures.beside import response_overlay, shared_map
 from rnnreport.report.figures.curves import epoch_curves, reading_curves
-from rnnreport.report.gather import available, model_line, state_title
+from rnnreport.report.gather import available, model_line, noun, state_title
 from rnnreport.report.packing.compare import pack_side_by_side
 from rnnreport.report.packing.report import describe_comparison
 from rnnreport.report.page import render_page
@@ -48,7 +48,7 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
     manifests = [folder.manifest() for folder in folders]
     sequences = [_sequences(folder) for folder in folders]
     shows, flips = TASKS[sequences[0].task], tables.flip_rows(comparison)
-    payload, noun = Payload(), "prototype" if sequences[0].values.size else "word"
+    payload, called = Payload(), noun(sequences[0])
     description = describe_comparison(comparison, sequences, payload)
     description["beside"] = pack_side_by_side(details, sequences[0], payload)
     curves = _history(comparison, f"test {shows.loss_label}")
@@ -59,13 +59,13 @@ def render_comparison(folders: Sequence[RunFolder], comparison: Comparison, deta
         payload,
         _figures(comparison, details, sequences[0], curves),
         comparison=comparison,
-        compared=compared_tables(details, flips["rows"], noun),
+        compared=compared_tables(details, flips["rows"], called),
         beside=description["beside"],
         models=[model_line(manifest) for manifest in manifests],
         manifests=manifests,
         verdicts=[_verdict(folder) for folder in folders],
         shows=shows,
-        noun=noun,
+        noun=called,
         task=sequences[0].task,
         flips=flips,
         curves={name: label for name, (label, _) in curves.items()},

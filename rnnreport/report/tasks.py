@@ -147,4 +147,10 @@ def quantity_name(name: str, task: Task | None = None) -> str:
     ----------
     name, task : as in ``metric_name``
     """
-    return metric_name(name, task) + (", nats" if name == "cross_entropy" else "")
+    unit = metric_unit(name)
+    return metric_name(name, task) + (f", {unit}" if unit else "")
+
+
+def metric_unit(name: str) -> str:
+    """The unit of a metric, "" where it has none."""
+    return "nats" if name == "cross_entropy" else ""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnreport.report.environment import number, percent
 from rnnreport.report.gather import state_title
-from rnnreport.report.tasks import SHARES, TASKS, metric_name
+from rnnreport.report.tasks import SHARES, metric_name, metric_unit
 from rnnreport.results.recorded import StateKey, Task
 from rnnreport.results.schema import (
     Changes,
@@ -19,7 +19,6 @@ from rnnreport.results.schema import (
     LeftOutSteps,
     Pictures,
     Projection,
-    Sequences,
     Similar,
 )
 
@@ -123,7 +122,7 @@ def metrics_title(comparison: Comparison, task: Task) -> str:
         return f"No run has a finite {metric_name(metric, task)}"
     best = max(known) if higher else min(known)
     runs = [run for run, value in values.items() if value == best]
-    said = percent(best) if metric in SHARES else f"{number(best)}{' nats' if metric == 'cross_entropy' else ''}"
+    said = percent(best) if metric in SHARES else f"{number(best)} {metric_unit(metric)}".rstrip()
     named = metric_name(metric, task).partition(" (")[0]
     named = named[0].upper() + named[1:]
     if len(runs) == len(values):
@@ -131,28 +130,20 @@ def metrics_title(comparison: Comparison, task: Task) -> str:
     return f"{named} is {'highest' if higher else 'lowest'} in {' and '.join(runs)}: {said}"
 
 
-def map_title(projection: Projection, sequences: Sequences, similar: Similar | None) -> str:
+def map_title(projection: Projection, similar: Similar | None, task: Task) -> str:
     """Whether states that lie together expect the same class, else what the first map keeps.
 
     Parameters
     ----------
     projection : Projection
-    sequences : Sequences, the displayed ones
-    similar : Similar, optional, of the same state
+    similar : Similar, optional
+    task : Task
     """
-    if similar is None or similar.scope != projection.scope or TASKS[sequences.task].kind != "classes":
+    if similar is None or similar.scope != projection.scope or not similar.compared:
         return _trust_title(projection)
-    last, nearest = sequences.step_output[-1:].reshape(-1, len(sequences.class_names)), similar.neighbours[:, 0]
-    finite = np.asarray(np.isfinite(last).all(axis=1))
-    known = np.flatnonzero(finite & (nearest >= 0) & finite[nearest]) if finite.size else np.zeros(0, np.int64)
-    if not known.size:
-        return _trust_title(projection)
-    expected = last.argmax(axis=1)
-    same = float((expected[known] == expected[nearest[known]]).mean())
-    shares = np.bincount(expected[known]) / known.size
     return (
-        f"The nearest state of another sequence expects the same {'tag' if sequences.task == 'tagging' else 'class'} "
-        f"in {percent(same)}, by chance {percent(float(shares @ shares))}"
+        f"The nearest state of another sequence expects the same {'tag' if task == 'tagging' else 'class'} "
+        f"in {percent(similar.same_class)} of {similar.compared:,} states, by chance {percent(similar.chance)}"
     )
 
 

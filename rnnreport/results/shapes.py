@@ -207,7 +207,14 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "type_counts": "M O 3",
         "type_p": "M O; share",
     },
-    schema.Similar: {"neighbours": "Steps k; -1..Steps", "distances": "Steps k", "cosine_share": "; share"},
+    schema.Similar: {
+        "neighbours": "Steps k; -1..Steps",
+        "distances": "Steps k",
+        "cosine_share": "; share",
+        "compared": "; 0..",
+        "same_class": "; share",
+        "chance": "; share",
+    },
     schema.Health: {
         "scopes": "M; states",
         "widths": "M; 1..",

@@ -28,7 +28,7 @@ RR.views.push(function beside() {
   changed.addEventListener("change", () => RR.set({ changed: Number(changed.checked) }));
 
   // Columns of the two sides change places, and with them the sign of their difference.
-  const sided = [...document.querySelectorAll("#slices tr, #effects tr, #machine-edges tr")];
+  const inTables = (rows) => document.querySelectorAll(`:is(#slices, #effects, #machine-edges) ${rows}`), sided = [...inTables("tr")];
   const turn = (row) => {
     const firsts = [...row.querySelectorAll(".first")], seconds = [...row.querySelectorAll(".second")], sign = RR.selection.swap ? -1 : 1;
     firsts.forEach((first, place) => {
@@ -49,10 +49,10 @@ RR.views.push(function beside() {
     if (other) other.value = shown;
     swap.setAttribute("aria-pressed", Boolean(turned));
     changed.checked = Boolean(only);
-    for (const head of document.querySelectorAll("#slices th[data-name], #effects th[data-name], #machine-edges th[data-name]")) head.textContent = head.dataset.name.replace("{}", () => runs[shown]);
+    for (const head of inTables("th[data-name]")) head.textContent = head.dataset.name.replace("{}", () => runs[shown]);
     if (turned !== swapped) sided.forEach(turn);
     swapped = turned;
-    for (const row of document.querySelectorAll("#slices tr[data-run], #effects tr[data-run], #machine-edges tr[data-run]")) row.hidden = Number(row.dataset.run) !== shown || (only && "same" in row.dataset);
+    for (const row of inTables("tr[data-run]")) row.hidden = Number(row.dataset.run) !== shown || (only && "same" in row.dataset);
     for (const row of document.querySelectorAll(".changes > li, .differences li[data-same], #figure-likeness tr[data-same]")) row.hidden = Boolean(only) && "same" in row.dataset;
     const host = document.querySelector(".confusions");
     if (host) {

@@ -38,12 +38,16 @@ def states(probe):
     return found.astype(np.float32)
 
 
+def no_classes(states):
+    return np.full(len(states), -1, np.int32)
+
+
 def owners_of(probe, sample):
     return np.repeat(np.arange(sample.sequences.size), probe.lengths[sample.sequences])
 
 
 def test_neighbours_are_those_of_scikit_learn_without_the_own_sequence(probe, sample, states):
-    found = similar_states("lstm.0.fwd.h", states, probe, sample, SimilarParams(k=K))
+    found = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, sample, SimilarParams(k=K))
     points, owners = states[sample.steps].astype(np.float64), owners_of(probe, sample)
     search = NearestNeighbors(n_neighbors=len(points), algorithm="brute").fit(points - 300)
     order = search.kneighbors(points - 300, return_distance=False)
@@ -62,7 +66,7 @@ def test_neighbours_are_those_of_scikit_learn_without_the_own_sequence(probe, sa
 
 
 def test_equally_near_states_come_in_their_order(probe, sample, states):
-    found = similar_states("lstm.0.fwd.h", states, probe, sample, SimilarParams(k=K))
+    found = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, sample, SimilarParams(k=K))
     ties = np.diff(found.distances) == 0
     assert ties.sum() > 20 and (np.diff(found.neighbours)[ties] > 0).all()
 
@@ -70,7 +74,7 @@ def test_equally_near_states_come_in_their_order(probe, sample, states):
 def test_share_of_angles_and_typical_distance(probe, sample, states):
     draw = np.random.default_rng(2)
     own = draw.normal(0, 1, states.shape).astype(np.float32)
-    found = similar_states("lstm.0.fwd.h", own, probe, sample, SimilarParams(k=K))
+    found = similar_states("lstm.0.fwd.h", own, no_classes(own), probe, sample, SimilarParams(k=K))
     points, owners = own[sample.steps].astype(np.float64), owners_of(probe, sample)
     apart = owners[:, None] != owners[None]
     unit = points / np.linalg.norm(points, axis=1, keepdims=True)
@@ -84,13 +88,27 @@ def test_share_of_angles_and_typical_distance(probe, sample, states):
     assert 0.9 * 20_000 < found.pairs < 20_000
 
 
+def test_how_often_the_nearest_state_expects_the_same_class(probe, sample, states):
+    draw = np.random.default_rng(3)
+    planted = draw.integers(-1, 3, len(states)).astype(np.int32)  # one in four expects none
+    apart = (states + 50 * planted[:, None]).astype(np.float32)
+    found = similar_states("lstm.0.fwd.h", apart, planted, probe, sample, SimilarParams(k=K))
+    known = planted[sample.steps][planted[sample.steps] >= 0]
+    assert found.compared == known.size and found.same_class == 1
+    assert found.chance == pytest.approx(np.mean(known[:, None] == known[None]))
+    drawn = similar_states("lstm.0.fwd.h", states, planted, probe, sample, SimilarParams(k=K))
+    assert drawn.same_class == pytest.approx(drawn.chance, abs=0.1)
+    none = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, sample, SimilarParams(k=K))
+    assert none.compared == 0 and np.isnan([none.same_class, none.chance]).all()
+
+
 def test_states_that_are_not_finite_have_no_neighbours_and_are_none(probe, sample, states):
     broken = states.copy()
     broken[sample.steps[5]] = np.nan
-    found = similar_states("lstm.0.fwd.h", broken, probe, sample, SimilarParams(k=K))
+    found = similar_states("lstm.0.fwd.h", broken, no_classes(broken), probe, sample, SimilarParams(k=K))
     assert (found.neighbours[5] == -1).all() and np.isnan(found.distances[5]).all()
     assert 5 not in found.neighbours
-    without = similar_states("lstm.0.fwd.h", states, probe, sample, SimilarParams(k=K))
+    without = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, sample, SimilarParams(k=K))
     same = np.setdiff1d(np.flatnonzero((without.neighbours != 5).all(axis=1)), [5])
     np.testing.assert_array_equal(found.neighbours[same], without.neighbours[same])
 
@@ -98,14 +116,14 @@ def test_states_that_are_not_finite_have_no_neighbours_and_are_none(probe, sampl
 def test_too_few_states(probe, states):
     one = display_sample(probe, SampleParams(max_steps=1))
     assert one.sequences.size == 1
-    found = similar_states("lstm.0.fwd.h", states, probe, one, SimilarParams())
+    found = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, one, SimilarParams())
     assert isinstance(found, Unavailable) and found.reason == "only one sequence is displayed"
     two = replace(one, sequences=np.array([0, 1], np.int32), steps=np.arange(probe.lengths[:2].sum()))
-    few = similar_states("lstm.0.fwd.h", states, probe, two, SimilarParams(k=50))
+    few = similar_states("lstm.0.fwd.h", states, no_classes(states), probe, two, SimilarParams(k=50))
     first, second = probe.lengths[:2]
     assert ((few.neighbours >= 0).sum(axis=1) == np.repeat([second, first], [first, second])).all()
     broken = np.full_like(states, np.inf)
-    found = similar_states("lstm.0.fwd.h", broken, probe, two, SimilarParams())
+    found = similar_states("lstm.0.fwd.h", broken, no_classes(broken), probe, two, SimilarParams())
     assert isinstance(found, Unavailable) and "finite" in found.reason
 
 

@@ -83,17 +83,16 @@ def test_the_best_run_is_named_by_the_first_metric():
 
 
 def test_a_map_is_told_by_what_its_neighbours_expect():
-    output = np.array([[[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [np.nan, np.nan], [0.1, 0.9]]])
-    shown = SimpleNamespace(task="classification", step_output=output, class_names=("a", "b"))
-    near = SimpleNamespace(scope="h", neighbours=np.array([[1], [0], [0], [2], [-1]], np.int32))
+    near = SimpleNamespace(scope="h", compared=3, same_class=2 / 3, chance=5 / 9)
     trust = {"t-SNE, perplexity 30": {"trustworthiness": 0.99, "shepard": None}}
     projection = SimpleNamespace(scope="h", methods=tuple(trust), trust=trust)
-    by_expectation = "The nearest state of another sequence expects the same class in 66.7%, by chance 55.6%"
-    assert map_title(projection, shown, near) == by_expectation
+    by_expectation = "The nearest state of another sequence expects the same class in 66.7% of 3 states, by chance 55.6%"
+    assert map_title(projection, near, "classification") == by_expectation
+    assert map_title(projection, near, "tagging") == by_expectation.replace("class", "tag")
     by_trust = "t-SNE keeps neighbours (trustworthiness 0.990) and distances (rank correlation not defined)"
-    assert map_title(projection, shown, None) == by_trust
-    shown.step_output = np.zeros((0, 0, 0))
-    assert map_title(projection, shown, near) == by_trust
+    assert map_title(projection, None, "classification") == by_trust
+    near.compared = 0
+    assert map_title(projection, near, "language-model") == by_trust
 
 
 def test_a_training_picture_is_told_by_its_moves():

@@ -10,6 +10,7 @@ import numpy as np
 from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor, configurations, noise_floor, seeds
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.analyses.comparison.weights import CommonWeights, common_weights
+from rnnreport.analyses.scores import SHARES
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
 
@@ -22,7 +23,6 @@ _GUIDE = (
 )
 _UNCHANGED = 1e-3  # relative change of states below which they are the same but for rounding
 _JUDGED = ("accuracy", "exact_match", "rmse", "cross_entropy")
-_SHARES = ("accuracy", "exact_match")
 _MOST_NAMED = 3
 
 
@@ -105,12 +105,12 @@ def _value(run: Read, name: str) -> float:
 
 def _change(name: str, value: float) -> str:
     """A difference of a metric, of a share in percentage points."""
-    return f"{100 * value:+.1f}" if name in _SHARES else f"{value:+.3f}"
+    return f"{100 * value:+.1f}" if name in SHARES else f"{value:+.3f}"
 
 
 def _span(name: str, floor: Floor) -> str:
     bound = floor.metric_bounds[name]
-    if name in _SHARES and bound >= 1:
+    if name in SHARES and bound >= 1:
         return f"{floor.runs} runs are too few to say how much another seed changes it"
     return f"another seed changes it by up to {_change(name, bound).replace('+', '±')} ({floor.runs} runs)"
 
@@ -123,7 +123,7 @@ def _metric_change(
         return False, ""
     name, words = pair["metric"], pair["metric"].replace("_", " ")
     change, low, high = (_change(name, pair[part]) for part in ("difference", "low", "high"))
-    points = " points" if name in _SHARES else ""
+    points = " points" if name in SHARES else ""
     text = f"{words} {change}{points} against {pair['baseline']} (95% interval {low} to {high}, n = {pair['n']:,})"
     if floor is None:
         return pair["significant"], f"{text}: {'significant' if pair['significant'] else _not_significant(pair)}"
@@ -212,7 +212,7 @@ def _slice_sentence(slices: Slices | Unavailable, place: int, group: Sequence[in
     if not certain.size:
         return []
     order = certain[np.argsort(-np.abs(slices.difference[place][certain]), kind="stable")]
-    points = " points" if slices.metric in _SHARES else ""
+    points = " points" if slices.metric in SHARES else ""
     named = [
         f"{slices.kinds[at]} “{slices.names[at]}” ({_change(slices.metric, slices.difference[place][at])}{points})"
         for at in order[:_MOST_NAMED]

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from rnnreport.analyses.rules.evidence import Evidence, loss_curve
-from rnnreport.analyses.scores import Errors, score
+from rnnreport.analyses.scores import SHARES, Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE
 from rnnreport.results.schema import Check
 
-_HIGHER_IS_BETTER = ("accuracy", "exact_match")
 _TOLERANCE = 1e-5  # of a probability, or of a quantity relative to the largest one
 
 
@@ -151,11 +150,11 @@ def not_worse_than_baseline(paired: dict[str, Any] | None) -> Check:
     if paired is None:
         return Check(id, title, "no data", None, 0, 0, anchor, "there is nothing that both runs could be scored by")
     change, low, high, n = (paired[part] for part in ("difference", "low", "high", "n"))
-    worse = paired["significant"] and (change < 0) == (paired["metric"] in _HIGHER_IS_BETTER)
+    worse = paired["significant"] and (change < 0) == (paired["metric"] in SHARES)
     how = "no significant change"
     if paired["significant"]:
         how = f"significantly {'worse' if worse else 'better'}"
-    scale, points = (100, " points") if paired["metric"] in _HIGHER_IS_BETTER else (1, "")
+    scale, points = (100, " points") if paired["metric"] in SHARES else (1, "")
     interval = f"95% interval {scale * low:+.4g} to {scale * high:+.4g}, n = {n:,}"
     metric = paired["metric"].replace("_", " ")
     text = f"{metric} {scale * change:+.4g}{points} against “{paired['baseline']}” ({interval}): {how}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnreport.report.figures.maps import Square
-from rnnreport.report.gather import available
+from rnnreport.report.gather import available, noun
 from rnnreport.report.payload import Payload
 from rnnreport.results.recorded import Ints
 from rnnreport.results.schema import WEIGHTINGS, Likeness, MatchedClusters, Sequences, SideBySide
@@ -71,7 +71,7 @@ def _pack_clusters(clusters: MatchedClusters, shown: Sequences, payload: Payload
     values = np.concatenate([np.abs(found).ravel() for found in clusters.response.values()])
     return {
         "words": list(clusters.words),
-        "noun": "prototype" if shown.values.size else "word",
+        "noun": noun(shown),
         "ks": clusters.ks.tolist(),
         "mode": WEIGHTINGS[clusters.mode],
         "clip": float(f"{np.nanquantile(values, 0.98) if values.size else 1.0:.4g}"),

@@ -21,6 +21,9 @@ class Similar:
     typical : float, median distance between two displayed states of different sequences
     pairs : int, randomly drawn pairs that it is the median of
     cosine_share : float, share of the neighbours that are also among the k nearest by the angle between the states
+    compared : int, states that expect a class or tag, as does their nearest neighbour
+    same_class : float, share of these that expect the same one; NaN where there are none
+    chance : float, that share if neighbours were drawn: the sum of the squared shares of the classes
     guide : str
     """
 
@@ -31,4 +34,7 @@ class Similar:
     typical: float
     pairs: int
     cosine_share: float
+    compared: int
+    same_class: float
+    chance: float
     guide: str
