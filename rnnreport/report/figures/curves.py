@@ -79,7 +79,7 @@ def response_curve(units: int, noun: str) -> figure:
     """
     plot = base_figure(
         height=250,
-        x_label=f"units, in the order of the first {noun}'s response",
+        x_label=f"units, in the order of the first {noun}",
         y_label="change of the state",
         x_range=Range1d(start=-0.5, end=units - 0.5),
         y_range=DataRange1d(range_padding=0.05),
