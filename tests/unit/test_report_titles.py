@@ -86,7 +86,9 @@ def test_a_map_is_told_by_what_its_neighbours_expect():
     near = SimpleNamespace(scope="h", compared=3, same_class=2 / 3, chance=5 / 9)
     trust = {"t-SNE, perplexity 30": {"trustworthiness": 0.99, "shepard": None}}
     projection = SimpleNamespace(scope="h", methods=tuple(trust), trust=trust)
-    by_expectation = "The nearest state of another sequence expects the same class in 66.7% of 3 states, by chance 55.6%"
+    by_expectation = (
+        "The nearest state of another sequence expects the same class in 66.7% of 3 states, by chance 55.6%"
+    )
     assert map_title(projection, near, "classification") == by_expectation
     assert map_title(projection, near, "tagging") == by_expectation.replace("class", "tag")
     by_trust = "t-SNE keeps neighbours (trustworthiness 0.990) and distances (rank correlation not defined)"
