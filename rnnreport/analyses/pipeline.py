@@ -128,12 +128,13 @@ def analyse(
     if not recorded:
         raise InputError(f"{folder.path} has no recorded epoch", "capture the run again")
     # One thread: sums in a fixed order, so that the same input gives the same bytes.
-    with threadpool_limits(1), renewed(folder) as made:
+    with threadpool_limits(1), renewed(folder) as making:
+        made = making.as_one()
         if baseline is not None:
             refuse_incomparable(baseline, made)
             made.write_result(card_differences(baseline, made))
-        last = made.checkpoint(recorded[-1])
-        _analyse_run(made, made.manifest(), made.probe(), last, params, baseline, growth, spread)
+        probe, last = made.probe(), made.checkpoint(recorded[-1])
+        _analyse_run(made, made.manifest(), probe, last, params, baseline, growth, spread)
         if baseline is not None:
             with Stage("comparison"):
                 for result in side_by_side([baseline, made], params.compare).records:
@@ -196,7 +197,7 @@ def _analyse_run(
 
 
 def _guest(baseline: RunFolder) -> Guest:
-    manifest = baseline.manifest()
+    baseline, manifest = baseline.as_one(), baseline.manifest()
     last = baseline.checkpoint(baseline.epochs()[-1])
     return Guest(manifest.name, last.states[manifest.state_keys[0]])
 

@@ -1,4 +1,4 @@
-"""Whether the arrays of what was recorded fit together, as the docstrings of ``recorded.py`` say they do.
+"""Whether what was recorded fits together where lines of ``shapes_recorded.py`` cannot say so.
 
 Later stages index one array by another: what does not fit would fail there, or mix up sequences without failing.
 """
@@ -8,13 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnreport.results.recorded import Checkpoint, Probe, StateKey
+from rnnreport.results.causes import UnitAblation
+from rnnreport.results.recorded import Probe
 
 
 def refuse_unfit(record: Any) -> None:
-    """Raise where the parts of a probe set or of a checkpoint do not fit together.
+    """Raise where the parts of a probe set do not fit its task, or the runs of an ablation one another.
+
+    Parameters
+    ----------
+    record : a dataclass of ``recorded.py`` or ``causes.py``
+        Whose shapes are right.
 
     Raises
     ------
@@ -22,48 +27,36 @@ def refuse_unfit(record: Any) -> None:
     """
     if isinstance(record, Probe):
         _refuse_unfit_probe(record)
-    elif isinstance(record, Checkpoint):
-        _refuse_unfit_checkpoint(record)
+    elif isinstance(record, UnitAblation) and not record.reason:
+        _refuse_unfit_ablation(record)
 
 
 def _refuse_unfit_probe(probe: Probe) -> None:
-    sequences, steps = len(probe.sequence_ids), int(probe.lengths.sum(dtype=np.int64))
-    classes, words = len(probe.class_names), len(probe.vocabulary)
-    _expect(len(set(probe.sequence_ids)) == sequences > 0, "sequence_ids are not all different, or none")
-    _expect(probe.lengths.shape == (sequences,) and probe.lengths.min() >= 1, "lengths are not one of each sequence")
-    _expect(probe.values.ndim == 2, "values are no table")
+    _expect(len(set(probe.sequence_ids)) == len(probe.sequence_ids), "sequence_ids are not all different")
     if probe.continuous:
-        _expect(
-            probe.values.shape == (steps, len(probe.feature_names)), "values are not those of all steps and features"
-        )
+        _expect(len(probe.values) > 0, "values are none")
     else:
-        _expect(probe.tokens.shape == (steps,) and _within(probe.tokens, 0, words), "tokens are not those of all steps")
-    _expect(probe.labels.shape in ((0,), (sequences,)) and _within(probe.labels, 0, classes), "labels are no classes")
-    most = words if probe.task == "language-model" else classes
-    _expect(
-        probe.targets.shape in ((0,), (steps,)) and _within(probe.targets, -1, most), "targets are none of the outputs"
-    )
-    rows = steps if probe.task == "step-regression" else sequences
-    _expect(probe.truths.shape in ((0, 0), (rows, classes)), "truths are not those of all classes")
+        _expect(probe.tokens.size > 0, "tokens are none")
+    rows = probe.lengths.sum(dtype=np.int64) if probe.task == "step-regression" else probe.lengths.size
+    _expect(len(probe.truths) in (0, rows), "truths are not those of all answers")
 
 
-def _refuse_unfit_checkpoint(checkpoint: Checkpoint) -> None:
-    states = checkpoint.states.values()
-    steps = {state.shape[0] for state in states if state.ndim == 2}
-    _expect(len(steps) == 1 and all(state.ndim == 2 for state in states), "states are of other steps")
-    for key in checkpoint.states:
-        StateKey.parse(key)
-    size = steps.pop()
-    for name in ("step_output", "top_tokens", "top_probabilities", "model_output"):
-        array = getattr(checkpoint, name)
-        _expect(
-            array.ndim == 2 and (name == "model_output" or array.shape[0] in (0, size)), f"{name} is of other steps"
-        )
-    _expect(checkpoint.surprisal.shape in ((0,), (size,)), "surprisal is of other steps")
-
-
-def _within(array: NDArray[Any], low: int, end: int) -> bool:
-    return not array.size or bool(array.min() >= low and array.max() < end)
+def _refuse_unfit_ablation(found: UnitAblation) -> None:
+    kinds = np.array(found.kinds)
+    held, units = kinds == ("group" if "group" in found.kinds else "unit"), found.members[kinds == "unit"]
+    sizes = {kind: found.sizes[kinds == kind] for kind in ("most", "least", "random")}
+    _expect(found.items.sum() > 0, "items are none")
+    _expect(kinds[:1].tolist() == ["none"] and (kinds == "none").sum() == 1, "kinds do not begin with the only 'none'")
+    _expect((kinds == "all").sum() == 1, "kinds have no single 'all'")
+    _expect(held.any() and np.array_equal(found.members[held], np.arange(held.sum())), "members are not all, in order")
+    _expect(bool((found.groups < held.sum()).all()), "groups are not those that were held")
+    _expect(bool((units >= 0).all() and (units < found.unit.size).all()), "members are not all units")
+    _expect(sizes["most"].size > 0 and bool((np.diff(sizes["most"]) > 0).all()), "sizes are not rising")
+    _expect(np.array_equal(sizes["most"], sizes["least"]), "sizes are not the same of 'most' and 'least'")
+    whole = sizes["random"].size and not sizes["random"].size % sizes["most"].size
+    _expect(bool(whole), "sizes of 'random' are not those of whole orders")
+    judged = np.isfinite(found.loss[kinds == "most"]).all(axis=0)
+    _expect(bool(judged.any()) and found.items[judged].sum() > 0, "loss is known of no sequence")
 
 
 def _expect(holds: bool, told: str) -> None:

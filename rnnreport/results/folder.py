@@ -122,6 +122,7 @@ class RunFolder:
         self.path = Path(path)
         self.made = made or self.path
         self._known: Known | None = None
+        self._known_given: Known | None = None  # of the sentences given by hand, which have a probe set of their own
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -168,7 +169,8 @@ class RunFolder:
         For one look at a run. Results that replace others meanwhile may not fit these.
         """
         view = RunFolder(self.path, self.made)
-        view._known = Known(self.manifest().state_keys)
+        states = self.manifest().state_keys
+        view._known, view._known_given = Known(states), Known(states)
         return view
 
     def manifest(self) -> Manifest:
@@ -226,7 +228,11 @@ class RunFolder:
 
     def checkpoint(self, epoch: int) -> Checkpoint:
         """What was recorded at an epoch."""
-        return self._load(self._checkpoint_path(epoch), Checkpoint)
+        path = self._checkpoint_path(epoch)
+        found = self._load(path, Checkpoint)
+        if found.epoch != epoch:
+            raise store.DamagedError(f"{path}.json is of epoch {found.epoch}", self._remedy(path))
+        return found
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """The checkpoints of ``epochs``, in their order, one at a time in memory."""
@@ -239,11 +245,13 @@ class RunFolder:
     def _checkpoint_path(self, epoch: int) -> Path:
         return self.path / "states" / f"epoch-{epoch:06d}"
 
-    def _of_last_epoch(self, path: Path, kind: type[Dated]) -> Dated | None:
+    def _of_last_epoch(
+        self, path: Path, kind: type[Dated], state: int | None = None, *, given: bool = False
+    ) -> Dated | None:
         """What is recorded of one epoch only; None where it was not, or at an earlier one."""
         if not path.with_name(path.name + ".json").exists():
             return None
-        found = self._load(path, kind)
+        found = self._load(path, kind, state, given=given)
         return found if [found.epoch] == self.epochs()[-1:] else None
 
     def record(self, kind: type[Dated]) -> Dated | None:
@@ -259,7 +267,7 @@ class RunFolder:
 
         ``given``: in the sentences given by hand.
         """
-        return self._of_last_epoch(self._salience_path(state, given), Salience)
+        return self._of_last_epoch(self._salience_path(state, given), Salience, state, given=given)
 
     def write_salience(self, salience: Salience, state: int = 0, *, given: bool = False) -> None:
         """Store what a state depends on."""
@@ -282,10 +290,10 @@ class RunFolder:
         path = self.path / "sentences"
         if not (path / "written.json").exists():
             return None
-        states = self._load(path / "states", Checkpoint)
-        if [states.epoch] != self.epochs()[-1:]:
-            return None
-        return self._load(path / "written", Sentences), self._load(path / "probe", Probe), states
+        probe = self._load(path / "probe", Probe, given=True)
+        states = self._load(path / "states", Checkpoint, given=True)
+        written = self._load(path / "written", Sentences, given=True)
+        return (written, probe, states) if [states.epoch] == self.epochs()[-1:] else None
 
     def write_sentences(self, sentences: Sentences, probe: Probe, states: Checkpoint) -> None:
         """Store sentences given by hand."""
@@ -297,7 +305,7 @@ class RunFolder:
     def corpus_responses(self, scope: int) -> CorpusResponses | None:
         """Responses over the whole corpus of a state (its number in the manifest); None where they were not needed."""
         path = self.path / "corpus" / f"responses-{scope}"
-        return self._load(path, CorpusResponses) if path.with_name(path.name + ".json").exists() else None
+        return self._load(path, CorpusResponses, scope) if path.with_name(path.name + ".json").exists() else None
 
     def write_corpus_responses(self, responses: CorpusResponses, scope: int) -> None:
         """Store the responses of a state over the whole corpus."""
@@ -400,12 +408,12 @@ class RunFolder:
         """Store the summary."""
         store.write_json(self.made / "summary.json", summary)
 
-    def _load(self, path: Path, kind: type[Record], state: int | None = None) -> Record:
-        """Read a record; ``state``: number of the state that a result is of."""
+    def _load(self, path: Path, kind: type[Record], state: int | None = None, *, given: bool = False) -> Record:
+        """Read a record; ``state``: number of the state that it is of; ``given``: of the sentences given by hand."""
         with self._told(path.with_name(path.name + ".json")):
             found = store.load(path, kind)
+            refuse_misfit(found, state, self._known_given if given else self._known)
             refuse_unfit(found)
-            refuse_misfit(found, state, self._known)
             return found
 
     @contextmanager

@@ -2,8 +2,9 @@
 
 A line gives the shape of a field, an array, every array of a dict, or a tuple, which has one axis: ``"Words H"``.
 A letter is a size that is the same wherever it stands in the record; a word, one that is the same in all results of
-a run; with ``@``, in all results of a state. ``*`` is any size, ``0 | W`` one of two shapes. Sizes may be computed:
-``T+1``, ``T*H``, ``#names`` (the length of a field), ``=total`` (a field), ``sum(lengths)``, ``squares(lengths)``.
+a run; with ``@``, in all results of a state, or of all under its key. ``*`` is any size, ``0 | W`` one of two shapes.
+Sizes may be computed: ``T+1``, ``T*H``, ``#names`` (the length of a field), ``=total`` (a field), ``sum(lengths)``,
+``squares(lengths)``, ``products(counts,lengths)``.
 What is not certain stays free: ``*``. A number or text has no axes: its line begins with the semicolon.
 
 After a semicolon follows what the values keep to:
@@ -17,6 +18,10 @@ After a semicolon follows what the values keep to:
     in modes  one this, that        one of a field, or of these texts
     keys methods  keyed curves      the keys are those of a field; each is a key there, too
     below lengths sequences         below the length of the sequence that each belongs to
+    before lengths counts           likewise of consecutive items, of which so many belong to each; one without counts
+    within sequences                no longer than the sequences of the probe set that the field names
+    some                            at least one, unless the field ``reason`` says why there is none
+    complete                        the keys are all states of the run, at least
     on curves                       a step of the curve of that key
     spatial  columns                methods with three dimensions; arrays that have three columns only of such a one
     states  weightings              StateKeys, items or keys; keys of ``WEIGHTINGS``
@@ -27,9 +32,9 @@ from __future__ import annotations
 from typing import Any
 
 from rnnreport.results import schema
-from rnnreport.results.recorded import Probe
 from rnnreport.results.schema.landmarks import Landmarks
 from rnnreport.results.shapes_compared import COMPARED
+from rnnreport.results.shapes_recorded import RECORDED
 
 _NODES = "NodeEpochs*NodeSteps*NodeUnits"
 
@@ -62,7 +67,7 @@ _PICTURES = {"methods": "M", "places": f"n; 0..{_NODES}", "coordinates": "M n 2"
 _DEPENDENCE = {"lengths": "M; 1..", "shares": "squares(lengths); share", "largest": "sum(lengths)"}
 
 SHAPES: dict[type[Any], dict[str, str]] = {
-    Probe: {"sequence_ids": "Probe", "lengths": "Probe; sum AllSteps"},
+    **RECORDED,
     schema.Sequences: {
         **_sequences("Shown", "Steps"),
         "total_sequences": "; is Probe",

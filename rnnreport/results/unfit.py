@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from rnnreport.results.entries import ENTRIES
-from rnnreport.results.recorded import StateKey
+from rnnreport.results.recorded import Ints, Probe, StateKey
 from rnnreport.results.schema import WEIGHTINGS
 from rnnreport.results.shapes import SHAPES
 
 Sizes = dict[str, int]
-_CALL = re.compile(r"(sum|squares)\((\w+)\)")
+_CALL = re.compile(r"(sum|squares|products)\((\w+)(?:,(\w+))?\)")
+_OF_KEYS = ("states", "complete", "keys")  # what these words of ``shapes.py`` ask for holds of all keys of a dict
 _SHARED = re.compile(r"[A-Z][a-z]\w+@?")
 _ROUNDING = 1e-4  # by which a share may miss its bounds
 
@@ -33,10 +34,12 @@ class Known:
     ----------
     states : tuple of str, the StateKeys of the run
     sizes : dict of the words of ``shapes.py`` to what they stand for
+    lengths : int32 (N,), of the sequences of the probe set; None before it was read
     """
 
-    states: tuple[str, ...]
+    states: tuple[str, ...] = ()
     sizes: Sizes = field(default_factory=dict)
+    lengths: Ints | None = None
 
 
 def refuse_misfit(record: Any, state: int | None, known: Known | None) -> None:
@@ -58,11 +61,16 @@ def refuse_misfit(record: Any, state: int | None, known: Known | None) -> None:
     kind = type(record)
     if known is not None and state is not None:
         _refuse_other_state(record, state, known.states)
-    fit = _Fit(record, known.sizes if known is not None else {})
+    known = known or Known()
+    if isinstance(record, Probe):
+        known.sizes["Answers"] = len(record.vocabulary if record.task == "language-model" else record.class_names)
+    fit = _Fit(record, known)
     for name, line in SHAPES.get(kind, {}).items():
         fit.check(name, getattr(record, name), line)
     for name, entries in ENTRIES.get(kind, {}).items():
         fit.check_entries(name, getattr(record, name), entries)
+    if isinstance(record, Probe):
+        known.lengths = record.lengths
 
 
 def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> None:
@@ -86,20 +94,26 @@ def _refuse_no_state(name: str, text: str) -> None:
 class _Fit:
     """The sizes of a record, as far as they are known."""
 
-    def __init__(self, record: Any, together: Sizes) -> None:
+    def __init__(self, record: Any, known: Known) -> None:
         self.record = record
         self.own: Sizes = {}
-        self.together = together
+        self.known, self.together = known, known.sizes
+        self.key = ""  # of the dict that is checked
 
     def check(self, name: str, value: Any, line: str) -> None:
         shapes, rules = _parsed(line)
         each = isinstance(value, dict) and bool(shapes)
         for key, array in value.items() if each else [("", value)]:
+            self.key = key
             if shapes and not any(self._has(_shape(array, len(one)), one) for one in shapes):
                 wanted = " or ".join(f"({', '.join(map(self._in_words, one))})" for one in shapes)
                 raise ValueError(f"{name} is of shape {_shape(array, len(shapes[-1]))}, not {wanted}")
             for rule in rules:
-                self._keep(name, [key] if each and rule == "states" else array, rule, key)
+                if not (each and rule.startswith(_OF_KEYS)):
+                    self._keep(name, array, rule, key)
+        for rule in rules:
+            if each and rule.startswith(_OF_KEYS):
+                self._keep(name, tuple(value), rule)
 
     def check_entries(self, name: str, value: Any, entries: dict[str, str]) -> None:
         """Check objects: the value itself, or where that is a list, or ``each`` is asked for, what it holds."""
@@ -155,7 +169,7 @@ class _Fit:
         _expect(set(array) <= set(rest.split(", ")), f"{name} are not all one of {rest}")
 
     def _states(self, name: str, array: Any, _: str, __: str) -> None:
-        for item in array:
+        for item in _items(array):
             _refuse_no_state(name, item)
 
     def _weightings(self, name: str, array: Any, _: str, __: str) -> None:
@@ -219,10 +233,28 @@ class _Fit:
         known = owners >= 0
         _expect(bool((array[known] < lengths[owners[known]]).all()), f"{name} are beyond the {rest.split()[0]}")
 
+    def _before(self, name: str, array: Any, rest: str, _: str) -> None:
+        lengths, *counts = (getattr(self.record, one) for one in rest.split())
+        _expect(bool((array < np.repeat(lengths, *(counts or [1]))).all()), f"{name} are beyond the {rest.split()[0]}")
+
+    def _no_longer(self, name: str, array: Any, rest: str, _: str) -> None:
+        if self.known.lengths is not None:
+            whole = self.known.lengths[getattr(self.record, rest)]
+            _expect(bool((array <= whole).all()), f"{name} are longer than the {rest}")
+
+    def _some(self, name: str, array: Any, _: str, __: str) -> None:
+        there = np.size(array) > 0
+        _expect(there or getattr(self.record, "reason", "") != "", f"{name} are none, without a reason")
+
+    def _complete(self, name: str, array: Any, _: str, __: str) -> None:
+        missing = [key for key in self.known.states if key not in array]
+        _expect(not missing, f"{name} are not those of {str(missing[:1])[1:-1][:60]}")
+
     def _finite(self, name: str, array: Any, _: str, __: str) -> None:
         _expect(bool(np.isfinite(array).all()), f"{name} are not all finite")
 
     def _within(self, name: str, array: Any, bounds: str, _: str) -> None:
+        array = np.asarray(array)
         if not array.size:
             return
         low, high = bounds.split("..")
@@ -241,7 +273,7 @@ class _Fit:
         (self.together if _SHARED.fullmatch(text) else self.own)[self._name(text)] = size
 
     def _name(self, text: str) -> str:
-        return f"{text}{self.record.scope}" if text.endswith("@") else text
+        return f"{text}{self.key or self.record.scope}" if text.endswith("@") else text
 
     def _size(self, text: str) -> int | None:
         """The value of a size; None where it is not known yet."""
@@ -265,7 +297,8 @@ class _Fit:
             return int(getattr(self.record, text[1:]))
         if call := _CALL.fullmatch(text):
             first = getattr(self.record, call[2]).astype(np.int64)
-            return int((first * first if call[1] == "squares" else first).sum())
+            factor = {"sum": 1, "squares": first, "products": getattr(self.record, call[3] or call[2])}[call[1]]
+            return int((first * factor).sum())
         return (self.together if _SHARED.fullmatch(text) else self.own).get(self._name(text))
 
     def _in_words(self, text: str) -> str:
@@ -295,6 +328,10 @@ _RULES: dict[str, Callable[[_Fit, str, Any, str, str], None]] = {
     "rising": _Fit._rising,
     "share": _Fit._share,
     "below": _Fit._below,
+    "before": _Fit._before,
+    "within": _Fit._no_longer,
+    "some": _Fit._some,
+    "complete": _Fit._complete,
     "finite": _Fit._finite,
 }
 

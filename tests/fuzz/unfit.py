@@ -1,7 +1,8 @@
-"""Run folders whose results are of the right format but do not fit: ``python -m tests.fuzz.unfit --runs N [RUN ...]``.
+"""Run folders whose records are of the right format but do not fit: ``python -m tests.fuzz.unfit --runs N [RUN ...]``.
 
-One thing of one record is changed and its digest made anew, as a stranger could write it. Every command then has to end
-as it does on any input: with a page, or with one line that names the file, and exit code 2.
+One thing of one record is changed and its digest made anew, as a stranger could write it: of a result, or with
+``--recorded`` of what was recorded, which then is analysed. Every command has to end as it does on any input: with a
+page, or with one line that names the file, and exit code 2.
 """
 
 from __future__ import annotations
@@ -21,28 +22,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from rnnreport.cli import main as run_command
-from rnnreport.report import page
 from rnnreport.results import store
 from tests.fuzz.choices import ATOMS, Choices, disturbed
+from tests.fuzz.shortcuts import with_known_layouts, with_old_figures
 from tests.payloads import TEXTS
 
 MOST_SECONDS, MOST_BYTES = 120, 6 * 2**30
 _WHOLE = 100  # changes of which one for each folder is shown with its figures
-_FIGURES: dict[str, Any] = {}
 _COMPARED = 0.2  # of the changes that a comparison reads
 
 
 class Folder:
-    """A run folder of which one record at a time is changed."""
+    """A run folder of which one record at a time is changed: a result, or what was ``recorded``."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        found = [*sorted((path / "results").glob("*.json")), path / "summary.json"]
+    def __init__(self, path: Path, *, recorded: bool = False) -> None:
+        self.path, self.recorded = path, recorded
+        found = _recordings(path) if recorded else [*sorted((path / "results").glob("*.json")), path / "summary.json"]
         self.records = {one: one.read_bytes() for one in found}
         self.arrays = {one: one.with_suffix(".npz").read_bytes() for one in found if one.with_suffix(".npz").exists()}
 
@@ -85,6 +84,14 @@ class Folder:
             return "json: several", disturbed(rest, Choices(draw.randbytes(40))), arrays
         told, rest = one_changed(rest, draw)
         return f"json {told}", rest, arrays
+
+
+def _recordings(path: Path) -> list[Path]:
+    """What analyses read; states of one epoch stand for those of the others."""
+    made = {"summary.json", "provenance.json", "training.json", "vocabulary.json"}
+    own = sorted(file for file in path.glob("*.json") if file.name not in made)
+    states = sorted((path / "states").glob("*.json"))
+    return [*own, states[0], states[-1], *sorted(path.glob("corpus/*.json")), *sorted(path.glob("sentences/*.json"))]
 
 
 def _write(file: Path, rest: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -208,41 +215,38 @@ def try_once(folder: Folder, good: Path, draw: random.Random, scratch: Path) -> 
         What was changed, and how each command ended.
     """
     with folder.changed(draw) as (file, told):
-        told = f"{file.stem} {told}"
-        run, target = str(folder.path), str(scratch / "page.html")
-        calls = {"render": ("render", run, "--out", target, "--force"), "check": ("check", run)}
-        calls["index"] = ("index", str(folder.path.parent), "--out", str(scratch / "site"), "--force")
-        if file.stem in ("sequences", "words", "units-0", "machine", "summary") and draw.random() < _COMPARED:
-            calls["compare"] = ("compare", str(good), run, "--out", target, "--force")
-        if file.stem != "summary":
-            del calls["check"], calls["index"]
+        told = f"{file.relative_to(folder.path).with_suffix('')} {told}"
+        ends: dict[str, int] = {}
         try:
-            return told, {name: ends_well(*call) for name, call in calls.items()}
+            for call in _calls(folder, file, good, draw, scratch):
+                ends[call[0]] = ends_well(*call)
+                if call[0] == "analyse" and ends["analyse"]:
+                    break
         except Exception as error:
             error.add_note(f"changed: {told}")
             raise
+        return told, ends
 
 
-@contextmanager
-def with_old_figures() -> Iterator[None]:
-    """Pages with the empty Bokeh figures of the first page of that run, to make which takes most of the time."""
-
-    def first(run: Any, curves: Any) -> Any:
-        name = run.manifest.name
-        if name not in _FIGURES:
-            _FIGURES[name] = make(run, curves)
-        return _FIGURES[name]
-
-    make = page._report_figures
-    known = mock.patch.object(page, "_report_figures", first)
-    with known, mock.patch.object(page, "plot_item", return_value={}):
-        yield
+def _calls(folder: Folder, file: Path, good: Path, draw: random.Random, scratch: Path) -> Iterator[tuple[str, ...]]:
+    """Commands that read a record."""
+    run, target = str(folder.path), str(scratch / "page.html")
+    if folder.recorded:
+        yield "analyse", run, "--force"
+    yield "render", run, "--out", target, "--force"
+    compared = folder.recorded or file.stem in ("sequences", "words", "units-0", "machine", "summary")
+    if compared and draw.random() < _COMPARED:
+        yield "compare", str(good), run, "--out", target, "--force"
+    if file.stem == "summary":
+        yield "check", run
+        yield "index", str(folder.path.parent), "--out", str(scratch / "site"), "--force"
 
 
 def main() -> int:
     """The number of changes that no command may end on as it did."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="analysed run folders; a small one is made without any")
+    parser.add_argument("--recorded", action="store_true", help="change what was recorded, not the results")
     parser.add_argument("--good", type=Path, help="another run on the same probe set as the first")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -251,8 +255,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     scratch = Path(tempfile.mkdtemp(prefix="unfit-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     paths = given.folders or [_analysed(scratch)]
-    folders = [Folder(Path(shutil.copytree(path, scratch / f"{n}" / path.name))) for n, path in enumerate(paths)]
-    with with_old_figures():
+    copies = [Path(shutil.copytree(path, scratch / f"{n}" / path.name)) for n, path in enumerate(paths)]
+    folders = [Folder(path, recorded=given.recorded) for path in copies]
+    with with_old_figures(), with_known_layouts():
         for folder in folders:
             ends_well("render", str(folder.path), "--out", str(scratch / "page.html"), "--force")
     found: Counter[str] = Counter()
@@ -263,10 +268,11 @@ def main() -> int:
             break
         draw = random.Random(f"{given.seed} {number}")
         folder = folders[number % len(folders)]
-        with nullcontext() if number % _WHOLE < len(folders) else with_old_figures():
+        whole = number % _WHOLE < len(folders)
+        with nullcontext() if whole else with_old_figures(), nullcontext() if whole else with_known_layouts():
             try:
-                told, ends = try_once(folder, given.good or folder.path, draw, scratch)
-                accepted[told] += ends["render"] == 0
+                told, ends = try_once(folder, given.good or paths[number % len(folders)], draw, scratch)
+                accepted[told] += ends.get("render") == 0
             except Exception as error:
                 lines = str(error).strip().splitlines()
                 key = " | ".join(line.strip() for line in lines[-4:])[:400]

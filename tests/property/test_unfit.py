@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rnnreport.cli import main
-from tests.fuzz.unfit import Folder, spoiled, try_once, with_old_figures
+from tests.fuzz.shortcuts import with_old_figures
+from tests.fuzz.unfit import Folder, spoiled, try_once
 
 CHANGES = 40
 
