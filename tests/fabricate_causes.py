@@ -44,7 +44,6 @@ def write_unit_ablation(folder: RunFolder) -> UnitAblation:
         members=np.array([member for _, member, _ in sets], np.int32),
         loss=loss,
         right=right,
-        ranking=ranking.astype(np.int32),
         reason="",
     )
     folder.write_record(found)

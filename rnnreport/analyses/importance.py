@@ -72,9 +72,7 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
     items = found.items.astype(np.float64)
     added = found.loss[held].astype(np.float64) - found.loss[0]
     means, low, high, p_values = clustered_means(added.T, items[:, None])
-    alone = np.full(found.unit.size, np.nan)
     own = np.flatnonzero(kinds == "unit")
-    alone[found.members[own]] = (found.loss[own].astype(np.float64) - found.loss[0]).sum(axis=1) / items.sum()
     judged = np.isfinite(found.loss[kinds == "most"]).all(axis=0)
     metric, worth = _worth(found, task)
     weights = _weights(int(judged.sum()), params.bootstrap)
@@ -104,7 +102,6 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
         rise=np.stack([means, low, high], axis=1),
         p_values=holm(p_values),
         lost=(worth[kinds == "none"].sum() - worth[held].sum(axis=1)) / items.sum(),
-        alone=alone,
         metric=metric,
         whole=(with_all := scored("none")[0]),
         constant=(without := scored("all")[0]),

@@ -151,7 +151,6 @@ def _ablate(
         members=np.concatenate([runs.members for runs in done]).astype(np.int32),
         loss=np.concatenate([runs.loss for runs in done]),
         right=np.concatenate([runs.right for runs in done]),
-        ranking=ranking.astype(np.int32),
         reason="",
     )
 
@@ -207,4 +206,4 @@ def _readout(model: nn.Module, found: Inspection, units: HeldUnits) -> Floats:
 
 def _nothing(epoch: int, reason: str) -> UnitAblation:
     none, floats, table = np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
-    return UnitAblation(epoch, (), none, none, none, floats, none, none, (), none, none, table, table, none, reason)
+    return UnitAblation(epoch, (), none, none, none, floats, none, none, (), none, none, table, table, reason)

@@ -31,7 +31,6 @@ class UnitAblation:
     members : int32 (A,), the unit or group held; the number of the order
     loss, right : float32 (A, M), sums over the items of each sequence, as in ``capture/losses.py``; of orders NaN in
         the first half of the sequences, by which the ranking was found
-    ranking : int32 (U,), the units, most important first
     reason : str, why there is none; "" otherwise
     """
 
@@ -48,7 +47,6 @@ class UnitAblation:
     members: Ints
     loss: Floats
     right: Floats
-    ranking: Ints
     reason: str
 
 

@@ -161,7 +161,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     schema.Probes: {
         "epochs": "NodeEpochs; rising; same Epochs",
         "steps": "NodeSteps; 0..; rising; same Steps",
-        **dict.fromkeys(("accuracy", "control", "information", "bias"), "NodeEpochs NodeSteps"),
+        **dict.fromkeys(("accuracy", "control", "information"), "NodeEpochs NodeSteps"),
         "mean": "3 NodeEpochs",
         "noise": "NodeEpochs",
         "most_frequent": "NodeSteps",
@@ -318,7 +318,6 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "scope": "U; 0..#scopes",
         "unit": "U; 0..",
         "groups": "U; 0..I",
-        "alone": "U",
         "readout": "U",
         "sizes": "J; 1..; rising; least 1",
         **dict.fromkeys(("most", "least", "random"), "J 3"),

@@ -71,11 +71,10 @@ COMPARED: dict[type[Any], dict[str, str]] = {
         "kept_by_cluster": "Runs k",
     },
     schema.Changes: {
-        "configurations": "Runs",
         "seeds": "*; 0..Runs; rising",
         **dict.fromkeys(("angle_mean", "angle_bound"), "0 | Layers"),
         "verdicts": "Runs-1; one identical, no significant change, changed",
-        **dict.fromkeys(("first_states", "found"), "Runs-1"),
+        "found": "Runs-1",
     },
     schema.MachineDiff: {
         **dict.fromkeys(("states", "answers", "stability", "agreement"), "Runs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -318,7 +319,8 @@ def test_a_faithful_machine_is_a_finding_and_a_poor_or_unstable_one_is_not(tmp_p
 
 
 def test_the_graph_draws_every_state_the_strongest_arrows_and_where_sequences_begin(tmp_path: Path) -> None:
-    found = machine_of(fabricate_run(tmp_path / "run", epochs=3))
+    run = fabricate_run(tmp_path / "run", epochs=3)
+    found = machine_of(run)
     assert isinstance(found, Machine)
     names = [f"<{name}>" for name in found.names]
     drawn = arrows(found, names)
@@ -334,3 +336,9 @@ def test_the_graph_draws_every_state_the_strongest_arrows_and_where_sequences_be
     picture = str(machine_picture(found, names, ["#123456"]))
     assert picture.count('class="state"') == len(found.answers) and picture.count('class="arrow"') == len(drawn)
     assert "&lt;" in picture and "<b>" not in picture  # tokens and names of classes are text
+    probe, first = run.probe(), next(arrow for arrow in drawn if arrow.source >= 0)
+    inside = np.delete(np.arange(1, probe.tokens.size), probe.offsets[1:-1] - 1)
+    taken = inside[(found.step_states[inside - 1] == first.source) & (found.step_states[inside] == first.target)]
+    token, times = max(Counter(probe.tokens[taken].tolist()).items(), key=lambda item: (item[1], -item[0]))
+    most = f"&lt;{probe.vocabulary[token]}&gt; ({times})"
+    assert f"{first.count} times, {first.share:.0%}; most often by {most}" in picture

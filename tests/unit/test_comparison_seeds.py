@@ -88,12 +88,11 @@ def test_a_fault_is_named_with_its_layer(
     broken = nets.record(nets.damaged(trained[0], damage), tmp_path / "broken", 0)
     found = _changes([runs[0], broken, *runs[1:]])
     assert found.verdicts[0] == "changed"
-    assert found.first_states[0] == f"rnn.{layer}.fwd.h"
     assert any(f"layer {layer + 1}," in sentence["text"] for sentence in found.found[0]["sentences"])
     # a copy with a fault has the manifest of a seed, but was not trained separately
     assert set(found.seeds) == {0, *range(2, SEEDS + 1)}
     alone = _changes([runs[0], broken])  # without other seeds as well
-    assert (alone.verdicts[0], alone.first_states[0]) == ("changed", f"rnn.{layer}.fwd.h")
+    assert alone.verdicts[0] == "changed"
     (told,) = [one["text"] for one in alone.found[0]["sentences"] if one["anchor"] == "likeness"]
     assert "the first state that differs is rnn, layer " in told and f"layer {layer + 1}, hidden state h" in told
     changed = {name for name, values in nets_weights(broken).items() if nets_weights(runs[0])[name] != values}
@@ -129,7 +128,6 @@ def test_noise_in_the_labels_is_a_change(runs: list[RunFolder], tmp_path: Path) 
 def test_a_run_against_itself_is_identical(runs: list[RunFolder]) -> None:
     found = _changes([runs[0], runs[0], runs[1]])
     assert found.verdicts == ("identical", "no significant change")
-    assert found.first_states[0] == ""
 
 
 def test_the_seeds_are_those_of_one_configuration(runs: list[RunFolder], tmp_path: Path) -> None:
@@ -140,7 +138,7 @@ def test_the_seeds_are_those_of_one_configuration(runs: list[RunFolder], tmp_pat
     assert seeds([read(one, PerformanceParams()) for one in folders]) == (1, 2, 4)
     assert seeds([read(one, PerformanceParams()) for one in folders[:4]]) == ()
     found = _changes(folders)
-    assert found.configurations.tolist() == [0, 1, 1, 1, 1] and found.seeds.tolist() == [1, 2, 4]
+    assert found.seeds.tolist() == [1, 2, 4]
     assert "(3 runs)" in found.found[0]["sentences"][0]["text"]
 
 

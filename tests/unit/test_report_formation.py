@@ -83,7 +83,6 @@ def test_probes_are_drawn_with_interval_and_control() -> None:
         control=np.full((4, 2), 0.1, np.float32),
         mean=np.stack([mean, mean - 0.05, mean + 0.1]),
         information=accuracy,
-        bias=accuracy,
         noise=np.full(4, 0.05, np.float32),
         most_frequent=np.array([0.3, 0.5], np.float32),
         entropy=2.0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor, configurations, noise_floor, seeds
+from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor, noise_floor, seeds
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.analyses.comparison.weights import CommonWeights, common_weights
 from rnnreport.analyses.scores import SHARES
@@ -49,14 +49,14 @@ def describe_changes(
     ]
     empty = np.full(len(likeness.states), np.nan)
     return Changes(
-        configurations=configurations(runs),
         seeds=np.array(group, np.int32),
         metric_bounds=floor.metric_bounds if floor else {},
         angle_mean=floor.angle_mean if floor else empty,
         angle_bound=floor.angle_bound if floor else empty,
-        verdicts=tuple(one[0] for one in judged),
-        first_states=tuple(one[1] for one in judged),
-        found=tuple({"run": run.manifest.name, "sentences": one[2]} for run, one in zip(runs[1:], judged, strict=True)),
+        verdicts=tuple(verdict for verdict, _ in judged),
+        found=tuple(
+            {"run": run.manifest.name, "sentences": told} for run, (_, told) in zip(runs[1:], judged, strict=True)
+        ),
         guide=_GUIDE,
     )
 
@@ -68,8 +68,8 @@ def _judge(
     parts: tuple[Likeness, Slices | Unavailable, Effects | Unavailable],
     group: Sequence[int],
     metrics: Sequence[str],
-) -> tuple[str, str, list[dict[str, str]]]:
-    """Verdict, first changed state and sentences of one run; a pair of seeds is judged by the others."""
+) -> tuple[str, list[dict[str, str]]]:
+    """Verdict and sentences of one run; a pair of seeds is judged by the others."""
     likeness, slices, effects = parts
     within = place in group and 0 in group
     others = [member for member in group if member not in (0, place)] if within else group
@@ -89,8 +89,8 @@ def _judge(
         noun = "prototype" if runs[0].probe.continuous else "word"
         sentences += _slice_sentence(slices, place - 1, beside) + _word_sentence(effects, place - 1, beside, noun)
     if (likeness.change[place] == 0).all():
-        return "identical", first, sentences
-    return "changed" if changed or first else "no significant change", first, sentences
+        return "identical", sentences
+    return "changed" if changed or first else "no significant change", sentences
 
 
 def _metrics(runs: Sequence[Read]) -> list[str]:

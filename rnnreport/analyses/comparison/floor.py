@@ -64,7 +64,7 @@ def _command(text: str) -> list[str]:
     return kept
 
 
-def configurations(runs: Sequence[Read]) -> NDArray[np.int32]:
+def _configurations(runs: Sequence[Read]) -> NDArray[np.int32]:
     """int32 (R,): the number of each run's configuration at its last epoch, in order of appearance."""
     keys = [(configuration(run.manifest), run.last.epoch) for run in runs]
     order = list(dict.fromkeys(keys))
@@ -76,7 +76,7 @@ def seeds(runs: Sequence[Read]) -> tuple[int, ...]:
 
     A run that has the weights of an earlier one, at least in part, is no further seed.
     """
-    numbers = configurations(runs)
+    numbers = _configurations(runs)
     groups = [_distinct(runs, np.flatnonzero(numbers == number).tolist()) for number in range(int(numbers.max()) + 1)]
     largest = max(groups, key=len)  # the first of equal ones, which the baseline is in
     return tuple(largest) if len(largest) >= FEWEST else ()

@@ -193,7 +193,6 @@ def _probes(dynamics: Dynamics, asked: _Asked, missed: Doubles, estimates: Doubl
         control=control.astype(np.float32),
         mean=mean.astype(np.float32),
         information=information.astype(np.float32),
-        bias=bias.astype(np.float32),
         noise=noise.astype(np.float32),
         most_frequent=frequent.astype(np.float32),
         entropy=entropy,

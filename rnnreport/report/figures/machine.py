@@ -36,6 +36,7 @@ class Arrow:
     count : int, times it is taken
     share : float, of the steps that leave the source
     label : str, its most frequent inputs
+    often : str, some more of them and how often each is read there
     """
 
     source: int
@@ -43,6 +44,7 @@ class Arrow:
     count: int
     share: float
     label: str
+    often: str
 
 
 def arrows(machine: Machine, names: Sequence[str]) -> list[Arrow]:
@@ -58,9 +60,10 @@ def arrows(machine: Machine, names: Sequence[str]) -> list[Arrow]:
         source: int(sum(n for a, _, n in machine.edges if a == source)) for source in range(-1, len(machine.answers))
     }
     if machine.beginning >= 0:  # sequences begin as if they were in that state: one arrow says so
-        found.append(Arrow(-1, machine.beginning, leaving[-1], 1.0, "begins"))
+        found.append(Arrow(-1, machine.beginning, leaving[-1], 1.0, "begins", ""))
     drawn: dict[int, int] = {-1: _PER_STATE} if machine.beginning >= 0 else {}
-    for (source, target, count), causes in zip(machine.edges.tolist(), machine.causes.tolist(), strict=True):
+    every = zip(machine.edges.tolist(), machine.causes.tolist(), machine.cause_counts.tolist(), strict=True)
+    for (source, target, count), causes, counts in every:
         share = count / leaving[source]
         already = drawn.get(source, 0)
         if already >= _PER_STATE if source != target else share < _LEAST:
@@ -69,7 +72,8 @@ def arrows(machine: Machine, names: Sequence[str]) -> list[Arrow]:
             continue
         drawn[source] = already + (source != target)
         label = " ".join(names[token] for token in causes[:_NAMED] if token >= 0)
-        found.append(Arrow(source, target, count, share, label))
+        often = ", ".join(f"{names[token]} ({n:,})" for token, n in zip(causes, counts, strict=True) if token >= 0)
+        found.append(Arrow(source, target, count, share, label, often))
     return found
 
 
@@ -202,7 +206,7 @@ def _said(arrow: Arrow) -> str:
     if arrow.label == "begins" and arrow.source < 0:
         return f"sequences begin as in {letter(arrow.target)}: {arrow.count:,} of them"
     source = letter(arrow.source) if arrow.source >= 0 else "the beginning"
-    return f"{source} to {letter(arrow.target)}: {arrow.count:,} times, {arrow.share:.0%}; mostly {arrow.label}"
+    return f"{source} to {letter(arrow.target)}: {arrow.count:,} times, {arrow.share:.0%}; most often by {arrow.often}"
 
 
 Path = tuple[tuple[str, str], tuple[float, float]]

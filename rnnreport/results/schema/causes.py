@@ -24,7 +24,6 @@ class UnitImportance:
     rise : float64 (I, 3), of the loss of an item
     p_values : float64 (I,), by Holm over the parts, that it does not change; NaN where nothing can be tested
     lost : float64 (I,), score without the part taken from that with all
-    alone : float64 (U,), rise of the loss where the unit was held alone, otherwise NaN
     metric : "accuracy", "exact match", "R²" or "loss" (nats)
     whole, constant : float64 (3,), score with no unit held and with all of them
     sizes : int32 (J,), units held
@@ -35,7 +34,8 @@ class UnitImportance:
         nothing beyond doubt
     needed : float64 (3,), units without which 90 % of it is lost, likewise
     readout : float32 (U,), norm of the weights by which the output reads the unit, NaN where it does not
-    agreement : float64 (4,), rank correlation of ``alone`` and ``readout``, low, high, and number of units
+    agreement : float64 (4,), rank correlation of ``readout`` and the rise of the loss with the unit alone held, low,
+        high, and number of units
     sequences, judged, items : int, sequences that ranked the units, those of the scores of sets, and scored items
     finding : str
     guide : str
@@ -50,7 +50,6 @@ class UnitImportance:
     rise: Doubles
     p_values: Doubles
     lost: Doubles
-    alone: Doubles
     metric: str
     whole: Doubles
     constant: Doubles

@@ -260,24 +260,20 @@ class Changes:
 
     Attributes
     ----------
-    configurations : int32 (R,), number of each run's configuration, by its manifest and last epoch
     seeds : int32, places of the runs whose spread is the noise floor, all of one configuration; (0,) with fewer than 3
     metric_bounds : dict of name to float, a difference of two such runs beyond it is rare; {} without a floor
     angle_mean, angle_bound : float64 (L,), mean Procrustes angle of pairs of such runs, and what one rarely exceeds
     verdicts : tuple of str, of each run after the baseline: "identical", "no significant change" or "changed"
-    first_states : tuple of str, the first StateKey of the baseline that changed, "" where none did or it is not known
     found : tuple of dict of "run" and "sentences", a list of {"text", "anchor"}
     guide : str
     """
 
     analysis: ClassVar[str] = "changes"
-    configurations: Ints
     seeds: Ints
     metric_bounds: dict[str, float]
     angle_mean: Doubles
     angle_bound: Doubles
     verdicts: tuple[str, ...]
-    first_states: tuple[str, ...]
     found: tuple[dict[str, Any], ...]
     guide: str
 

@@ -24,7 +24,7 @@ class Machine:
     edges : int32 (J, 3): state before (-1: the beginning of a sequence), state after, and how often; by state before,
         the most frequent first
     causes : int32 (J, C), places in ``names`` of the inputs that most often do that, -1 where there are fewer
-    cause_counts : int32 (J, C)
+    cause_counts : int32 (J, C), how often each does
     patterns : tuple of dict, at most a few per state: "state", "tokens" (places in ``names``, the last one enters the
         state), "hits" and "times" (occurrences that enter the state, and all, without those at the first step of a
         sequence), "sequences" (with any), "p" (by Holm)

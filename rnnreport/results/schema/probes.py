@@ -20,9 +20,9 @@ class Probes:
         quantity R² of what it says of others
     control : float32 (E, T), the same with classes shuffled between the sequences, mean over the shuffles
     mean : float32 (3, E), mean of ``accuracy`` over the steps, and the ends of its 95 % interval over sequences
-    information : float32 (E, T), bits that the leading directions of the state hold about the class, less ``bias``
-    bias : float32 (E, T), mean of the same estimate with shuffled classes, which hold none
-    noise : float32 (E,), the mean over the steps that one shuffle in twenty exceeds, likewise less ``bias``
+    information : float32 (E, T), bits that the leading directions of the state hold about the class, less the mean of
+        the same estimate with shuffled classes, which hold none
+    noise : float32 (E,), the mean over the steps that one shuffle in twenty exceeds, likewise less that mean
     most_frequent : float32 (T,), share of the most frequent class at the step; of a quantity 0, the R² of its mean
     entropy : float, bits of the classes (of a quantity, its fifths) at the last step: what there is to know
     what : str, "class", "tag", "next token", a label or a quantity
@@ -42,7 +42,6 @@ class Probes:
     control: Floats
     mean: Floats
     information: Floats
-    bias: Floats
     noise: Floats
     most_frequent: Floats
     entropy: float
