@@ -99,7 +99,6 @@ RECORDED: dict[type[Any], dict[str, str]] = {
         "members": "A; -1..",
         "loss": "A M",
         "right": "A M; 0..",
-        "ranking": "U; 0..U",
     },
     GradientFlow: {
         "scopes": "L; states; some",
