@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rnnreport.report.assets import page_assets
-from rnnreport.report.environment import environment, number, percent
+from rnnreport.report.environment import count, environment, number, percent
 from rnnreport.report.figures.trends import trend_svg
 from rnnreport.report.tasks import quantity_name
 from rnnreport.results.schema import Summary
 
 _METRICS = ("accuracy", "exact_match", "micro_f1", "rmse", "r2", "cross_entropy", "perplexity")
-# What of the checks is a number worth following: the column's title and the checks that are added up.
-_HEALTH = {
-    "faulty units": ("still-units", "duplicate-units"),
-    "saturated units": ("saturated-units",),
-    "directions kept": ("collapsed-state",),
+# What of the checks is a number worth following: the column's title, the checks that are added up, how it is written.
+_HEALTH: dict[str, tuple[tuple[str, ...], Callable[[Any], str]]] = {
+    "faulty units": (("still-units", "duplicate-units"), count),
+    "saturated units": (("saturated-units",), percent),
+    "directions beyond one, now ÷ before training": (("collapsed-state",), number),  # a ratio: training may add some
 }
 
 
@@ -71,7 +72,7 @@ def render_index(entries: Sequence[IndexEntry], *, comparison: str = "") -> str:
     summaries = [entry.summary for entry in entries]
     metrics = [name for name in _METRICS if any(name in summary.metrics for summary in summaries)]
     columns = [_column(quantity_name(name), [_metric(summary, name) for summary in summaries]) for name in metrics]
-    health = (_column(title, [_checked(one, ids) for one in summaries]) for title, ids in _HEALTH.items())
+    health = (_column(title, [_checked(one, *asked) for one in summaries]) for title, asked in _HEALTH.items())
     columns += [column for column in health if any(cell.value is not None for cell in column.cells)]
     return (
         environment()
@@ -114,10 +115,10 @@ def _metric(summary: Summary, name: str) -> Cell:
     return Cell(found["value"], percent(found["value"]) if found["unit"] == "share" else number(found["value"]))
 
 
-def _checked(summary: Summary, ids: Sequence[str]) -> Cell:
+def _checked(summary: Summary, ids: Sequence[str], written: Callable[[Any], str]) -> Cell:
     """The sum of what these checks found; none where a run was judged by an earlier version, without them."""
     found = [check.value for check in summary.checks if check.id in ids and check.value is not None]
     if len(found) < len(ids):
         return Cell(None, "–")  # noqa: RUF001  # an en dash
     value = sum(found[1:], found[0])
-    return Cell(value, f"{value:,}" if isinstance(value, int) else percent(value))
+    return Cell(value, written(value))

@@ -76,6 +76,14 @@ def test_what_a_run_lacks_is_no_number(summary: Summary) -> None:
     assert 'data-column="5"' not in page  # one value is no trend
 
 
+def test_a_ratio_is_not_printed_as_a_share(summary: Summary) -> None:
+    """Training may add directions: 1.62 times as many are not "162.5%" of them kept."""
+    checks = [replace(check, value=1.6247 if check.id == "collapsed-state" else 0.25) for check in summary.checks]
+    page = render_index([IndexEntry("a.html", replace(summary, checks=tuple(checks)))])
+    assert '<td class="n" data-value="1.6247">1.62</td>' in page
+    assert '<td class="n" data-value="0.25">25.0%</td>' in page  # saturated units are a share
+
+
 def test_runs_are_in_the_order_people_count() -> None:
     assert sorted(["run-10", "run-9", "a/2", "a/10"], key=in_order) == ["a/2", "a/10", "run-9", "run-10"]
 
