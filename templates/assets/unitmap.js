@@ -11,6 +11,19 @@ RR.fitMap = function (xy, wide, tall) {
   const half = 0.6 * Math.max((right - left) / wide, (high - low) / tall) || 1, around = (a, b, size) => ({ start: (a + b) / 2 - half * size, end: (a + b) / 2 + half * size });
   return { x, y, across: around(left, right, wide), up: around(low, high, tall) };
 };
+// Names beside marks (in px, downwards) where nothing lies yet; a name without such a place is left to the pointer.
+RR.placeNames = function (marks, names) {
+  const SIDES = [[8, 0, "left"], [-8, 0, "right"], [0, -12, "center"], [0, 12, "center"], [7, -9, "left"], [-7, -9, "right"], [7, 9, "left"], [-7, 9, "right"]];
+  const taken = marks.map(([x, y]) => [x - 6, y - 6, x + 6, y + 6]), free = (box) => !taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
+  return names.flatMap((at) => {
+    const [x, y] = marks[at], wide = 6.5 * String(at).length;
+    for (const [dx, dy, align] of SIDES) {
+      const left = x + dx - { left: 0, center: wide / 2, right: wide }[align], box = [left, y + dy - 5, left + wide, y + dy + 5];
+      if (free(box)) { taken.push(box); return [{ at, dx, dy, align }]; }
+    }
+    return [];
+  });
+};
 RR.views.push(function unitMap() {
   const colouring = RR.byId("unitmap-colour");
   if (!colouring) return;
@@ -30,9 +43,10 @@ RR.views.push(function unitMap() {
         data.alpha.push(cluster === null || labels[unit] === cluster ? 0.95 : 0.15);
       }
       plot.fill("unitmap.points", data);
-      const ringed = missing ? [] : picked, named = missing ? [] : size <= MOST_NAMES ? x.map((_, unit) => unit) : picked;
+      const ringed = missing ? [] : picked, asked = [...new Set([...ringed, ...(size <= MOST_NAMES ? x.keys() : [])])];
+      const px = across && plot.place.clientWidth / (across.end - across.start), named = RR.placeNames(x.map((at, unit) => [px * at, -px * y[unit]]), asked);
       plot.fill("unitmap.rings", { x: ringed.map((unit) => x[unit]), y: ringed.map((unit) => y[unit]) });
-      plot.fill("unitmap.names", { x: named.map((unit) => x[unit]), y: named.map((unit) => y[unit]), text: named.map(String), color: named.map(() => RR.css("muted")) });
+      plot.fill("unitmap.names", { x: named.map(({ at }) => x[at]), y: named.map(({ at }) => y[at]), text: named.map(({ at }) => String(at)), color: named.map(() => RR.css("muted")), ...Object.fromEntries(["dx", "dy", "align"].map((key) => [key, named.map((one) => one[key])])) });
       RR.lineColour(plot, "unitmap.ring", RR.css("ink"));
       RR.note("unitmap", missing ? `Not shown for ${RR.description.states[RR.selection.state]}: ${units.mapNote}` : `${RR.description.states[RR.selection.state]}: ${units.mapNote}`);
       const shown = [...new Set(labels)].filter((label) => label >= 0).sort((a, b) => a - b);

@@ -231,7 +231,25 @@ def test_the_map_of_units_keeps_its_proportions_and_names_them(open_page, report
         return np.linalg.norm(points[:, None] - points, axis=2) / np.linalg.norm(points[0] - points[1])
 
     np.testing.assert_allclose(distances(found), distances(places), atol=0.02)  # at most turned, as 12-bit codes
-    assert drawn["names"] == [str(unit) for unit in range(len(places))]
+    assert sorted(drawn["names"], key=int) == [str(unit) for unit in range(len(places))]
+
+
+def test_names_on_the_map_of_units_cover_neither_marks_nor_each_other(open_page, report):
+    page = open_page(report, width=390)
+    marks = np.random.default_rng(0).uniform(0, 200, (90, 2))
+    placed = page.evaluate("(marks) => RR.placeNames(marks, [...marks.keys()])", marks.tolist())
+    assert 45 <= len(placed) < 90  # some have no room
+    pen = "Object.assign(new OffscreenCanvas(9, 9).getContext('2d'), { font: '10px sans-serif' })"
+    widths = page.evaluate(f"((pen) => Array.from({{ length: 90 }}, (_, at) => pen.measureText(at).width))({pen})")
+    boxes = [[x - 5, y - 5, x + 5, y + 5] for x, y in marks]
+    for one in placed:
+        (x, y), wide = marks[one["at"]], widths[one["at"]]
+        left = x + one["dx"] - {"left": 0, "center": wide / 2, "right": wide}[one["align"]]
+        boxes.append([left, y + one["dy"] - 4, left + wide, y + one["dy"] + 4])
+    for place, box in enumerate(boxes[90:], start=90):
+        other = np.array(boxes[:place])
+        apart = (box[0] >= other[:, 2]) | (other[:, 0] >= box[2]) | (box[1] >= other[:, 3]) | (other[:, 1] >= box[3])
+        assert apart.all()
 
 
 def test_clusters_whose_hues_repeat_have_marks_of_another_form(open_page, report, run):
