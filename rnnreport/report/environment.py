@@ -125,7 +125,7 @@ def parameter(value: object) -> str:
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return "not defined" if value is None or not math.isfinite(value) else f"{100 * value:.1f}%"
+    return "not defined" if value is None or not math.isfinite(value) else typeset(f"{100 * value:.1f}%")
 
 
 def count(value: int) -> str:

@@ -50,7 +50,7 @@ from rnnreport.report.titles import (
 )
 from rnnreport.report.trees import draw_trees
 from rnnreport.results.folder import RunFolder
-from rnnreport.results.schema import FAULTS, Dependence, Formation, Performance, Projection, Sequences
+from rnnreport.results.schema import FAULTS, WEIGHTINGS, Dependence, Formation, Performance, Projection, Sequences
 
 # One colour per class in the whole page; also in palette.js. Order and colours: Paul Tol's "muted", colour-blind safe.
 CLASS_COLOURS = (
@@ -109,6 +109,7 @@ def render_report(folder: RunFolder) -> str:
             )
         },
         clusters=tables.cluster_rows(run),
+        weightings=WEIGHTINGS,
         shows=TASKS[run.manifest.task],
         task=run.manifest.task,
         confusion=tables.confusion_rows(run),

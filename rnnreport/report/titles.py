@@ -151,7 +151,7 @@ def _trust_title(projection: Projection) -> str:
     method = projection.methods[0]
     near, far = (projection.trust[method][part] for part in ("trustworthiness", "shepard"))
     name = method.partition(",")[0]
-    return f"{name} keeps neighbours (trustworthiness {number(near)}) and distances (rank correlation {number(far)})"
+    return f"{name} keeps neighbours with trustworthiness {number(near)}, distances with rank correlation {number(far)}"
 
 
 def picture_title(formed: Formation | None) -> str:

@@ -91,7 +91,7 @@ def test_a_map_is_told_by_what_its_neighbours_expect():
     )
     assert map_title(projection, near, "classification") == by_expectation
     assert map_title(projection, near, "tagging") == by_expectation.replace("class", "tag")
-    by_trust = "t-SNE keeps neighbours (trustworthiness 0.990) and distances (rank correlation not defined)"
+    by_trust = "t-SNE keeps neighbours with trustworthiness 0.990, distances with rank correlation not defined"
     assert map_title(projection, None, "classification") == by_trust
     near.compared = 0
     assert map_title(projection, near, "language-model") == by_trust

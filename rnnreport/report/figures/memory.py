@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from rnnreport.report.environment import number
 from rnnreport.results.recorded import Doubles, Floats, StateKey
 from rnnreport.results.schema import Memory
 
@@ -127,8 +128,8 @@ def unit_picture(memory: Memory, rows: Sequence[UnitRow], axis: Axis) -> Markup:
         f'<text class="row" x="{_LEFT}" y="{_TOP + 12}">lengths of the sequences, 10% to 90%</text>'
         f'<line class="lengths" x1="{short:.1f}" x2="{max(long, short + 1):.1f}" y1="{_TOP + 26}" y2="{_TOP + 26}"/>'
     )
-    for number, row in enumerate(rows):
-        top = _TOP + _ROW * (number + 1)
+    for place, row in enumerate(rows, start=1):
+        top = _TOP + _ROW * place
         known = np.flatnonzero(~np.isnan(row.times)).tolist()
         dots = "".join(f"M{axis.x(row.times[unit]):.1f} {top + 20 + 17 * _spread(unit):.1f}h0" for unit in known)
         parts.append(
@@ -159,7 +160,7 @@ def _tick(row: UnitRow, axis: Axis, top: int) -> str:
 def _median(row: UnitRow) -> str:
     if np.isnan(row.median[0]):
         return ": none"
-    return f": median {_short(row.median[0])}" if np.isfinite(row.median[0]) else ": most without an end"
+    return f": median {number(row.median[0])}" if np.isfinite(row.median[0]) else ": most without an end"
 
 
 def _short(steps: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from rnnreport.report.environment import power_of_ten
+from rnnreport.report.environment import number, power_of_ten
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import GradientReach
 
@@ -24,12 +24,12 @@ def reach_matrix(found: GradientReach) -> Markup:
     level = np.clip((values - low) / ((high - low) or 1.0), 0, 1) * (_SHADES - 1)
     shade = np.where(np.isfinite(values), np.round(np.nan_to_num(level)), -1).astype(int)
     parts = []
-    for number in range(_SHADES):
+    for tone in range(_SHADES):
         cells = "".join(
             f"M{_LEFT + width * column:.1f} {_TOP + height * (row + 0.5):.1f}h{width * length + 0.2:.1f}"
-            for row, column, length in _stretches(shade == number)
+            for row, column, length in _stretches(shade == tone)
         )
-        parts.append(f'<path class="shade s{number}" stroke-width="{height + 0.2:.1f}" d="{cells}"/>' if cells else "")
+        parts.append(f'<path class="shade s{tone}" stroke-width="{height + 0.2:.1f}" d="{cells}"/>' if cells else "")
     base = _MATRIX - _FOOT
     for row in sorted({0, len(values) // 2, len(values) - 1}):
         y = _TOP + height * (row + 0.5) + 4
@@ -94,7 +94,7 @@ def reach_curves(found: GradientReach) -> Markup:
 def reach_legend(found: GradientReach) -> list[tuple[str, str]]:
     """Class and words of every line that is drawn, with its factor per step and verdict."""
     return [
-        (kind, f"{StateKey.parse(key).title}: {factor:.2g} times per step, {verdict}")
+        (kind, f"{StateKey.parse(key).title}: {number(factor, 2)} times per step, {verdict}")
         for key, factor, verdict, kind in zip(found.scopes, found.factors[:, 0], found.verdicts, _KINDS, strict=False)
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnreport.report.environment import power_of_ten, signed
+from rnnreport.report.environment import number, power_of_ten, signed
 from rnnreport.report.figures.attribution import agreement_picture
 from rnnreport.report.figures.importance import importance_bars, importance_curve, written
 from rnnreport.report.figures.reach import reach_curves, reach_legend, reach_matrix, reach_range
@@ -119,14 +119,15 @@ def reach_context(run: Run) -> dict[str, Any]:
         return {"reach": None, "reach_missing": reason(run.reach)}
     low, high = reach_range(found)
     factor, left = found.factors[0], found.remaining[0]
-    interval = f" ({factor[1]:.3g} to {factor[2]:.3g})" if np.isfinite(factor[1]) else ""
+    interval = f" ({number(factor[1])} to {number(factor[2])})" if np.isfinite(factor[1]) else ""
     rows = "one row for each of a few losses" if found.per_step else "one row per sequence"
     return {
         "reach": {
-            "title": f"Each step back multiplies the gradient by {factor[0]:.2g}: {found.verdicts[0]} over "
+            "title": f"Each step back multiplies the gradient by {number(factor[0], 2)}: {found.verdicts[0]} over "
             f"{found.span:,} {'step' if found.span == 1 else 'steps'}",
-            "note": f"factor per step {factor[0]:.3g}{interval}, 95% interval; {left[0]:.2g} of it left after "
-            f"{found.span:,} steps, the length of the middle sequence; n = {found.sequences:,} sequences, last epoch",
+            "note": f"factor per step {number(factor[0])}{interval}, 95% interval; {number(left[0], 2)} of it left "
+            f"after {found.span:,} steps, the length of the middle sequence; n = {found.sequences:,} sequences, "
+            "last epoch",
             "guide": found.guide,
             "matrix": reach_matrix(found),
             "matrix_title": f"Derivative of the loss by {state_title(found.scopes[0])}",
@@ -146,10 +147,10 @@ def _attribution_title(found: InputAttribution) -> str:
     best = int(sure[found.means[sure, 0].argmax()])
     towards = found.groups[found.group[best]]
     towards = f"“{visible(towards)}”" if len(found.groups) > 1 or not found.near else towards
-    value, low, high = found.means[best]
+    value, low, high = (number(part, 2) for part in found.means[best].tolist())
     return (
-        f"“{visible(found.words[best])}” speaks most for {towards}: each occurrence adds {value:.2g} (95% interval "
-        f"{low:.2g} to {high:.2g}, n = {found.occurrences[best]:,} in {found.word_sequences[best]:,} sequences)"
+        f"“{visible(found.words[best])}” speaks most for {towards}: each occurrence adds {value} (95% interval {low} "
+        f"to {high}, n = {found.occurrences[best]:,} in {found.word_sequences[best]:,} sequences)"
     )
 
 
