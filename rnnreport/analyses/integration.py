@@ -12,7 +12,7 @@ from rnnreport.results.recorded import Doubles, Floats, Probe
 from rnnreport.results.recorded_dynamics import IntegrationProbe
 from rnnreport.results.schema import Integration, Unavailable
 
-_CURVE = 12  # principal components shown
+_CURVE = 12  # principal components shown, or as many as are expected
 
 _GUIDE = (
     "A network that adds up evidence for K classes needs a place for each amount: a manifold of K - 1 dimensions on "
@@ -65,7 +65,7 @@ def integration_test(
     result = Integration(
         expected=found.expected,
         answers=_answers(probe),
-        explained={name: shares[:_CURVE] for name, shares in spectra.items()},
+        explained={name: shares[: max(_CURVE, found.expected)] for name, shares in spectra.items()},
         needed=needed,
         share={
             name: float(shares[min(found.expected, shares.size) - 1]) if enough[name] else float("nan")
@@ -117,7 +117,7 @@ def _finding(found: Integration, params: IntegrationTestParams) -> str:
     if not found.needed["trained"]:
         return f"No slow manifold was found on which evidence for {found.answers} could be kept ({n})."
     twin = f"; an untrained net needs {found.needed['untrained']}" if found.needed.get("untrained") else ""
-    what = f"{found.share['trained']:.0%} of the variance of the slow places lies in {dimensions}"
+    what = f"{found.share['trained']:.1%} of the variance of the slow places lies in {dimensions}"
     if found.holds:
         return f"Evidence for {found.answers} is kept on a slow manifold: {what} ({n}{twin})."
     small = ", but they are spread over too little" if found.extent["trained"] < params.extent else ""

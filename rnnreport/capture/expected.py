@@ -192,7 +192,7 @@ def _confirm(reading: Reading, head: Head) -> tuple[Head | None, str]:
     if worst <= TOLERANCE:
         return head, (
             f"The expected prediction of a step is {head.name}, the model's own head, applied to the state of that "
-            f"step; at the last step it equals the model's output in all {len(probe.lengths)} sequences of the probe "
+            f"step; at the last step it equals the model's output in all {len(probe.lengths):,} sequences of the probe "
             f"set (largest difference {worst:.1g}{unit})."
         )
     return None, (

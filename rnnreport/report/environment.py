@@ -25,6 +25,7 @@ _SET = re.compile(
 )
 _MINUS, _SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SEEN = {" ": "␣", "\n": "↵", "\t": "⇥"}
 _FIRST = re.compile(r"^(?:(\d+)(?=[.)](?!\S))|(?=[#>]|[-+](?![\w.])))")  # before what begins a heading, quote or list
 
 
@@ -85,7 +86,8 @@ def power_of_ten(power: int) -> str:
 def typeset(text: str) -> str:
     """A sentence of ours as it is printed: minus signs, powers of ten, no line that ends in the middle of "n = 12".
 
-    What is quoted stays as it is, and so does markup. ``RR.typeset`` does the same in the page's scripts.
+    What is quoted stays as it is, unless it is a single blank, which has a form that is seen; markup stays, too.
+    ``RR.typeset`` does the same in the page's scripts.
     """
     return text if isinstance(text, Markup) else _SET.sub(_set, text)
 
@@ -113,7 +115,9 @@ def _set(found: re.Match[str]) -> str:
         return (
             power if found["mantissa"] == "1" else f"{found['mantissa']}{_SPACE}\N{MULTIPLICATION SIGN}{_SPACE}{power}"
         )
-    return f"{found['name']}{_SPACE}{found['relation']}{_SPACE}" if found["name"] else found[0]
+    if found["quoted"]:
+        return f"“{_SEEN.get(found[0][1:-1], found[0][1:-1])}”"
+    return f"{found['name']}{_SPACE}{found['relation']}{_SPACE}"
 
 
 def parameter(value: object) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rnnreport.report.environment import number
 from rnnreport.report.gather import Run, available
 from rnnreport.report.titles import confusion_title
+from rnnreport.report.trees import gap_between, visible
 from rnnreport.results.recorded import Floats, Ints
 from rnnreport.results.schema import Comparison, Sequences, Unavailable
 
@@ -107,18 +108,18 @@ def sequence_rows(run: Run) -> list[dict[str, Any]]:
     sequences = available(run.sequences)
     if sequences is None:
         return []
-    starts = np.concatenate([[0], np.cumsum(sequences.lengths)])
+    starts, gap = np.concatenate([[0], np.cumsum(sequences.lengths)]), gap_between(sequences.token_names)
     rows = []
     for place in range(min(len(sequences.sequence_ids), _STATIC_SEQUENCES)):
         tokens: list[int] = (
             sequences.tokens[starts[place] : starts[place + 1]].tolist() if sequences.tokens.size else []
         )
-        text = " ".join(sequences.token_names[token] for token in tokens) or f"{sequences.lengths[place]} steps"
+        text = gap.join(visible(sequences.token_names[token]) for token in tokens)
         rows.append(
             {
                 "id": sequences.sequence_ids[place],
                 "answers": _answers(sequences, place, slice(starts[place], starts[place + 1])),
-                "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else ""),
+                "text": text[:_SNIPPET] + ("…" if len(text) > _SNIPPET else "") or f"{sequences.lengths[place]} steps",
             }
         )
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,9 +153,9 @@ def _rest(shares: NDArray[np.float64], parents: list[int], node: int) -> str:
 
 
 def _end_of_text(tokens: tuple[str, ...]) -> str:
-    characters = all(len(token) <= 1 or token.startswith("<") for token in tokens)
-    last = tokens[-_LAST_TOKENS * (3 if characters else 1) :]
-    text = ("" if characters else " ").join(visible(token) for token in last)
+    gap = gap_between(tokens)
+    last = tokens[-_LAST_TOKENS * (1 if gap else 3) :]
+    text = gap.join(visible(token) for token in last)
     return f"… {text}" if len(last) < len(tokens) else text
 
 
@@ -162,6 +163,16 @@ def visible(token: str) -> str:
     """A token with a printable form of invisible characters, as ``core.js`` shows it."""
     spaced = "␣" if token == " " else token
     return spaced.replace("\n", "↵").replace("\t", "⇥") or "∅"
+
+
+def gap_between(tokens: Iterable[str]) -> str:
+    """What stands between tokens of these names in a text: nothing where they are characters, as ``reading.js`` has it.
+
+    Parameters
+    ----------
+    tokens : iterable of str
+    """
+    return "" if all(len(token) <= 1 or token.startswith("<") for token in tokens) else " "
 
 
 def shortened(text: str) -> str:

@@ -162,7 +162,7 @@ RR.show = function (node) {
 RR.note = (figure, text) => { const node = RR.byId(`note-${figure}`); if (node) node.textContent = RR.typeset(text); };
 RR.title = (figure, text) => { const node = RR.byId(`title-${figure}`); if (node) node.textContent = RR.typeset(text); };
 // No line ends in the middle of "n = 12", as report/environment.py has it; what is quoted stays.
-RR.typeset = (text) => text.replace(/(“[^”]*”)|\b([a-z]) ([=<>]) (?=[\d<+−])/gi, (all, quoted, name, relation) => quoted ?? `${name}\u00a0${relation}\u00a0`);
+RR.typeset = (text) => text.replace(/(“[^”]*”)|\b([a-z]) ([=<>]) (?=[\d<+−])/gi, (all, quoted, name, relation) => quoted?.replace(/^“(\s)”$/, (same, blank) => RR.quoted(blank)) ?? `${name}\u00a0${relation}\u00a0`);
 RR.percent = (share) => (Number.isFinite(share) ? `${RR.fixed(100 * share, 1)}%` : "–");
 // Three significant digits, as report/environment.py writes them.
 RR.number = function (value) {

@@ -100,7 +100,7 @@ RR.views.push(function unitDetail() {
       if (turn) rows.push(null); // an empty row between two units
       rows.push(...shown.map((word) => ({ word, unit, mean: value(word), first: word === shown.at(-1) && picked.length > 1 })));
       const top = [...eligible].sort((a, b) => Math.abs(value(b)) - Math.abs(value(a))).slice(0, TEXT);
-      lists.push(RR.el("p", { class: "strongest" }, RR.el("b", {}, `Unit ${unit}`), `, largest responses: ${top.map((word) => `${RR.visible(words.names[word])} ${RR.signed(value(word))}`).join(", ")}`));
+      lists.push(RR.el("p", { class: "strongest" }, RR.el("b", {}, `Unit ${unit}`), `, largest responses: ${top.map((word) => `${RR.visible(words.names[word])}\u00a0${RR.signed(value(word))}`).join(", ")}`));
     });
     const drawn = rows.map((row, y) => row && { ...row, y }).filter(Boolean), column = (band) => drawn.map(({ word, unit, mean }) => mean + (bands.length ? RR.row(bands, band, word)[unit] : 0));
     plot.fill("boxes", { y: drawn.map(({ y }) => y), outer_low: column(0), low: column(1), high: column(2), outer_high: column(3), mean: drawn.map(({ mean }) => mean), color: drawn.map(({ mean }) => RR.css(mean < 0 ? "down" : "up")) });

@@ -23,8 +23,10 @@ RR.views.push(function fixedPoints() {
   const array = (name) => RR.arrays[`fixed.${name}`], M = array("owners").length, reading = RR.reading;
   const input = RR.byId("fixed-input"), list = RR.byId("fixed-point"), says = RR.byId("fixed-says");
   const KINDS = ["stable point", "saddle", "slow point"], nodes = [...plane.querySelectorAll(".point")];
-  const steps = (times) => (times > 1e6 ? "never ends" : `${RR.number(times)} steps`);
-  const name = (point) => `${KINDS[array("kinds")[point]]}${array("unstable")[point] ? `, ${array("unstable")[point]} growing` : ""}, ${array("arrivals")[point]} starts`;
+  // The values travel rounded: how many of them grow, the largest first, is told apart.
+  const grows = (point, place) => place < array("unstable")[point], SURE = 1e-3, ENDLESS = 1e6;
+  const steps = (times) => (times > ENDLESS ? "never ends" : `${RR.number(times)} steps`);
+  const name = (point) => `${KINDS[array("kinds")[point]]}${array("unstable")[point] ? `, ${array("unstable")[point]} growing` : ""}, ${array("arrivals")[point]} start${array("arrivals")[point] === 1 ? "" : "s"}`;
   const outputs = (point) => [...(array("outputs").length ? RR.row(array("outputs"), point) : [])].map((output, place) => `${RR.quoted(found.outputs[output])} ${RR.number(RR.row(array("output_values"), point)[place])}`);
 
   function spectrum(point) {
@@ -32,8 +34,8 @@ RR.views.push(function fixedPoints() {
     const at = (part) => Math.min(side - 8, Math.max(8, side / 2 + radius * part)), values = RR.row(array("eigenvalues"), point), dots = [];
     for (let i = 0; i < values.length; i += 2) {
       const [re, im] = [values[i], values[i + 1]], size = Math.hypot(re, im);
-      const dot = RR.svg("circle", { class: size > 1 ? "out" : "in", cx: at(re), cy: at(-im), r: 4, "data-hint": "" });
-      dots.push(RR.hint(dot, [`λ = ${RR.number(re)} ${im < 0 ? "−" : "+"} ${RR.number(Math.abs(im))} i`, `|λ| = ${RR.number(size)}`, `${size > 1 ? "grows" : "lasts"}: ${steps(1 / Math.abs(Math.log(size)))}`]));
+      const dot = RR.svg("circle", { class: grows(point, i / 2) ? "out" : "in", cx: at(re), cy: at(-im), r: 4, "data-hint": "" });
+      dots.push(RR.hint(dot, [`λ = ${RR.number(re)} ${im < 0 ? "−" : "+"} ${RR.number(Math.abs(im))} i`, `|λ| = ${RR.number(size)}`, `${grows(point, i / 2) ? "grows" : "lasts"}: ${steps(RR.row(array("times"), point)[i / 2] ?? 1 / Math.abs(Math.log(size)))}`]));
     }
     group.replaceChildren(...dots);
     RR.byId("fixed-which").textContent = `Eigenvalues of one step at the chosen ${KINDS[array("kinds")[point]]}`;
@@ -43,11 +45,11 @@ RR.views.push(function fixedPoints() {
     const times = RR.row(array("times"), point), read = RR.row(array("readout"), point), values = RR.row(array("eigenvalues"), point), own = array("owners")[point], rows = [];
     for (let mode = 0; mode < times.length && rows.length < 5; mode++) {
       const [re, im] = [values[2 * mode], values[2 * mode + 1]], size = Math.hypot(re, im);
-      if (im < 0 && Math.abs(im) > 1e-3) continue; // the other of a pair
+      if (im < -SURE) continue; // the other of a pair
       const drive = RR.row(array("drive"), point, mode), turns = Math.abs(Math.atan2(im, re));
       let best = -1;
       drive.forEach((push, other) => { if (other !== own && (best < 0 || push > drive[best])) best = other; });
-      rows.push(RR.el("tr", {}, ...[size > 1 ? "grows" : "dies out", RR.number(size), steps(times[mode]), turns * times[mode] > 0.3 ? `${RR.number(2 * Math.PI / turns)} steps` : "–", RR.percent(read[mode]), best < 0 ? "–" : found.inputs[best]].map((text, column) => RR.el("td", { class: column && column < 5 ? "n" : column ? null : "whole" }, text))));
+      rows.push(RR.el("tr", {}, ...[grows(point, mode) ? "grows" : times[mode] > ENDLESS ? "stays" : "dies out", RR.number(size), steps(times[mode]), (re < 0 || im > SURE) && turns * times[mode] > 0.3 ? `${RR.number(2 * Math.PI / turns)} steps` : "–", RR.percent(read[mode]), best < 0 ? "–" : found.inputs[best]].map((text, column) => RR.el("td", { class: column && column < 5 ? "n" : column ? null : "whole" }, text))));
     }
     const heads = ["mode", "|λ|", "time constant", "turns in", "seen by the head", "pushed most by"];
     return RR.el("div", { class: "scroll", tabindex: "0" }, RR.el("table", { class: "plain modes" }, RR.el("thead", {}, RR.el("tr", {}, ...heads.map((head, column) => RR.el("th", { scope: "col", class: column && column < 5 ? "n" : null }, head)))), RR.el("tbody", {}, ...rows)));

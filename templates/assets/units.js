@@ -163,6 +163,7 @@ RR.views.push(function units() {
     const { lens, words: chosen, units: picked, sequence, step, cluster } = RR.selection, { values, clip, title } = RR.unitValues();
     RR.byId("clip-name").textContent = `±${clip.toFixed(2)}`;
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
+    RR.byId("title-units").dataset.printed ??= RR.byId("title-units").textContent;
     RR.title("units", unit === null ? title : `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));

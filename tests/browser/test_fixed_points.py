@@ -29,6 +29,7 @@ def planted(folder: RunFolder) -> FixedPointSearch:
     states = folder.checkpoint(epoch).states[key].astype(np.float64)
     count, width = 4, states.shape[1]
     moduli = np.linspace(0.95, 0.1, width) * np.array([[1.0], [1.2], [1.0], [1.0]])
+    moduli[3, 0] = 1 - 1e-9  # stable, though not as the value travels to the page
     return FixedPointSearch(
         epoch=epoch,
         scopes=(key,),
@@ -104,6 +105,7 @@ def test_another_input_shows_its_own_points_here_and_on_the_map(
     show_plot(page, "map")
     marks = "RR.plots.map.source('map.fixed').data"
     assert page.evaluate(f"{marks}.x.length") == 3
+    assert page.locator("#fixed-point option").last.inner_text() == "3: slow point, 1 start"
     assert page.evaluate(f"[...{marks}.marker]") == ["circle", "circle", "x"]
     near = page.evaluate(
         f"Math.hypot({marks}.x[0] - RR.plots.map.source('map.points').data.x[3],"
@@ -114,6 +116,8 @@ def test_another_input_shows_its_own_points_here_and_on_the_map(
     settle(page)
     assert page.evaluate(f"{marks}.x.length") == 1
     assert page.locator("#title-fixed-points").inner_text().startswith(f"At {INPUTS[2]} the state has 1 stable point")
+    mode = page.locator("#fixed-says .modes tbody tr").first.inner_text()
+    assert mode.startswith("stays") and "never ends" in mode and page.locator("#fixed-spectrum .out").count() == 0
     page.select_option("#fixed-input", "1")
     settle(page)
     assert "no start comes to rest" in page.locator("#title-fixed-points").inner_text()

@@ -374,6 +374,28 @@ def test_printed_page_holds_the_static_figures_on_a_few_sheets(open_page, report
         "tables => tables.filter((one) => one.getBoundingClientRect().right > 712).length"
     )
     assert cut == 0
+    said = page.locator("main").inner_text()
+    assert "Units and words that respond together" in page.evaluate(
+        "getComputedStyle(document.getElementById('title-units'), '::after').content"
+    )
+    assert not re.findall(r"\b(?:click|drag|slider)\b", said, re.IGNORECASE)  # nothing of this can be done on paper
+
+
+def test_names_of_curves_are_apart_in_printed_panels(open_page, report):
+    page = open_page(report, folded=True)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 710, "height": 1000})
+    panels = page.locator(".formed >> nth=0 >> .panel-plot").evaluate_all(
+        """panels => panels.map((panel) => [...panel.querySelectorAll(".curve-name")].map((name) => {
+          const { left, top, bottom } = name.getBoundingClientRect();
+          return { top, bottom, inside: left >= panel.getBoundingClientRect().left - 1 };
+        })).filter((names) => names.length > 1)"""
+    )
+    assert panels
+    for names in panels:
+        ordered = sorted(names, key=lambda one: one["top"])
+        assert all(one["inside"] for one in names)
+        assert all(upper["bottom"] <= lower["top"] + 1 for upper, lower in itertools.pairwise(ordered))
 
 
 def test_in_a_sandboxed_frame(open_page, report, tmp_path):

@@ -231,12 +231,17 @@ def test_numbers_for_people(value, text):
     assert number(value) == text
 
 
+def test_a_share_below_zero_has_a_minus_sign():
+    assert (percent(-0.03), percent(-0.0001), percent(0.5)) == ("\N{MINUS SIGN}3.0%", "0.0%", "50.0%")
+
+
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
         ("-0.5 to +0.2 (-0.1, n = 12)", "\N{MINUS SIGN}0.5 to +0.2 (\N{MINUS SIGN}0.1, n·=·12)"),
         ("+0.000 to -0.0, -0 against +0.", "0.000 to 0.0, 0 against 0."),
         ("q < 1.2e-07, p = 1e-05", "q·<·1.2·\N{MULTIPLICATION SIGN}·10⁻⁷, p·=·10⁻⁵"),
+        ("“ ” and “\n” are seen, “ a” is", "“␣” and “↵” are seen, “ a” is"),
         ("“-1” and “n = 3” stay, as lr 1e-3, run-2, 2024-01-02 and 3-1 do", None),
     ],
 )

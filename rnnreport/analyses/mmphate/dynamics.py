@@ -371,7 +371,9 @@ def _left_out(
     if choice.reach < longest:
         beyond = longest - choice.reach
         steps = f"step {longest} is" if beyond == 1 else f"steps {choice.reach + 1} to {longest} are"
-        few = f"fewer than {_enough(probe, params)} of the {probe.lengths.size} sequences reach so far, none is padded"
+        few = (
+            f"fewer than {_enough(probe, params)} of the {probe.lengths.size:,} sequences reach so far, none is padded"
+        )
         yield f"{steps} missing in every epoch ({choice.epochs.size * beyond:,} slices): {few}"
     if choice.steps.size < choice.reach:
         yield f"{choice.steps.size} of the {choice.reach} steps that are there, evenly spaced"
@@ -382,7 +384,7 @@ def _left_out(
         yield f"{parts[0] if len(parts) == 1 else ' and '.join(named)}, evenly spaced"
     if choice.sequences.size < probe.lengths.size:
         reaching = int((probe.lengths > choice.steps[-1]).sum())
-        of = f"the {reaching} sequences that reach the last of these steps (of {probe.lengths.size} in all)"
+        of = f"the {reaching:,} sequences that reach the last of these steps (of {probe.lengths.size:,} in all)"
         yield f"{choice.sequences.size} of {of}"
     if kernel.inter_neighbours < params.kernel.inter_neighbours:
         yield _clamped("between slices", kernel.inter_neighbours, params.kernel.inter_neighbours)

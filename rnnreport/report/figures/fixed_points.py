@@ -75,9 +75,12 @@ def chosen_point(found: FixedPoints) -> int:
 def spectrum_picture(found: FixedPoints, point: int) -> Markup:
     """The eigenvalues of a point beside the unit circle; ``fixedpoints.js`` draws those of another."""
     values = found.eigenvalues[point] if point >= 0 else np.zeros((0, 2))
+    growing = (
+        int(found.unstable[point]) if point >= 0 else 0
+    )  # of values as exact as they were found, the largest first
     dots = "".join(
-        f'<circle class="{"out" if math.hypot(re, im) > 1 else "in"}" cx="{_at(re):.1f}" cy="{_at(-im):.1f}" r="4"/>'
-        for re, im in values.tolist()
+        f'<circle class="{"out" if place < growing else "in"}" cx="{_at(re):.1f}" cy="{_at(-im):.1f}" r="4"/>'
+        for place, (re, im) in enumerate(values.tolist())
     )
     middle, low, high = _CIRCLE / 2, _at(-1), _at(1)
     frame = (
@@ -106,14 +109,17 @@ def _at(part: float) -> float:
 def dimension_picture(found: Integration) -> Markup:
     """How much of the variance of the slow places lies in their first principal components, trained and untrained."""
     count = max(len(shares) for shares in found.explained.values())
+    apart = -(-count // 12)  # components from one number on the axis to the next
+    radius = 3.5 if apart == 1 else 2
     parts = [_level(share, f"{share:.0%}", 0.0, 1.0) for share in (0, 0.5, 0.9, 1)]
-    parts += [_tick(_across(k, count), str(k)) for k in range(1, count + 1)]
-    at = _across(min(found.expected, count), count)
-    parts.append(f'<line class="aim" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_CHART_HEIGHT - _FOOT}"/>')
+    parts += [_tick(_across(k, count), str(k)) for k in range(apart, count + 1, apart)]
+    if found.expected <= count:  # results of earlier versions end before
+        at = _across(found.expected, count)
+        parts.append(f'<line class="aim" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_CHART_HEIGHT - _FOOT}"/>')
     for name, shares in found.explained.items():
         if found.slow[name] > 1:
             places = [(_across(k + 1, count), _up(share, 0.0, 1.0)) for k, share in enumerate(shares.tolist())]
-            marks = "".join(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in places)
+            marks = "".join(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>' for x, y in places)
             parts.append(f'<path class="curve {name}" d="{line(places)}"/>{marks}')
     return _chart("principal components", "Variance of the slow places by principal components", parts)
 

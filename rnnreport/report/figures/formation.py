@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnreport.report.environment import number
 from rnnreport.results.schema import Formation, Probes
 
-_WIDTH, _HEIGHT, _MARGIN, _LINE = 1000, 100, 6, 14
+_WIDTH, _HEIGHT, _MARGIN = 1000, 100, 6
 _METRIC_STYLES = ("activity", "picture", "third", "fourth")
 Curve = tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]
 
@@ -184,14 +184,14 @@ def _panel(
 
 
 def _places(ends: Sequence[float]) -> tuple[str, ...]:
-    """Names of curves that end low stand above them, one line for each; of those that end high, below."""
+    """Names of curves that end low stand above them, a ``--line`` for each; of those that end high, below."""
     places = {}
     for low in (True, False):
         own = sorted((at for at in range(len(ends)) if (ends[at] > _HEIGHT / 2) == low), key=lambda at: ends[at])
         edge = (min if low else max)((ends[at] for at in own), default=0.0)
         for lines, at in enumerate(reversed(own) if low else own):
             side, share = ("bottom", _HEIGHT - edge) if low else ("top", edge)
-            places[at] = f"{side}: calc({share:.0f}% + {_LINE * lines + 2}px)"
+            places[at] = f"{side}: calc({share:.0f}% + {lines} * var(--line) + 2px)"
     return tuple(places[at] for at in range(len(ends)))
 
 

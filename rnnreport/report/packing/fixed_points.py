@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rnnreport.report.environment import number, percent
+from rnnreport.report.environment import number, percent, typeset
 from rnnreport.report.figures.fixed_points import (
     chosen_point,
     dimension_picture,
@@ -36,7 +36,7 @@ def pack_fixed_points(found: FixedPoints, projection: Projection | Unavailable, 
                 payload.add_reals(f"fixed.map.{place}", plane, bits=_MAP_BITS)
                 placed.append(place)
     return {
-        "inputs": list(found.inputs),
+        "inputs": [typeset(name) for name in found.inputs],
         "titles": list(found.titles),
         "notes": [fixed_note(found, place) for place in range(len(found.inputs))],
         "first": found.first,
@@ -66,7 +66,7 @@ def _fixed(found: FixedPoints | None) -> dict[str, Any] | None:
         "title": found.titles[found.first],
         "note": fixed_note(found, found.first),
         "guide": found.guide,
-        "inputs": [(place, name) for place, name in enumerate(found.inputs)],
+        "inputs": [(place, typeset(name)) for place, name in enumerate(found.inputs)],
         "first": found.first,
         "plane": plane_picture(found),
         "spectrum": spectrum_picture(found, chosen_point(found)),
@@ -107,7 +107,9 @@ def _integration(found: Integration | None) -> dict[str, Any] | None:
         "guide": found.guide,
         "names": names,
         "rows": list(rows.items()),
-        "picture": dimension_picture(found) if max(found.slow.values()) > 1 else None,
+        "drawn": (drawn := [name for name in names if found.slow[name] > 1]),
+        "picture": dimension_picture(found) if drawn else None,
+        "marked": found.expected <= max(len(shares) for shares in found.explained.values()),
         "note": (
             f"{found.answers}: {found.expected} expected dimension{'s' * (found.expected > 1)} · states of "
             f"{found.sequences:,} sequences, half of them of {found.length:,.0f} steps or more · untrained: "

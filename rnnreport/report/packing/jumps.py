@@ -8,6 +8,7 @@ from typing import Any
 from rnnreport.report.environment import power_of_ten
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
+from rnnreport.report.trees import gap_between, visible
 from rnnreport.results.schema import Jumps
 
 _STATIC = 10
@@ -57,16 +58,16 @@ def jump_context(run: Run) -> dict[str, Any]:
 
 def _static_rows(found: Jumps) -> list[dict[str, Any]]:
     """The largest jumps in absolute size."""
-    rows = []
+    rows, gap = [], gap_between(found.names)
     for place in range(min(_STATIC, int((found.sequences[0] >= 0).sum()))):
         context = found.context[0, place].tolist()
-        words = [found.names[kind] if kind >= 0 else "" for kind in context]
+        words = [visible(found.names[kind]) if kind >= 0 else "" for kind in context]
         rows.append(
             {
                 "value": float(found.values[0, place, 0]),
-                "before": " ".join(filter(None, words[: found.before])),
+                "before": gap.join(filter(None, words[: found.before])),
                 "token": words[found.before],
-                "after": " ".join(filter(None, words[found.before + 1 :])),
+                "after": gap.join(filter(None, words[found.before + 1 :])),
                 "id": found.sequence_ids[found.sequences[0, place]],
                 "step": int(found.steps[0, place]) + 1,
             }

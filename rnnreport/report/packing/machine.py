@@ -8,7 +8,7 @@ from typing import Any
 from rnnreport.report.figures.machine import machine_picture
 from rnnreport.report.gather import Run, available, reason, state_title
 from rnnreport.report.payload import Payload
-from rnnreport.report.trees import shortened, visible
+from rnnreport.report.trees import gap_between, shortened, visible
 from rnnreport.results.schema import Machine
 from rnnreport.results.schema.machine import FAITHFUL, letter
 
@@ -77,7 +77,7 @@ def _note(found: Machine) -> str:
 
 def _row(found: Machine, names: Sequence[str], state: int) -> dict[str, Any]:
     """One state of the table."""
-    gap = "" if all(len(name) <= 1 for name in names) else " "
+    gap = gap_between(names)
     own = [one for one in found.patterns if one["state"] == state]
     following = [
         {"to": int(target), "count": int(count), "causes": [names[token] for token in causes if token >= 0][:3]}

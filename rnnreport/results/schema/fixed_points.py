@@ -91,8 +91,8 @@ class Integration:
     ----------
     expected : int, K - 1 of K classes, one for each label or quantity
     answers : str, in words what it is that of: "3 classes"
-    explained : dict of name to float64 (at most 12,), share of the variance of the slow places in so many of their
-        principal components
+    explained : dict of name to float64 (at most 12, or ``expected``,), share of the variance of the slow places in so
+        many of their principal components
     needed : dict of name to int, components for 90 % of it; 0 where there are too few places
     share : dict of name to float, of the variance in ``expected`` components; NaN likewise
     slow : dict of name to int, slow places, of ``starts``
