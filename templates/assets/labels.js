@@ -25,6 +25,15 @@ RR.outputJump = (reading, differ) => (p, next) => {
   return now !== null && then !== null && differ(now, then, p, next);
 };
 
+// Labels that would cover one before them go a line further down; `scale`: px of a unit of the map.
+RR.stagger = function ({ x, y, text, dy }, scale) {
+  const LINE = 14, MANY = 60, left = (i) => scale * x[i], right = (i) => left(i) + 7 * text[i].length, down = (i) => dy[i] - scale * y[i];
+  const covers = (i, j) => Math.abs(down(i) - down(j)) < LINE - 1 && left(i) < right(j) && left(j) < right(i);
+  for (let i = 1; i < Math.min(MANY, x.length); i++) {
+    for (let j = 0; j < i; j++) if (covers(i, j)) { dy[i] = down(j) + LINE + scale * y[i]; j = -1; }
+  }
+};
+
 // Steps to label among `from` <= p < `to`: Map of step to "after" or "before".
 RR.labelled = function (reading, options, from, to) {
   const found = new Map();

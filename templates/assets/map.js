@@ -68,8 +68,8 @@ RR.views.push(function stateMap() {
     };
     const path = () => {
       const { sequence } = RR.selection, q = sequence !== null && there(reading.starts[sequence]) ? sequence : null, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
-      const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [] };
-      const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); };
+      const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [], dy: [] };
+      const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); names.dy.push(-6); };
       const ring = (p, colour) => { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(RR.css(colour)); };
       if (ends.checked) for (let s = 0; s < reading.shown; s++) { ring(reading.starts[s], "muted"); ring(reading.starts[s + 1] - 1, "ink"); }
       const asked = RR.labelled(reading, rules(), q === null ? 0 : reading.starts[q], q === null ? P : reading.starts[q + 1]);
@@ -89,6 +89,7 @@ RR.views.push(function stateMap() {
         if (last > first) label(last, reading.features ? "end" : `end: ${RR.visible(reading.token(last)).slice(0, 18)}`);
         if (!reading.features && jump + 1 < last && jump > first) label(jump + 1, RR.visible(reading.token(jump + 1)).slice(0, 18));
       }
+      RR.stagger(names, plot.place.clientWidth / (plot.figure.x_range.end - plot.figure.x_range.start));
       plot.fill("map.path", data);
       plot.fill("map.rings", rings);
       fixed();

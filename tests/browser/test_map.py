@@ -133,3 +133,17 @@ def test_a_region_is_counted_against_the_rest(open_page, mapped):
     line = page.locator("#region li button").nth(2)
     line.click()
     assert page.locator("#text .token.here").get_attribute("data-p") == str(chosen[2])
+
+
+def test_labels_of_steps_that_lie_together_are_under_each_other(open_page, mapped):
+    page = open_page(mapped[0])
+    names = {"x": [0, 0.5, 30, 0.2], "y": [5, 5, 5, 5.1], "text": ["start: a", "end: b", "far", "c"], "dy": [-6] * 4}
+    staggered = page.evaluate("([names, scale]) => (RR.stagger(names, scale), names.dy)", [names, 10])
+    assert staggered[:3] == [-6, 8, -6]
+    down = [dy - 10 * y for dy, y in zip(staggered, names["y"], strict=True)]
+    assert down[3] - down[1] >= 13  # below the second, which went below the first
+    show_plot(page, "map")
+    page.locator("#table tbody tr").first.click()
+    settle(page)
+    drawn = page.evaluate("(({ text, dy }) => [text.length, dy.length])(RR.plots.map.source('map.labels').data)")
+    assert drawn[0] == drawn[1] >= 2
