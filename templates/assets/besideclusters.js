@@ -56,7 +56,7 @@ RR.views.push(function besideClusters() {
     host.replaceChildren(...(lines.length ? lines : [RR.el("p", { class: "note" }, `The ${found.noun}s are grouped alike in both runs.`)]));
     const word = words[chosen()];
     RR.note("clusters", `units coloured by their response to ${RR.quoted(word)} (${counts[chosen()].toLocaleString("en")} occurrences) · grouped by response, ${found.mode} · underlined: in the other run's partner cluster the ${found.noun} is missing`);
-    RR.legend("clusters-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: `${RR.signed(clip)}, the same scale for all runs` }, ...sides.map((run) => ({ line: run % 2 ? "dashed" : "solid", colour: RR.curveColour(run), label: runs[run] }))]);
+    RR.legend("clusters-legend", [{ ramp: RR.signRamp(), low: RR.signed(-clip), high: `${RR.signed(clip)}, the same scale for all runs` }, ...sides.map((run) => ({ line: Object.keys(RR.DASHES)[run % 4], colour: RR.curveColour(run), label: runs[run] }))]);
     for (const row of document.querySelectorAll("#effects tr[data-word]")) row.setAttribute("aria-selected", row.dataset.word === word);
   }
   for (const row of document.querySelectorAll("#effects tr[data-word]")) row.addEventListener("click", () => { const word = words.indexOf(row.dataset.word); if (word >= 0) RR.set({ words: [word] }); });

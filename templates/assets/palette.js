@@ -56,7 +56,12 @@ RR.ramp = (stops) => `linear-gradient(90deg, ${stops.join(", ")})`;
 RR.orderRamp = () => RR.ramp([0, 0.25, 0.5, 0.75, 1].map(RR.orderColour));
 RR.signRamp = () => RR.ramp([-1, -0.5, -0.1, 0, 0.1, 0.5, 1].map((value) => RR.signColour(value, 1)));
 
-// Legend entries: {colour, label}, drawn as a `line` ("solid", "dashed") where it says so, or {ramp, low, high}.
+// Dashes of lines in the order of figures/curves.py, as stops of a gradient.
+RR.DASHES = {
+  solid: (colour) => `${colour} 0 9px`, dashed: (colour) => `${colour} 0 5px, transparent 5px 8px`, dotted: (colour) => `${colour} 0 2px, transparent 2px 5px`,
+  dotdash: (colour) => `${colour} 0 2px, transparent 2px 5px, ${colour} 5px 10px, transparent 10px 13px`,
+};
+// Legend entries: {colour, label}, drawn as a `line`, a key of `RR.DASHES`, where it says so, or {ramp, low, high}.
 RR.legend = function (id, entries) {
   const node = RR.byId(id);
   if (!node) return;
@@ -65,7 +70,7 @@ RR.legend = function (id, entries) {
 RR.legendKey = function (entry) {
   const mark = RR.el("i", entry.ramp ? { class: "ramp" } : {});
   if (entry.line) mark.classList.add("line");
-  if (entry.line === "dashed") mark.style.background = `repeating-linear-gradient(90deg, ${entry.colour} 0 5px, transparent 5px 8px)`;
+  if (entry.line) mark.style.background = `repeating-linear-gradient(90deg, ${RR.DASHES[entry.line](entry.colour)})`;
   else mark.style.background = entry.ramp ?? entry.colour;
   if (entry.colour === "transparent") return RR.el("span", { class: "key" }, entry.label); // words only
   return entry.ramp ? RR.el("span", { class: "key" }, entry.low, mark, entry.high) : RR.el("span", { class: "key" }, mark, entry.label);

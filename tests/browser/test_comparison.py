@@ -135,6 +135,15 @@ def test_another_run_beside_the_baseline(open_page, pages):
     }
     assert {float(plain(text)) for text in page.locator("#slices tr:visible .signed").all_inner_texts()} == {0}
     assert page.locator(".confusions .side:visible").count() == 2
+    dashes = page.locator("#clusters-legend .line").evaluate_all("lines => lines.map((line) => line.style.background)")
+    assert ["transparent 2px" in dash for dash in dashes] == [False, True]  # the third run's line is dotted
+    said = "getComputedStyle(document.querySelector('.table-scroll:has(#slices)'), '::after').content"
+    assert page.evaluate(said) == "none"
+    page.locator("#changed").check()
+    settle(page)
+    assert page.evaluate(said) == '"nothing that changed significantly"'
+    page.locator("#changed").uncheck()
+    settle(page)
     again = open_page(pages / "compare.html", hash=page.url[page.url.index("#") :])
     assert again.locator("#other").input_value() == "2"
 
