@@ -62,14 +62,14 @@ RR.views.push(function stateMap() {
       else if (words.length) { let n = 0; for (let p = 0; p < P; p++) if (chosen(p)) n++; facts.push(`in full colour: the ${n} states after ${words.map((word) => RR.quoted(RR.description.words.names[word])).join(", ")}`); }
       else if (wordLabels) facts.push(`in full colour: ${RR.noun()}s of cluster ${cluster + 1}`);
       if (sequence !== null && !there(reading.starts[sequence])) facts.push(`${reading.ids[sequence]} is not on this map`);
-      if (RR.byId("map-fixed")?.checked && RR.description.fixed.placed.includes(Number(RR.byId("method").value))) facts.push(`large marks: where the state rests at ${RR.description.fixed.inputs[RR.fixedInput]} (● stable, ○ saddle, × slow)`);
+      if (RR.byId("map-fixed")?.checked && RR.description.fixed.placed.includes(Number(RR.byId("method").value))) facts.push(`large marks: where the state rests at ${RR.description.fixed.inputs[RR.fixedInput]} (●\u00a0stable, ○\u00a0saddle, ×\u00a0slow)`);
       RR.note("map", facts.join(" · "));
       path();
     };
     const path = () => {
       const { sequence } = RR.selection, q = sequence !== null && there(reading.starts[sequence]) ? sequence : null, data = { x0: [], y0: [], x1: [], y1: [], color: [], width: [] };
-      const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [], dy: [] };
-      const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); names.dy.push(-6); };
+      const rings = { x: [], y: [], color: [] }, names = { x: [], y: [], text: [], color: [], dy: [], back: [] };
+      const label = (p, text, colour = "ink") => { names.x.push(at(p)[0]); names.y.push(at(p)[1]); names.text.push(text); names.color.push(RR.css(colour)); names.dy.push(-6); names.back.push(RR.css("panel")); };
       const ring = (p, colour) => { rings.x.push(at(p)[0]); rings.y.push(at(p)[1]); rings.color.push(RR.css(colour)); };
       if (ends.checked) for (let s = 0; s < reading.shown; s++) { ring(reading.starts[s], "muted"); ring(reading.starts[s + 1] - 1, "ink"); }
       const asked = RR.labelled(reading, rules(), q === null ? 0 : reading.starts[q], q === null ? P : reading.starts[q + 1]);

@@ -4,6 +4,8 @@ RR.sayTrust = function () {
   for (const row of document.querySelectorAll("#map-trust tr[data-method]")) row.setAttribute("aria-current", row.dataset.method === RR.byId("method").value);
   const [trust, continuity, kept, apart] = [...document.querySelectorAll("#map-trust tr[aria-current=true] td")].map((cell) => cell.textContent.trim());
   RR.byId("map-trusted").textContent = `How far this map can be trusted: trustworthiness ${trust}, continuity ${continuity}, distances kept ${kept}, difference of two seeds ${apart} · all maps`;
+  const method = document.querySelector("#map-trust tr[aria-current=true] th").textContent.split(",")[0], said = " keeps neighbours with trustworthiness ";
+  if (RR.byId("title-map").textContent.includes(said)) RR.title("map", `${method}${said}${trust}, distances with rank correlation ${kept}`); // as titles.py has it
 };
 // Where the dots of the map lie: by which method, in the plane or turned in space, at which epoch, of which network.
 // The map is that of the last epoch; the states of other epochs and of a baseline were placed into it.

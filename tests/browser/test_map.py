@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from rnnreport.analyses import analyse
 from rnnreport.report import render_report
+from rnnreport.report.environment import number
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Projection, Sequences
 from tests.browser.conftest import settle, show_plot
@@ -147,3 +148,13 @@ def test_labels_of_steps_that_lie_together_are_under_each_other(open_page, mappe
     settle(page)
     drawn = page.evaluate("(({ text, dy }) => [text.length, dy.length])(RR.plots.map.source('map.labels').data)")
     assert drawn[0] == drawn[1] >= 2
+
+
+def test_a_title_about_a_map_follows_the_map(open_page, rendered):
+    run, path = rendered("language-model")
+    page = open_page(path)
+    show_plot(page, "map")
+    for method, trust in run.result(Projection).trust.items():
+        page.select_option("#method", label=method)
+        title = f"{method.partition(',')[0]} keeps neighbours with trustworthiness {number(trust['trustworthiness'])},"
+        assert page.locator("#title-map").inner_text().startswith(title)

@@ -72,7 +72,7 @@ def state_map() -> figure:
 
     Sources: ``map.points`` (x, y, color, alpha), ``map.path`` (x0, y0, x1, y1, color), ``map.rings`` (x, y, color),
     ``map.given`` (x, y, color), the frames of states placed by hand, ``map.fixed`` (x, y, marker, fill, color), where
-    the state rests, ``map.here`` (x, y), ``map.labels`` (x, y, text, color, dy).
+    the state rests, ``map.here`` (x, y), ``map.labels`` (x, y, text, color, dy, back), on the ground of the page.
     """
     plot = _map_figure(560)
     plot.add_tools(PanTool(), WheelZoomTool(), BoxSelectTool(), ResetTool())
@@ -103,7 +103,8 @@ def state_map() -> figure:
         size=13, fill_color=None, line_color="color", line_width=2, marker="circle_x",
     )  # fmt: skip
     plot.text(
-        "x", "y", text="text", source=empty_source("map.labels", "x", "y", "text", "color", "dy"), text_color="color",
+        "x", "y", text="text", source=empty_source("map.labels", "x", "y", "text", "color", "dy", "back"),
+        text_color="color", background_fill_color="back", background_fill_alpha=0.75,
         text_font_size="12px", text_font=value("system-ui, sans-serif"), x_offset=8, y_offset="dy",
     )  # fmt: skip
     pointing(plot, points)
