@@ -75,7 +75,8 @@ def input_attribution(
         return Unavailable(InputAttribution.analysis, reason)
     if found.reason:
         return Unavailable(InputAttribution.analysis, found.reason)
-    if not (np.isfinite(found.gradients).all() and np.isfinite(found.value).all()):
+    numbers = found.gradients, found.occlusion, found.value, found.baseline
+    if not all(np.isfinite(each).all() for each in numbers):
         return Unavailable(InputAttribution.analysis, "some answers or their gradients are not finite")
     return explain(found, probe, sample, step_words, names, params or AttributionTableParams())
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnnreport.analyses.quantities import r_squared
+from rnnreport.analyses.quantities import r2_in_words, r_squared
 from rnnreport.analyses.rules.evidence import Evidence, loss_curve
 from rnnreport.analyses.scores import Errors, score
 from rnnreport.results.recorded import StateKey
@@ -29,7 +29,7 @@ def quality(evidence: Evidence) -> tuple[str, str] | None:
         return _quality_of_quantities(evidence), "overview"
     if "exact_match" in metrics:
         return _quality_of_labels(evidence), "overview"
-    if "accuracy" not in metrics:
+    if not {"accuracy", "majority_share"} <= metrics.keys():  # a language model without a finite perplexity
         return None
     found, what = metrics["accuracy"], "steps" if evidence.probe.task == "tagging" else "sequences"
     majority = metrics["majority_share"]["value"]
@@ -53,7 +53,7 @@ def _quality_of_quantities(evidence: Evidence) -> str:
     metrics = evidence.performance.metrics
     found, explained = metrics["rmse"], metrics.get("r2")
     what = "steps" if evidence.probe.task == "step-regression" else "sequences"
-    share = f" (R² {explained['value']:.3f})" if explained else ""
+    share = f" (R² {r2_in_words(explained['value'])})" if explained else ""
     return (
         f"The root mean square error is {found['value']:.4g}{_interval(found, '{:.4g}')} on {found['n']:,} {what}; "
         f"that of always predicting the mean is {metrics['mean_rmse']['value']:.4g}{share}."
@@ -102,8 +102,8 @@ def worst_quantity(evidence: Evidence) -> tuple[str, str] | None:
         return None
     worst, best = known[explained[known].argmin()], known[explained[known].argmax()]
     return (
-        f"Of {known.size} quantities {_quoted(names[worst])} is predicted worst (R² {explained[worst]:.3f}) and "
-        f"{_quoted(names[best])} best ({explained[best]:.3f}), each against its own mean."
+        f"Of {known.size} quantities {_quoted(names[worst])} is predicted worst (R² {r2_in_words(explained[worst])}) "
+        f"and {_quoted(names[best])} best ({r2_in_words(explained[best])}), each against its own mean."
     ), "overview"
 
 

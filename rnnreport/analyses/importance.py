@@ -51,7 +51,9 @@ def unit_importance(
         )
     if found.reason or not found.items.any():
         return Unavailable(UnitImportance.analysis, found.reason or "no answer of these sequences can be scored")
-    if not np.isfinite(found.loss[0]).all():
+    held = np.array(found.kinds) == "most"
+    judged = np.isfinite(found.loss[held]).all(axis=0)
+    if not (np.isfinite(found.loss[0]).all() and found.items[judged].any()):
         return Unavailable(UnitImportance.analysis, "the loss of some sequences is not finite")
     return rank_units(found, probe.task, params or ImportanceParams())
 

@@ -13,6 +13,11 @@ from rnnreport.results.recorded import Doubles
 _NO_SPREAD = 1e-9  # of the squares: targets that differ less than rounding have no variance to explain
 
 
+def r2_in_words(value: float) -> str:
+    """With three decimals, while these say something; of a model far beyond the scale of its targets three digits."""
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.2e}"
+
+
 def quantity_metrics(errors: Errors, count: int, params: BootstrapParams) -> dict[str, tuple[float, float, float]]:
     """Value, low and high of rmse, mae, r2 and mean_rmse.
 

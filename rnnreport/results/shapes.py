@@ -10,6 +10,7 @@ What is not certain stays free: ``*``. A number or text has no axes: its line be
 After a semicolon follows what the values keep to:
 
     -1..W  0..  share  finite       from -1 to below W, at least 0, from 0 to 1 or NaN, neither NaN nor infinite
+    infinite                        may be infinite: what says nothing else in a result is a number or NaN
     known                           one in the first row is no NaN
     increasing  rising              in their order; rising: no two equal
     column 2 1..                    of one column
@@ -20,6 +21,7 @@ After a semicolon follows what the values keep to:
     below lengths sequences         below the length of the sequence that each belongs to
     before lengths counts           likewise of consecutive items, of which so many belong to each; one without counts
     within sequences                no longer than the sequences of the probe set that the field names
+    tree contexts                   places in the tree that the field names, of what stands before; no tree is empty
     some                            at least one, unless the field ``reason`` says why there is none
     complete                        the keys are all states of the run, at least
     on curves                       a step of the curve of that key
@@ -49,17 +51,17 @@ def _sequences(count: str, steps: str) -> dict[str, str]:
         "predicted": f"0 | {count}; -1..Classes; like Predicted",
         "confidence": f"0 | {count}; like Confidence; share",
         "truths": f"0 0 | {count} Classes | {steps} Classes",
-        "outputs": f"0 0 | {count} Classes; like Outputs",
+        "outputs": f"0 0 | {count} Classes; like Outputs; infinite",
         "tokens": f"0 | {steps}; 0..#token_names",
         "feature_names": "D",
-        "values": f"0 0 | {steps} D",
+        "values": f"0 0 | {steps} D; infinite",
         "epochs": "ShownEpochs; rising",
-        "step_output": f"0 0 0 | ShownEpochs {steps} Classes; like StepOutput",
+        "step_output": f"0 0 0 | ShownEpochs {steps} Classes; like StepOutput; infinite",
         "targets": f"0 | {steps}; -1..",
-        "surprisal": f"0 | {steps}; like Surprisal",
+        "surprisal": f"0 | {steps}; like Surprisal; infinite",
         "top_tokens": f"0 5 | {steps} 5; -1..#token_names; like TopTokens",
         "top_probabilities": f"0 5 | {steps} 5; like TopTokens; share",
-        "distance": steps,
+        "distance": f"{steps}; infinite",
     }
 
 
@@ -78,17 +80,17 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "written": "GivenSteps",
         "unknown": "*; 0..GivenSteps",
         "step_words": "0 | GivenSteps; -1..Words",
-        "activation": "GivenSteps *; states",
+        "activation": "GivenSteps *; states; infinite",
     },
     schema.Performance: {
         "class_names": "K",
         "confusion": "0 0 | K K; 0..",
         "label_counts": "0 4 | K 4; 0..",
-        "truth": "0 0 | I K",
-        "output": "0 0 | I K",
+        "truth": "0 0 | I K; infinite",
+        "output": "0 0 | I K; infinite",
         "history_names": "M",
         "history_epochs": "E; rising",
-        "history": "M E",
+        "history": "M E; infinite",
     },
     schema.Words: {
         "names": "Words",
@@ -100,11 +102,11 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "tag_share": "0 | Words; share",
     },
     schema.Units: {
-        "response": "Words Units@",
-        "bands": "4 Words Units@",
-        "standard_error": "Words Units@",
+        "response": "Words Units@; infinite",
+        "bands": "4 Words Units@; infinite",
+        "standard_error": "Words Units@; infinite",
         "epochs": "E; rising",
-        "response_by_epoch": "E Words Units@",
+        "response_by_epoch": "E Words Units@; infinite",
         "explained": "Units@; share",
         "kept_rate": "4; share",
         "modes": "M; weightings",
@@ -116,7 +118,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "kept_by_cluster": "M k C; share",
         "stability": "M k",
         "cut": "M k",
-        "activation": "Steps Units@",
+        "activation": "Steps Units@; infinite",
         "default_mode": "; in modes",
         "default_k": "; in ks",
     },
@@ -166,12 +168,12 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "noise": "NodeEpochs",
         "most_frequent": "NodeSteps",
     },
-    schema.LeftOutSteps: {"edges": "B; 0..; rising", "drop": "3 B-1; known", "surprise": "3 B-1"},
+    schema.LeftOutSteps: {"edges": "B; 0..; rising", "drop": "3 B-1; known", "surprise": "3 0 | 3 B-1"},
     schema.ContinuationTrees: {
         "sequence_ids": "M",
         "context_tokens": "M",
         "contexts": "J; 0..M; increasing",
-        "parents": "J; -1..J",
+        "parents": "J; -1..J; tree contexts",
         "tokens": "J",
         "probabilities": "J; share",
     },
@@ -202,7 +204,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "lengths": "I; 1..",
         "sequences": "M J; -1..I",
         "steps": "M J; -1..; below lengths sequences",
-        "values": "M J M",
+        "values": "M J M; infinite",
         "classes": "M J 2; -1..Classes",
         "context": "M J X; -1..#names",
         "before": "; 0..X",
@@ -214,7 +216,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     },
     schema.Similar: {
         "neighbours": "Steps k; -1..Steps",
-        "distances": "Steps k",
+        "distances": "Steps k; infinite",
         "cosine_share": "; share",
         "compared": "; 0..",
         "same_class": "; share",
@@ -230,12 +232,12 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     },
     schema.CardDifferences: {"names": "n", "before": "n", "now": "n"},
     schema.Memory: {
-        "curves": "* 5; column 0 0..; keyed horizons",
-        "horizons": "3; 0..; on curves",
-        **dict.fromkeys(("gate_medians", "decay_medians"), "3; 0..; states"),
+        "curves": "* 5; column 0 0..; keyed horizons; infinite",
+        "horizons": "3; 0..; on curves; infinite",
+        **dict.fromkeys(("gate_medians", "decay_medians"), "3; 0..; states; infinite"),
         "lengths": "3; 1..",
-        "gate_times": "*; 0..; states; keyed gate_medians",
-        "decay_times": "*; 0..; states; keyed decay_medians",
+        "gate_times": "*; 0..; states; keyed gate_medians; infinite",
+        "decay_times": "*; 0..; states; keyed decay_medians; infinite",
     },
     schema.Machine: {
         "answers": "k",
@@ -274,7 +276,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "speeds": "M",
         "arrivals": "M; 0..",
         "eigenvalues": "M * 2",
-        "times": "M R",
+        "times": "M R; infinite",
         "readout": "M R",
         "drive": "M R I",
         "plane": "M 2",
@@ -344,13 +346,13 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     },
     schema.GradientReach: {
         "scopes": "L; states",
-        "curves": "* 5; states; column 0 0..; column 0 finite",
-        "factors": "L 3",
-        "remaining": "L 3",
+        "curves": "* 5; states; column 0 0..; column 0 finite; infinite",
+        "factors": "L 3; infinite",
+        "remaining": "L 3; infinite",
         "verdicts": "L; one vanishing, exploding, sound",
         "rows": "R",
         "lags": "C; 0..; rising",
-        "matrix": "R C",
+        "matrix": "R C; infinite",
     },
     Landmarks: {
         "epochs": "*; rising",

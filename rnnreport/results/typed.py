@@ -103,7 +103,12 @@ def _array(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
         return _expect(value, isinstance(value, np.ndarray), where, "an array")
     declared = np.dtype(typing.get_args(arguments[1])[0])
     fits = isinstance(value, np.ndarray) and value.dtype.kind in _KINDS.get(declared.kind, declared.kind)
-    return _expect(value, fits, where, f"an array of {declared}")
+    _expect(value, fits, where, f"an array of {declared}")
+    if declared.kind not in "iu" or value.dtype == declared:
+        return value
+    limits = np.iinfo(declared)  # sums of smaller integers would wrap around
+    inside = not value.size or (int(value.min()) >= limits.min and int(value.max()) <= limits.max)
+    return _expect(value, inside, where, f"an array of {declared}").astype(declared)
 
 
 def _plain(value: Any, hint: Any, where: str) -> Any:

@@ -67,6 +67,8 @@ def refuse_misfit(record: Any, state: int | None, known: Known | None) -> None:
     fit = _Fit(record, known)
     for name, line in SHAPES.get(kind, {}).items():
         fit.check(name, getattr(record, name), line)
+        if hasattr(kind, "analysis") and "infinite" not in line:
+            _refuse_infinite(name, getattr(record, name))
     for name, entries in ENTRIES.get(kind, {}).items():
         fit.check_entries(name, getattr(record, name), entries)
     if isinstance(record, Probe):
@@ -82,6 +84,12 @@ def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> No
     else:
         _refuse_no_state("scope", scope)
         _expect(scope not in states, f"scope is {scope[:60]!r}, which is no gate")
+
+
+def _refuse_infinite(name: str, value: Any) -> None:
+    for array in value.values() if isinstance(value, dict) else [value]:
+        infinite = isinstance(array, np.ndarray) and array.dtype.kind == "f" and np.isinf(array).any()
+        _expect(not infinite, f"{name} are not all finite")
 
 
 def _refuse_no_state(name: str, text: str) -> None:
@@ -242,6 +250,13 @@ class _Fit:
             whole = self.known.lengths[getattr(self.record, rest)]
             _expect(bool((array <= whole).all()), f"{name} are longer than the {rest}")
 
+    def _tree(self, name: str, array: Any, rest: str, _: str) -> None:
+        owners = getattr(self.record, rest)
+        trees, starts = np.unique(owners, return_index=True)
+        own = np.arange(array.size) - starts[np.searchsorted(trees, owners)]
+        _expect(trees.size == self._size("M"), f"{rest} do not all have {name}")
+        _expect(bool((array < own).all()), f"{name} do not stand before what follows them")
+
     def _some(self, name: str, array: Any, _: str, __: str) -> None:
         there = np.size(array) > 0
         _expect(there or getattr(self.record, "reason", "") != "", f"{name} are none, without a reason")
@@ -330,9 +345,11 @@ _RULES: dict[str, Callable[[_Fit, str, Any, str, str], None]] = {
     "below": _Fit._below,
     "before": _Fit._before,
     "within": _Fit._no_longer,
+    "tree": _Fit._tree,
     "some": _Fit._some,
     "complete": _Fit._complete,
     "finite": _Fit._finite,
+    "infinite": lambda *_: None,
 }
 
 

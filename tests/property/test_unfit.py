@@ -1,19 +1,21 @@
-"""A short run of ``tests.fuzz.unfit``: whatever a result holds, commands end with a page or with one line."""
+"""A short run of ``tests.fuzz.unfit``: whatever a record holds, commands end with a page or with one line."""
 
 from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnnreport.cli import main
-from tests.fuzz.shortcuts import with_old_figures
+from tests import recordings
+from tests.fuzz.shortcuts import with_known_layouts, with_old_figures
 from tests.fuzz.unfit import Folder, spoiled, try_once
 
-CHANGES = 40
+CHANGES, CHANGES_RECORDED = 120, 12
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,6 @@ def folder(analysed_runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     return Folder(Path(shutil.copytree(analysed_runs[0], path)))
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of numbers that are infinite: they are not drawn
 def test_changed_results_end_in_a_page_or_in_one_line(
     folder: Folder, analysed_runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -33,6 +34,20 @@ def test_changed_results_end_in_a_page_or_in_one_line(
             _, codes = try_once(folder, analysed_runs[1], random.Random(number), tmp_path)
             ends.append(codes["render"])
     assert 0.2 < np.mean([end == 2 for end in ends]) < 0.95, "changes that are all refused, or all shown, test nothing"
+
+
+def test_changed_recordings_end_in_a_page_or_in_one_line(
+    made_once: Callable[[str, Callable[[Path], None]], Path], tmp_path: Path
+) -> None:
+    """Analysed anew after each change."""
+    site = made_once("given", lambda folder: recordings.given(folder) and None)
+    folder = Folder(site / "run", recorded=True)
+    ends = []
+    with with_old_figures(), with_known_layouts():
+        for number in range(CHANGES_RECORDED):
+            _, codes = try_once(folder, folder.path, random.Random(number), tmp_path)
+            ends.append(codes["analyse"])
+    assert 0.2 < np.mean([end == 2 for end in ends]) < 0.95
 
 
 def test_the_folder_is_as_it_was_after_each_change(folder: Folder) -> None:

@@ -198,11 +198,16 @@ def _dynamics(
 
 
 def _changes(states: States) -> Doubles:
-    """float64 (R, L): size of the difference to the first run, unit by unit, in units of the size of its states."""
+    """float64 (R, L): size of the difference to the first run, unit by unit, in units of the size of its states.
+
+    NaN where units do not correspond or a state is not finite.
+    """
     table = np.full((len(states), len(states[0])), np.nan)
     for (run, layer), _ in np.ndenumerate(table):
         first, second = states[0][layer], states[run][layer]
-        if first is not None and second is not None and first.shape == second.shape:
+        if first is None or second is None or first.shape != second.shape:
+            continue
+        if np.isfinite(first).all() and np.isfinite(second).all():
             size = np.linalg.norm(first.astype(np.float64))
             table[run, layer] = np.linalg.norm(second.astype(np.float64) - first) / size if size else np.nan
     return table

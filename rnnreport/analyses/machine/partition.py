@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnreport.analyses.sample import evenly
 from rnnreport.results.recorded import Doubles, Floats
 
+_SAME = 8  # digits, relative to the largest: squared distances in double precision tell apart no more
 _BLOCK = 20_000  # states projected at a time
 
 
@@ -53,7 +54,8 @@ def grouped(points: Doubles, k: int, seed: int, most: int) -> Any | None:
     from sklearn.cluster import KMeans
 
     fitted = points[evenly(len(points), most)]
-    if len(np.unique(fitted.round(9), axis=0)) < k:
+    size = np.abs(fitted).max(initial=0)
+    if not size or len(np.unique((fitted / size).round(_SAME), axis=0)) < k:
         return None
     return KMeans(k, n_init=2, random_state=seed).fit(fitted)
 

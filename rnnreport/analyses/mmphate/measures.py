@@ -161,8 +161,8 @@ def participation_ratio(states: Doubles) -> Doubles:
 
 
 def settled_place(similarity: Doubles, at_least: float) -> int:
-    """Place of the first epoch from which on every epoch is at least so similar to the last."""
-    below = np.flatnonzero(~(similarity >= at_least))
+    """Place of the first epoch from which on every epoch is at least so similar to the last, which is so to itself."""
+    below = np.flatnonzero(~(similarity[:-1] >= at_least))
     return int(below[-1]) + 1 if below.size else 0
 
 

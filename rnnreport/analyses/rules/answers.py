@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnreport.analyses.quantities import r2_in_words
 from rnnreport.analyses.rules.evidence import Evidence, loss_curve
 from rnnreport.analyses.scores import SHARES, Errors, score
 from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE
@@ -86,8 +87,8 @@ def _beats_the_mean(evidence: Evidence) -> Check:
     if low is None:
         return Check(id, title, "no data", value, 0, n, anchor, "too few sequences for an interval")
     text = (
-        f"R² {value:.3f} (95% interval {low:.3f} to {high:.3f}, n = {n:,}); the root mean square error is "
-        f"{metrics['rmse']['value']:.4g}, that of the mean {metrics['mean_rmse']['value']:.4g}"
+        f"R² {r2_in_words(value)} (95% interval {r2_in_words(low)} to {r2_in_words(high)}, n = {n:,}); the root mean "
+        f"square error is {metrics['rmse']['value']:.4g}, that of the mean {metrics['mean_rmse']['value']:.4g}"
     )
     return Check(id, title, _verdict(low, high, 0), value, 0, n, anchor, text)
 

@@ -125,8 +125,9 @@ def _map_note(unit_map: UnitMap | Unavailable) -> str:
 
 
 def _full_colour(values: Floats) -> float | None:
-    """The magnitude that is drawn in full colour: beyond it lie 2% of the values."""
-    return _rounded(float(np.nanquantile(np.abs(values), 0.98))) if values.size else 1.0
+    """The magnitude that is drawn in full colour: beyond it lie 2% of the values that are numbers."""
+    known = np.abs(values[np.isfinite(values)])
+    return _rounded(float(np.quantile(known, 0.98))) if known.size else 1.0
 
 
 def _rounded(value: float) -> float | None:
