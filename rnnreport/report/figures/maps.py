@@ -102,7 +102,7 @@ def state_map() -> figure:
         "x", "y", source=empty_source("map.here", "x", "y", "color"),
         size=13, fill_color=None, line_color="color", line_width=2, marker="circle_x",
     )  # fmt: skip
-    plot.text(
+    plot.text(  # type: ignore[call-arg]  # its types lack the background
         "x", "y", text="text", source=empty_source("map.labels", "x", "y", "text", "color", "dy", "back"),
         text_color="color", background_fill_color="back", background_fill_alpha=0.75,
         text_font_size="12px", text_font=value("system-ui, sans-serif"), x_offset=8, y_offset="dy",
