@@ -77,7 +77,6 @@ def gate_use(
     listed = [_listed(values, words, owners, probe.lengths.size, tested, params) for values in gates.values()]
     found = GateUse(
         scopes=tuple(gates),
-        times=(np.arange(times) + 0.5) / times,
         steps=steps.astype(np.int32),
         shares=np.array([_shares(values, stretch, steps, params) for values in gates.values()], np.float32),
         overall=np.array([values.mean(dtype=np.float64) for values in gates.values()], np.float32),

@@ -117,7 +117,6 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
         agreement=_agreement(found, own, params),
         sequences=found.sequences.size,
         judged=int(judged.sum()),
-        items=int(found.items.sum()),
         finding=_finding(enough, needed, found.unit.size, metric, with_all, without, int(judged.sum())),
         guide=_GUIDE,
     )

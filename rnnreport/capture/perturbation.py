@@ -80,7 +80,6 @@ def read_perturbation(
                 output[row, : own.size] = _moved(outputs, own.size)
     except InputError as error:  # a model that refuses what a corpus would not hold
         reason = str(error)
-    last = checkpoint.states[str(key)][probe.offsets[1:] - 1]
     return Perturbation(
         epoch=checkpoint.epoch,
         scope=str(key),
@@ -88,8 +87,6 @@ def read_perturbation(
         lags=lags.astype(np.int32),
         state=state,
         output=output if found.reader is not None else np.zeros((0, 0), np.float32),
-        apart=_typical_distance(last, generator),
-        replacements=params.replacements,
         reason=reason,
     )
 
@@ -156,15 +153,6 @@ def _moved(values: Floats, lags: int) -> Floats:
     """float32 (lags,): mean distance of the changed copies from the first row, over the replacements."""
     apart = np.linalg.norm(values[1:].astype(np.float64) - values[0], axis=1)
     return np.asarray(apart.reshape(lags, -1).mean(axis=1), np.float32)
-
-
-def _typical_distance(last: Floats, generator: np.random.Generator) -> float:
-    """Mean distance between the last states of two sequences."""
-    if len(last) < 2:
-        return float("nan")
-    one = generator.integers(0, len(last), 2000)
-    two = (one + generator.integers(1, len(last), one.size)) % len(last)
-    return float(np.linalg.norm(last[one].astype(np.float64) - last[two], axis=1).mean())
 
 
 def _numpy(values: Tensor) -> Floats:

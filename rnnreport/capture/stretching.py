@@ -75,7 +75,6 @@ def read_stretching(
         return _nothing(epoch, str(error))
     return Stretching(
         epoch=epoch,
-        scopes=tuple(str(key) for key in visited.system.keys),
         sequences=places.astype(np.int32),
         steps=counts.astype(np.int32),
         sums=sums,
@@ -112,4 +111,4 @@ def _logs(upper: Tensor) -> Tensor:
 
 def _nothing(epoch: int, reason: str) -> Stretching:
     none = np.zeros(0, np.int32)
-    return Stretching(epoch, (), none, none, np.zeros((0, 0)), 0, 0, reason)
+    return Stretching(epoch, none, none, np.zeros((0, 0)), 0, 0, reason)

@@ -234,8 +234,6 @@ class Perturbation:
         over the replacements; NaN where a sequence has no such step
     output : float32 (M, J), likewise of the prediction after the last step as ``Checkpoint`` records it; (0, 0) where
         there is none
-    apart : float, mean distance between the last states of two sequences; NaN with fewer than two
-    replacements : int, tokens or values that each step was replaced by, one at a time
     reason : str, why there is none; "" otherwise
     """
 
@@ -245,8 +243,6 @@ class Perturbation:
     lags: Ints
     state: Floats
     output: Floats
-    apart: float
-    replacements: int
     reason: str
 
 

@@ -117,7 +117,6 @@ class Stretching:
     Attributes
     ----------
     epoch : int, the last recorded one
-    scopes : tuple of str, the StateKeys that s holds
     sequences : int32 (M,), places in the probe set
     steps : int32 (M,), steps of each that count, after the transient
     sums : float64 (M, R), of the logarithms of the diagonal of R in the QR decompositions of these steps: natural units
@@ -127,7 +126,6 @@ class Stretching:
     """
 
     epoch: int
-    scopes: tuple[str, ...]
     sequences: Ints
     steps: Ints
     sums: Doubles

@@ -141,7 +141,6 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "units": "NodeUnits; 0..",
         "plane": f"{_NODES} 2; finite",
         "space": f"{_NODES} 3; finite",
-        "entropy": "*",
         "active": f"0 | {_NODES}; -1..Classes",
     },
     schema.NodeStates: {"states": "*; states", "of_unit": "NodeUnits; 0..#states; increasing"},
@@ -257,7 +256,6 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     },
     schema.GateUse: {
         "scopes": "G; states",
-        "times": "T; rising",
         "steps": "T; 0..",
         "shares": "G 2 T; share",
         "overall": "G; share",

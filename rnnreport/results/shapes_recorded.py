@@ -64,7 +64,6 @@ RECORDED: dict[type[Any], dict[str, str]] = {
         "lags": "J; 0..; rising",
         "state": "M J; 0..",
         "output": "0 0 | M J; 0..",
-        "replacements": "; 0..",
     },
     Ablation: {
         "sequences": "M; 0..Probe; some",

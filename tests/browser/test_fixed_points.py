@@ -66,7 +66,7 @@ def page_with_points(analysed_runs: tuple[Path, Path], tmp_path_factory: pytest.
     folder.write_record(planted(folder))
     sums = -np.outer(probe.lengths, [0.1, 0.4, 0.3]).astype(np.float64)
     sequences = np.arange(len(probe.lengths), dtype=np.int32)
-    folder.write_record(Stretching(last.epoch, (), sequences, probe.lengths, sums, 0, 8, ""))
+    folder.write_record(Stretching(last.epoch, sequences, probe.lengths, sums, 0, 8, ""))
     projection = folder.result(Projection)
     folder.write_result(fixed_points(folder, probe, display_sample(probe, SampleParams()), last, projection))
     folder.write_result(lyapunov_spectrum(folder))

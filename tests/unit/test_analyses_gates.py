@@ -65,7 +65,7 @@ def test_shares_over_time_are_those_counted_by_hand(run: RunFolder) -> None:
 def test_short_sequences_have_no_empty_stretch(tmp_path: Path) -> None:
     short = fabricate_run(tmp_path / "short", epochs=1, steps=(2, 4))
     found = looked_at(short, np.full((short.probe().tokens.size, 2), 0.95))
-    assert found.times.size == 4 and (found.steps > 0).all() and (found.shares[0, 1] == 1).all()
+    assert found.steps.size == 4 and (found.steps > 0).all() and (found.shares[0, 1] == 1).all()
 
 
 def test_a_gate_that_only_sequences_move_is_opened_by_no_word(tmp_path: Path) -> None:

@@ -36,7 +36,6 @@ def embedded() -> tuple[Embedded, np.ndarray]:
         units=np.arange(units, dtype=np.int32),
         plane=found.plane.astype(np.float32),
         space=found.space.astype(np.float32),
-        entropy=found.entropy.astype(np.float32),
         active=np.zeros(0, np.int32),
         params={},
         outcome={},

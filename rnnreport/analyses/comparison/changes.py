@@ -47,12 +47,9 @@ def describe_changes(
         _judge(runs, place, paired[place - 1], (likeness, slices, effects), group, metrics)
         for place in range(1, len(runs))
     ]
-    empty = np.full(len(likeness.states), np.nan)
     return Changes(
         seeds=np.array(group, np.int32),
-        metric_bounds=floor.metric_bounds if floor else {},
-        angle_mean=floor.angle_mean if floor else empty,
-        angle_bound=floor.angle_bound if floor else empty,
+        angle_bound=floor.angle_bound if floor else np.full(len(likeness.states), np.nan),
         verdicts=tuple(verdict for verdict, _ in judged),
         found=tuple(
             {"run": run.manifest.name, "sentences": told} for run, (_, told) in zip(runs[1:], judged, strict=True)

@@ -43,9 +43,6 @@ def matched_clusters(runs: Sequence[Read]) -> MatchedClusters | Unavailable:
     partner, overlap = np.full((len(runs), largest), -1, np.int32), np.full((len(runs), largest), np.nan)
     for run, mine in enumerate(ks):
         partner[run, :mine], overlap[run, :mine] = match_by_words(labels[0], labels[run], ks[0], mine)
-    kept = np.full((len(runs), largest), np.nan)
-    for run, (one, place) in enumerate(zip(there, places, strict=True)):
-        kept[run, : ks[run]] = one.kept_by_cluster[place][: ks[run]]
     return MatchedClusters(
         words=named[0].names,
         counts=named[0].counts,
@@ -60,7 +57,6 @@ def matched_clusters(runs: Sequence[Read]) -> MatchedClusters | Unavailable:
         agreement=np.array([_agreement(labels[0], mine) for mine in labels]),
         response={str(run): one.response for run, one in enumerate(there)},
         kept_rate=np.stack([one.kept_rate for one in there]),
-        kept_by_cluster=kept,
         guide=_GUIDE,
     )
 

@@ -65,12 +65,11 @@ def machine_diff(runs: Sequence[Read]) -> MachineDiff | Unavailable:
         return Unavailable(MachineDiff.analysis, "no sequence has a state at every step in every run")
     labels = [one.step_states[steps.places] for one in machines]
     largest = max(len(one.answers) for one in machines)
-    partner, overlap = np.full((len(runs), largest), -1, np.int32), np.full((len(runs), largest), np.nan)
+    partner = np.full((len(runs), largest), -1, np.int32)
     for run, (one, mine) in enumerate(zip(machines, labels, strict=True)):
         k = len(one.answers)
         pairs, shared = match_by_words(labels[0], mine, len(machines[0].answers), k)
-        enough = shared >= _PAIRED
-        partner[run, :k], overlap[run, :k] = np.where(enough, pairs, -1), np.where(enough, shared, np.nan)
+        partner[run, :k] = np.where(shared >= _PAIRED, pairs, -1)
     agreement = np.array([adjusted_rand(labels[0], mine) for mine in labels])
     edges, verdicts, texts = [], [], []
     for run in range(1, len(runs)):
@@ -93,8 +92,6 @@ def machine_diff(runs: Sequence[Read]) -> MachineDiff | Unavailable:
         answers=tuple(_answers(one, partner[run], largest) for run, one in enumerate(machines)),
         fidelity=np.array([one.fidelity for one in machines]),
         stability=np.array([one.stability for one in machines]),
-        partner=partner,
-        overlap=overlap,
         agreement=agreement,
         steps=steps.places.size,
         sequences=steps.sequences,

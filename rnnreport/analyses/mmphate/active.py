@@ -45,7 +45,6 @@ def active_words(embedded: Embedded, probe: Probe, step_words: Ints, word_groups
         words=words.reshape(-1, _WORDS).astype(np.int32),
         groups=groups.ravel().astype(np.int32),
         word_groups=word_groups.astype(np.int32),
-        fewest=_FEWEST,
     )
 
 

@@ -177,7 +177,6 @@ def training_dynamics(
         units=choice.within.astype(np.int32),
         plane=embedding.plane.astype(np.float32),
         space=embedding.space.astype(np.float32),
-        entropy=embedding.entropy.astype(np.float32),
         active=_most_active(slices, probe, choice.sequences),
         params={
             "alpha": params.kernel.alpha,

@@ -60,7 +60,10 @@ def _note(found: UnitImportance) -> str:
         f"held, n = {found.judged:,} sequences (bars: {found.sequences:,})"
     ]
     if np.isfinite(found.enough[1]):
-        said.append(f"enough: {found.enough[1]:.0f} to {found.enough[2]:.0f} units (95%)")
+        keep, lose = (f"{low:.0f} to {high:.0f}" for _, low, high in (found.enough, found.needed))
+        said.append(
+            f"{keep} units keep 90% of the difference, without the {lose} most important ones 90% is lost (95%)"
+        )
     if np.isfinite(found.agreement[0]):
         rho, low, high, units = found.agreement.tolist()
         interval = f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else ""

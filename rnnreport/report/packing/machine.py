@@ -45,6 +45,7 @@ def machine_context(run: Run, colours: Sequence[str]) -> dict[str, Any]:
             "picture": machine_picture(found, names, colours),
             "rows": [_row(found, names, state) for state in range(len(found.answers))],
             "letters": [letter(state) for state in range(len(found.answers))],
+            "tested": found.tested,
             "unstable": not found.stable,
         },
         "machine_missing": "",

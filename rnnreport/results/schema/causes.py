@@ -36,7 +36,7 @@ class UnitImportance:
     readout : float32 (U,), norm of the weights by which the output reads the unit, NaN where it does not
     agreement : float64 (4,), rank correlation of ``readout`` and the rise of the loss with the unit alone held, low,
         high, and number of units
-    sequences, judged, items : int, sequences that ranked the units, those of the scores of sets, and scored items
+    sequences, judged : int, sequences that ranked the units, and those of the scores of sets
     finding : str
     guide : str
     """
@@ -63,7 +63,6 @@ class UnitImportance:
     agreement: Doubles
     sequences: int
     judged: int
-    items: int
     finding: str
     guide: str
 

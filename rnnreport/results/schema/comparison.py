@@ -215,7 +215,6 @@ class MatchedClusters:
     agreement : float64 (R,), adjusted Rand index of the words with the baseline
     response : dict of run to float32 (W, H), as in ``Units``
     kept_rate : float32 (R, 4), as in ``Units``
-    kept_by_cluster : float64 (R, kmax), mean kept rate of the units of a cluster
     guide : str
     """
 
@@ -233,7 +232,6 @@ class MatchedClusters:
     agreement: Doubles
     response: dict[str, Floats]
     kept_rate: Floats
-    kept_by_cluster: Doubles
     guide: str
 
 
@@ -261,8 +259,7 @@ class Changes:
     Attributes
     ----------
     seeds : int32, places of the runs whose spread is the noise floor, all of one configuration; (0,) with fewer than 3
-    metric_bounds : dict of name to float, a difference of two such runs beyond it is rare; {} without a floor
-    angle_mean, angle_bound : float64 (L,), mean Procrustes angle of pairs of such runs, and what one rarely exceeds
+    angle_bound : float64 (L,), what the Procrustes angle of two such runs rarely exceeds; NaN without a floor
     verdicts : tuple of str, of each run after the baseline: "identical", "no significant change" or "changed"
     found : tuple of dict of "run" and "sentences", a list of {"text", "anchor"}
     guide : str
@@ -270,8 +267,6 @@ class Changes:
 
     analysis: ClassVar[str] = "changes"
     seeds: Ints
-    metric_bounds: dict[str, float]
-    angle_mean: Doubles
     angle_bound: Doubles
     verdicts: tuple[str, ...]
     found: tuple[dict[str, Any], ...]
@@ -287,8 +282,6 @@ class MachineDiff:
     states : tuple of int, length R
     answers : tuple of dict, length R, name of a state in the letters of the baseline to what the run predicts in it
     fidelity : float64 (R, 3), stability : float64 (R,), as in ``Machine``
-    partner : int32 (R, kmax), the baseline's state that a state is matched with by common steps, -1 for none
-    overlap : float64 (R, kmax), Jaccard index of their steps, NaN for none
     agreement : float64 (R,), adjusted Rand index of the states of all steps with the baseline's
     steps, sequences : int, compared
     edges : tuple of dict: "run", "from" and "to" (names of states), "counts" (in the baseline, in the run) and "p" (by
@@ -303,8 +296,6 @@ class MachineDiff:
     answers: tuple[dict[str, str], ...]
     fidelity: Doubles
     stability: Doubles
-    partner: Ints
-    overlap: Doubles
     agreement: Doubles
     steps: int
     sequences: int

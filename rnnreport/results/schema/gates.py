@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rnnreport.results.recorded import Doubles, Floats, Ints
+from rnnreport.results.recorded import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,7 @@ class GateUse:
     Attributes
     ----------
     scopes : tuple of str, length G, StateKeys
-    times : float64 (T,), relative times from 0 to 1, each the middle of a stretch of the sequences
-    steps : int32 (T,), steps in each
+    steps : int32 (T,), steps in each of T stretches of the sequences, equally long as shares of their lengths
     shares : float32 (G, 2, T), share of the values that are closed (below ``params["closed_below"]``), and open (above
         ``params["open_above"]``)
     overall : float32 (G,), mean over all steps and units
@@ -34,7 +33,6 @@ class GateUse:
 
     analysis: ClassVar[str] = "gates"
     scopes: tuple[str, ...]
-    times: Doubles
     steps: Ints
     shares: Floats
     overall: Floats

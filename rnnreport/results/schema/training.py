@@ -20,7 +20,6 @@ class Dynamics:
     units : int32 (H,), units embedded, each counted within its own state; ``NodeStates`` tells which that is
     plane : float32 (E * T * H, 2), a two-dimensional solution of its own
     space : float32 (E * T * H, 3), centred, unit total variance
-    entropy : float32 (100,), von Neumann entropy H(t), t = 1 ... 100
     active : int32 (E * T * H,), the class on whose sequences the unit is furthest from its mean; (0,) without classes
     params : dict: alpha, gamma, seed, engine
     outcome : dict: samples, nodes, entries, t and t_near (lowest and highest t that fit the entropy nearly as well),
@@ -38,7 +37,6 @@ class Dynamics:
     units: Ints
     plane: Floats
     space: Floats
-    entropy: Floats
     active: Ints
     params: dict[str, Any]
     outcome: dict[str, Any]
@@ -109,10 +107,9 @@ class ActiveWords:
     ----------
     scope : str, a StateKey
     words : int32 (E * T * H, 3), the words at which the unit is furthest from its mean over the sequences, the furthest
-        first; indices into ``Words``, -1 where fewer than three words are read by ``fewest`` sequences at this step
+        first; indices into ``Words``, -1 where fewer than three words are read by three of them at this step
     groups : int32 (E * T * H,), likewise the group of words; -1 where there is none
     word_groups : int32 (W,), the group of each word, its co-cluster at the default number of clusters; -1: none
-    fewest : int, sequences of the sample that must read the word, or the group, at the step
     """
 
     analysis: ClassVar[str] = "active_words"
@@ -120,7 +117,6 @@ class ActiveWords:
     words: Ints
     groups: Ints
     word_groups: Ints
-    fewest: int
 
 
 @dataclass(frozen=True)
