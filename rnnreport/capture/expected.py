@@ -253,4 +253,4 @@ def default_key(calls: Sequence[Call]) -> StateKey:
 
 def last_layer(calls: Sequence[Call]) -> Tensor:
     """States (B, T, H) of the last layer of the recurrent layers that ran last."""
-    return replay(default_call(calls)).states[default_key(calls)]
+    return replay(default_call(calls))[default_key(calls)]

@@ -48,7 +48,7 @@ def read_gates(model: nn.Module, probe: Probe, convention: Convention, batch_siz
             batch = make_batch(probe, places, like)
             _, calls = observe(model, convention, batch)
             for call in (call for call in calls if isinstance(call, RecurrentCall)):
-                for key, values in replay(call, _GATES).states.items():
+                for key, values in replay(call, _GATES).items():
                     table = gates.setdefault(str(key), np.empty((steps, values.shape[2]), np.float32))
                     table[batch.steps.T.ravel()] = values.transpose(0, 1).flatten(0, 1).to("cpu", torch.float32)
     return gates

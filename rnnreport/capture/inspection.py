@@ -142,7 +142,7 @@ def _stack_of(last: RecurrentCall, calls: list[Call]) -> list[RecurrentCall]:
 
 def _widths(calls: list[Call]) -> dict[StateKey, int]:
     """Recorded states and their units; the last layer's forward states first, the hidden one in front."""
-    found = {key: states.shape[2] for call in calls for key, states in replay(call).states.items()}
+    found = {key: states.shape[2] for call in calls for key, states in replay(call).items()}
     default = default_key(calls)
     beside = [key for key in found if key != default and replace(key, kind=default.kind) == default]
     ordered = [default, *beside, *(key for key in found if key != default and key not in beside)]

@@ -49,7 +49,7 @@ def padding_holds(model: nn.Module, probe: Probe, convention: Convention, reader
 
 def _tables(batch: Batch, calls: list[Call], raw: object, reader: OutputReader | None, probe: Probe) -> list[Tensor]:
     """Everything that is recorded of a batch: states (B, T, H), predictions (B, T, K) or (B, 1, K)."""
-    tables = [values for call in calls for values in replay(call).states.values()]
+    tables = [values for call in calls for values in replay(call).values()]
     if reader is None:
         return tables
     predictions = reader.predictions(raw, batch)

@@ -50,7 +50,7 @@ class Pages:
     def fill(self, batch: Batch, raw: Any, calls: list[Call]) -> None:
         """Take in what the model gave for a batch."""
         rows = batch.rows
-        states = {key: batch.flat(values) for call in calls for key, values in replay(call).states.items()}
+        states = {key: batch.flat(values) for call in calls for key, values in replay(call).items()}
         for key, table in self._states.items():
             table[rows] = _numpy(states[key])
         reader = self._found.reader

@@ -140,7 +140,7 @@ def _last(model: nn.Module, probe: Probe, found: Inspection, batch: Batch) -> tu
         rows = slice(start, start + size)
         part = Batch(batch.sequences[rows], batch.steps[rows], batch.inputs[rows])
         raw, calls = observe(model, found.convention, part)
-        states = next(values for call in calls for name, values in replay(call).states.items() if name == key)[:, -1]
+        states = next(values for call in calls for name, values in replay(call).items() if name == key)[:, -1]
         outputs = np.zeros((len(part.steps), 0), np.float32)
         if found.reader is not None:
             predictions = found.reader.predictions(raw, part)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -39,23 +38,8 @@ Direction = Literal["fwd", "rev"]
 _Found = dict[tuple[int, Direction, str], Tensor]  # by layer, direction and kind; (T, B, H)
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """States of one call.
-
-    Attributes
-    ----------
-    states : dict of StateKey to Tensor (B, T, H), sequences in the order in which the model was given them; of the
-        kinds asked for those that the layer has. Beyond a sequence's length the values mean nothing.
-    lengths : int64 (B,)
-    """
-
-    states: dict[StateKey, Tensor]
-    lengths: Tensor
-
-
 @torch.no_grad()
-def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> Replayed:
+def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> dict[StateKey, Tensor]:
     """All states of all layers and directions of one observed call, in the order of the sequence.
 
     Parameters
@@ -65,6 +49,12 @@ def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> 
         What is computed and given: "h"; "c" of an LSTM; gates, "i", "f", "g", "o" of an LSTM and "r", "z", "n" of a
         GRU. A plain RNN has "h" only; of a named layer all states are given.
 
+    Returns
+    -------
+    dict of StateKey to Tensor (B, T, H)
+        Sequences in the order in which the model was given them; of the kinds asked for those that the layer has.
+        Beyond a sequence's length the values mean nothing.
+
     Raises
     ------
     InputError
@@ -72,9 +62,9 @@ def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> 
     """
     if isinstance(call, LayerCall):
         found: _Found = {(0, "fwd", kind): values for kind, values in call.states.items()}
-        lengths, kinds = padded(call.states[call.default])[1], call.states
+        kinds = call.states
     else:
-        found, lengths = _run(call, kinds)
+        found = _run(call, kinds)
     backward = isinstance(call, RecurrentCall) and call.backward
     states = {}
     for (layer, direction, kind), values in found.items():
@@ -82,20 +72,19 @@ def replay(call: RecurrentCall | LayerCall, kinds: Collection[str] = STATES) -> 
             ordered = values.flip(0) if backward else values
             key = StateKey(call.name, layer, "rev" if backward else direction, kind)
             states[key] = ordered.transpose(0, 1)
-    return Replayed(states, lengths)
+    return states
 
 
-def _run(call: RecurrentCall, kinds: Collection[str]) -> tuple[_Found, Tensor]:
-    """States in the order of the calls, and the lengths."""
+def _run(call: RecurrentCall, kinds: Collection[str]) -> _Found:
+    """States in the order of the calls."""
     if any(piece.dropping for piece in call.pieces):
         raise InputError(f"{call.name} ran with dropout between its layers", "capture in eval mode")
     if len(call.pieces) == 1:
         return _piece(call.pieces[0], kinds)
     if _is_loop(call.pieces):
-        return _loop(call.pieces, kinds), torch.full((call.sequences,), call.steps, dtype=torch.int64, device="cpu")
+        return _loop(call.pieces, kinds)
     parts = [_piece(piece, kinds) for piece in call.pieces]
-    together = {key: torch.cat([found[key] for found, _ in parts]) for key in parts[0][0]}
-    return together, torch.stack([lengths for _, lengths in parts]).sum(0)
+    return {key: torch.cat([found[key] for found in parts]) for key in parts[0]}
 
 
 def _is_loop(pieces: tuple[Piece, ...]) -> bool:
@@ -138,8 +127,8 @@ def _named(mode: str, gates: Tensor) -> dict[str, Tensor]:
     return dict(zip(GATES[mode], gates.chunk(len(GATES[mode]), dim=2), strict=True))
 
 
-def _piece(piece: Piece, kinds: Collection[str]) -> tuple[_Found, Tensor]:
-    """States of one call over whole sequences, and the lengths."""
+def _piece(piece: Piece, kinds: Collection[str]) -> _Found:
+    """States of one call over whole sequences."""
     layer_input, lengths = padded(piece.inputs)
     directions = _direction_names(piece)
     found: _Found = {}
@@ -152,7 +141,7 @@ def _piece(piece: Piece, kinds: Collection[str]) -> tuple[_Found, Tensor]:
             for kind, values in {"h": h, **_beside(piece, index, inputs, h, kinds)}.items():
                 found[layer, direction, kind] = _aligned(values, lengths, direction)
         layer_input = torch.cat([found[layer, direction, "h"] for direction in directions], dim=2)
-    return found, lengths
+    return found
 
 
 def _direction_names(piece: Piece) -> tuple[Direction, ...]:

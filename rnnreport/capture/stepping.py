@@ -196,11 +196,6 @@ class StepSystem:
         return self.layers[0].weights.input.shape[1]
 
     @property
-    def weights(self) -> int:
-        """Numbers that a step is multiplied with."""
-        return sum(tensor.numel() for layer in self.layers for tensor in layer.weights.flat() if tensor.dim() == 2)
-
-    @property
     def hidden(self) -> slice:
         """Where the last layer's h, which the head reads, stands in s."""
         start = self.size - sum(self.layers[-1].widths)

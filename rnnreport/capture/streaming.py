@@ -200,7 +200,7 @@ def _read_shard(reading: _Reading, shard: tuple[Probe, Places]) -> _Statistics:
             steps = batch.steps.T.ravel()
             owners = np.tile(np.arange(len(places)), batch.steps.shape[1])
             group = found.occurrences.enter(reading.word_of_token[part.tokens[steps]], owners)
-            for key, values in ((k, v) for call in calls for k, v in replay(call, EVERYTHING).states.items()):
+            for key, values in ((k, v) for call in calls for k, v in replay(call, EVERYTHING).items()):
                 running = found.of(key, key not in reading.recorded, values.shape[2])
                 running.add(values.transpose(0, 1).to("cpu", torch.float32), group, sample_places[steps])
     return found

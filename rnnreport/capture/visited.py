@@ -171,7 +171,7 @@ def _passes_on(lower: RecurrentCall, upper: RecurrentCall) -> bool:
 def _points(part: _Part, calls: Sequence[Call]) -> tuple[Tensor, Tensor, Tensor]:
     """States after and before each step (B, T, W), and inputs (B, T, D)."""
     named = {call.name: call for call in calls if isinstance(call, RecurrentCall)}
-    found = {key: values for call in named.values() for key, values in replay(call).states.items()}
+    found = {key: values for call in named.values() for key, values in replay(call).items()}
     after = torch.cat([double(found[key]) for key in part.system.keys], dim=2)
     start = []
     for layer in part.system.layers:

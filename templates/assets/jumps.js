@@ -3,7 +3,7 @@
 RR.views.push(function jumps() {
   const { jumps: found } = RR.description, reading = RR.reading, choice = RR.byId("jump-measure"), changes = RR.byId("jump-changes"), node = RR.byId("jump-rows");
   if (!found || !choice) return;
-  const array = (name) => RR.arrays[`jumps.${name}`], M = found.measures.length, J = array("sequences").shape[1], C = array("context").shape[2], O = array("types").shape[1];
+  const array = (name) => RR.arrays[`jumps.${name}`], J = array("sequences").shape[1], C = array("context").shape[2], O = array("types").shape[1];
   const token = (place) => RR.visible(found.names[place]), m = () => found.measures.indexOf(options[choice.value]);
   // The choice leaves out measures that no jump has.
   const options = found.measures.filter((_, place) => found.counted[place] > 0);

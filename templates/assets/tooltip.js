@@ -15,7 +15,7 @@ document.addEventListener("pointermove", (event) => {
   node.style.left = `${Math.max(4, left)}px`;
   node.style.top = `${Math.max(4, top)}px`;
 });
-// Any element with a `data-tip` list of lines (set through RR.hint) explains itself.
+// Any element with `data-hint` explains itself by its list of lines, or the function that makes them (RR.hint).
 RR.hints = new WeakMap();
 RR.hint = (node, lines) => { RR.hints.set(node, lines); return node; };
 document.addEventListener("pointerover", (event) => {

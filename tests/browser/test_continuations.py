@@ -76,7 +76,7 @@ def test_texts_stay_inside_the_picture(open_page, run, width):
     )
 
 
-def test_all_trees_are_there_without_scripts(open_page, run, browser):
+def test_all_trees_are_there_without_scripts(run, browser):
     page = browser.new_context(java_script_enabled=False, offline=True).new_page()
     page.goto((run.path / "report.html").absolute().as_uri())
     assert page.locator(".continued:visible").count() == 2

@@ -142,7 +142,7 @@ def test_every_square_is_painted_in_the_colour_of_its_unit(open_page, report, ru
             assert (red > blue) == (value > 0)  # orange up, blue down
 
 
-def test_a_chip_is_one_stop_of_the_tabulator_and_arrows_lead_from_unit_to_unit(open_page, report, run):
+def test_a_chip_is_one_stop_of_the_tabulator_and_arrows_lead_from_unit_to_unit(open_page, report):
     page = open_page(report)
     chips = page.locator("#clusters .squares:has(.unit)")
     assert page.locator("#clusters .unit[tabindex='0']").count() == chips.count()
@@ -192,7 +192,7 @@ def test_a_click_on_a_step_colours_the_units_by_their_state(open_page, report, r
     assert (np.abs(np.array(found) - units.activation[1]) <= spans / 254 / 2 * 1.01 + 1e-6).all()
 
 
-def test_a_dot_of_the_map_of_units_selects_its_unit_and_back(open_page, report, run):
+def test_a_dot_of_the_map_of_units_selects_its_unit_and_back(open_page, report):
     page = open_page(report)
     show_plot(page, "unitmap")
     page.locator("#plot-unitmap").evaluate("node => node.scrollIntoView({ block: 'center' })")

@@ -33,7 +33,7 @@ def embedded(deep: RunFolder) -> Embedded:
     return found
 
 
-def test_every_layer_keeps_its_share_of_the_units(deep: RunFolder, embedded: Embedded) -> None:
+def test_every_layer_keeps_its_share_of_the_units(embedded: Embedded) -> None:
     assert embedded.states.states == (BELOW, TOP)  # in the order of the input, though the last one is shown first
     assert embedded.states.of_unit.tolist() == [0] * 6 + [1] * 3  # 12 and 6 units, nine of them all
     assert embedded.dynamics.units.tolist() == [0, 2, 4, 7, 9, 11, 0, 2, 5]

@@ -164,7 +164,7 @@ def test_information_is_there_where_it_was_planted_and_zero_elsewhere(found: Pro
     assert (found.information[:3].mean(axis=1) < 2 * found.noise[:3] + 0.02).all() and (found.noise > 0).all()
 
 
-def test_the_interval_covers_what_other_sequences_give(tmp_path: Path) -> None:
+def test_the_interval_covers_what_other_sequences_give() -> None:
     """A probe without any information is right as often as chance; its interval holds the long-run share."""
     inside = []
     for seed in range(12):

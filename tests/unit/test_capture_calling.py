@@ -356,7 +356,7 @@ def test_a_model_that_reads_ahead_is_taken_to_read_forward() -> None:
     assert find_convention(Reading(), None, batch) == Convention(None, "", False)
 
 
-def test_adapter_decides(tmp_path: Path) -> None:
+def test_adapter_decides() -> None:
     def adapter(model: nn.Module, inputs: Tensor, lengths: Tensor) -> Tensor:
         assert lengths.tolist() == [inputs.shape[1]] * len(inputs)
         output: Tensor = model(inputs, torch.ones_like(inputs))

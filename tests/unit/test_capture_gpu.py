@@ -59,7 +59,7 @@ def states_of(module: nn.RNNBase, given: Any, steps: int) -> dict[StateKey, Tens
     with torch.no_grad(), watched(module) as seen:
         module(given)
     (call,) = stitch(seen.pieces, steps)
-    found = replay(call, EVERYTHING).states
+    found = replay(call, EVERYTHING)
     assert {values.device.type for values in found.values()} == {given.data.device.type}
     return {key: values.cpu() for key, values in found.items()}
 

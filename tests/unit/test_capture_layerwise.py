@@ -66,7 +66,7 @@ def test_no_layer_runs_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     module = nn.GRU(4, 5, LAYERS, bidirectional=True)
     with torch.no_grad(), watched(module) as seen:
         module(torch.randn(6, 2, 4))
-    assert len(replay(stitch(seen.pieces, 6)[0]).states) == 2 * LAYERS
+    assert len(replay(stitch(seen.pieces, 6)[0])) == 2 * LAYERS
 
 
 @pytest.mark.parametrize("most_bytes", [2**28, 2**14])  # in one part and in several
@@ -87,7 +87,7 @@ def test_gates_that_torch_kept_are_those_of_the_states(
     assert len(piece.gates) == 2 * sides and not computed.gates
     for own, expected in zip(kept, plain, strict=True):
         torch.testing.assert_close(own, expected, rtol=0, atol=1e-6)
-    found, expected_states = (replay(RecurrentCall("model", (each,)), EVERYTHING).states for each in (piece, computed))
+    found, expected_states = (replay(RecurrentCall("model", (each,)), EVERYTHING) for each in (piece, computed))
     assert set(found) == set(expected_states)
     for key, values in expected_states.items():
         torch.testing.assert_close(found[key], values, rtol=0, atol=1e-6)

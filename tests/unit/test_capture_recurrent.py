@@ -32,7 +32,7 @@ def test_cells_and_gates_equal_the_lstm_cell() -> None:
     for name, parameter in cell.named_parameters():
         parameter.data.copy_(getattr(module, f"{name}_l0"))
     inputs = torch.randn(21, 3, 4)
-    states = replay(calls_of(module, inputs)[0]).states
+    states = replay(calls_of(module, inputs)[0])
     h = c = torch.zeros(3, 6)
     with torch.no_grad():
         for step in range(21):
@@ -47,7 +47,7 @@ def test_double_precision_is_kept() -> None:
     inputs = torch.randn(30, 3, 4, dtype=torch.float64)
     with torch.no_grad():
         _, (_, c_n) = module(inputs)
-    states = replay(calls_of(module, inputs)[0]).states
+    states = replay(calls_of(module, inputs)[0])
     for layer in range(2):
         last = states[StateKey("model", layer, "fwd", "c")][:, -1]
         torch.testing.assert_close(last, c_n[layer], rtol=0, atol=1e-12)
@@ -80,11 +80,11 @@ def test_copies_are_out_of_reach_of_in_place_operations() -> None:
         expected, _ = model.second(middle)
     calls = calls_of(model, inputs.clone(), 7)
     assert [call.name for call in calls] == ["first", "second"]
-    found = [replay(call).states[StateKey(call.name, 0, "fwd", "h")] for call in calls]
+    found = [replay(call)[StateKey(call.name, 0, "fwd", "h")] for call in calls]
     assert torch.equal(found[0], middle) and torch.equal(found[1], expected)
     last = replay(calls[1], EVERYTHING)
-    i, f, g = (last.states[StateKey("second", 0, "fwd", kind)][:, 0] for kind in "ifg")
-    assert torch.equal(last.states[StateKey("second", 0, "fwd", "c")][:, 0], i * g + f * 0)
+    i, f, g = (last[StateKey("second", 0, "fwd", kind)][:, 0] for kind in "ifg")
+    assert torch.equal(last[StateKey("second", 0, "fwd", "c")][:, 0], i * g + f * 0)
 
 
 def test_nothing_stays_on_the_modules_even_when_the_model_fails() -> None:
@@ -148,7 +148,7 @@ def test_loops_over_cells_equal_the_whole_layers(kind: str, bias: bool, given: b
         whole: nn.RNNBase = WHOLE[kind](4 if layer == 0 else 5, 5, bias=bias).to(dtype)
         whole.load_state_dict({f"{name}_l0": value for name, value in loop.cells[layer].state_dict().items()})
         (direct,) = calls_of(lambda_module(whole, initial[layer]), inputs)
-        found, expected = replay(call, EVERYTHING).states, replay(direct, EVERYTHING).states
+        found, expected = replay(call, EVERYTHING), replay(direct, EVERYTHING)
         assert {key.kind for key in found} == {key.kind for key in expected}
         for key, values in expected.items():
             own = found[StateKey(call.name, 0, "fwd", key.kind)]
@@ -211,10 +211,10 @@ def test_every_way_to_run_a_layer_gives_the_same_states(kind: Any, way: str) -> 
     torch.manual_seed(0)
     whole = kind(4, 5, 2)
     inputs = torch.randn(11, 3, 4)
-    expected = replay(calls_of(whole, inputs)[0], EVERYTHING).states
+    expected = replay(calls_of(whole, inputs)[0], EVERYTHING)
     (call,) = calls_of(Ways(way, whole), inputs)
     assert call.name == ("model" if way == "held in a list" else "part")
-    found = replay(call, EVERYTHING).states
+    found = replay(call, EVERYTHING)
     assert len(found) == len(expected)
     for key, values in expected.items():
         own = found[StateKey(call.name, key.layer, key.direction, key.kind)]
@@ -262,7 +262,7 @@ def test_weights_are_those_of_the_call(make: Any) -> None:
     with torch.no_grad():
         output, (_, c_n) = model(inputs)
     (call,) = calls_of(model, inputs)
-    states = {key.kind: values.transpose(0, 1) for key, values in replay(call, EVERYTHING).states.items()}
+    states = {key.kind: values.transpose(0, 1) for key, values in replay(call, EVERYTHING).items()}
     assert call.name == ("module" if make is WeightDrop else "model")
     assert torch.equal(states["h"], output)
     torch.testing.assert_close(states["c"][-1], c_n[0], rtol=0, atol=1e-6)
@@ -291,7 +291,7 @@ def test_a_layer_that_runs_twice_has_two_names() -> None:
         first = part(inputs)[0]
         second = part(first)[0]
     for call, expected in zip(calls, [first, second], strict=True):
-        assert torch.equal(replay(call).states[StateKey(call.name, 0, "fwd", "h")].transpose(0, 1), expected)
+        assert torch.equal(replay(call)[StateKey(call.name, 0, "fwd", "h")].transpose(0, 1), expected)
 
 
 class SharedCell(nn.Module):
@@ -323,7 +323,7 @@ def test_steps_of_a_shared_cell_are_told_apart_by_its_states() -> None:
         for step, values in enumerate(inputs):
             for layer, call in enumerate(calls):
                 h[layer] = values = model.cell(values, h[layer])
-                found = replay(call).states[StateKey(call.name, 0, "fwd", "h")][:, step]
+                found = replay(call)[StateKey(call.name, 0, "fwd", "h")][:, step]
                 torch.testing.assert_close(found, h[layer], rtol=0, atol=1e-6)
 
 
@@ -331,7 +331,7 @@ def test_a_state_that_is_changed_between_steps_keeps_the_order_of_the_calls() ->
     torch.manual_seed(0)
     model, inputs = SharedCell(changed=True, layers=1), torch.randn(6, 2, 4)
     (call,) = calls_of(model, inputs)
-    states = {key.kind: values for key, values in replay(call, EVERYTHING).states.items()}
+    states = {key.kind: values for key, values in replay(call, EVERYTHING).items()}
     h = torch.zeros(2, 4)
     with torch.no_grad():
         for step, values in enumerate(inputs):
@@ -375,7 +375,7 @@ def test_pad_values_change_no_number(packed: bool) -> None:
         filled = inputs.masked_fill((torch.arange(9).unsqueeze(1) >= lengths).unsqueeze(2), pad)
         with torch.no_grad(), watched(module) as seen:
             module(pack_padded_sequence(filled, lengths, enforce_sorted=False) if packed else filled)
-        states.append(replay(stitch(seen.pieces, 9)[0], EVERYTHING).states)
+        states.append(replay(stitch(seen.pieces, 9)[0], EVERYTHING))
     for key, values in states[0].items():
         for sequence, length in enumerate(lengths):
             assert torch.equal(values[sequence, :length], states[1][key][sequence, :length])

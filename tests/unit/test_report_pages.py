@@ -185,7 +185,7 @@ def test_default_page_is_small(pages):
     assert len(pages["report"].encode()) < 5_000_000
 
 
-def test_index_lists_every_run(pages, runs):
+def test_index_lists_every_run(pages):
     page = Reader(pages["index"])
     assert [link for link in page.links if link.endswith("report.html")] == ["first/report.html", "second/report.html"]
 

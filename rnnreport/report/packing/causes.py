@@ -62,7 +62,7 @@ def _note(found: UnitImportance) -> str:
     if np.isfinite(found.enough[1]):
         keep, lose = (f"{low:.0f} to {high:.0f}" for _, low, high in (found.enough, found.needed))
         said.append(
-            f"{keep} units keep 90% of the difference, without the {lose} most important ones 90% is lost (95%)"
+            f"{keep} units keep 90% of the difference, without the {lose} first ones 90% is lost (95% intervals)"
         )
     if np.isfinite(found.agreement[0]):
         rho, low, high, units = found.agreement.tolist()
