@@ -57,10 +57,24 @@ def runs(analysed_runs, tmp_path) -> tuple[Path, Path]:
     return Path("first"), Path("second")
 
 
+@pytest.fixture(scope="session")
+def with_page(made_once, analysed_runs) -> Path:
+    """The first of them with its page, as the command leaves it. Copy before changing."""
+
+    def make(folder: Path) -> None:
+        run = shutil.copytree(analysed_runs[0], folder / "first")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(progress, "_QUIET", False)
+            patch.setattr("sys.path", list(sys.path))
+            assert main(["-q", "render", str(run)]) == 0
+
+    return made_once("with-page", make) / "first"
+
+
 @pytest.fixture
-def rendered(rnnreport: Command, runs: tuple[Path, Path]) -> Path:
-    """The first of them, with its page."""
-    assert rnnreport("render", runs[0]).code == 0
+def rendered(rnnreport: Command, runs: tuple[Path, Path], with_page: Path) -> Path:
+    """The first of ``runs`` with its page, in the working directory."""
+    shutil.copytree(with_page, runs[0], dirs_exist_ok=True)
     return runs[0]
 
 
