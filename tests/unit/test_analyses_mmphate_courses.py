@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial import procrustes
+from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
 from rnnreport.analyses.mmphate.embed import EmbedParams, embed
@@ -74,6 +75,17 @@ def test_preservation_counts_shared_neighbours() -> None:
     assert apart.within_slice == pytest.approx(5 / 11, abs=0.05)
     assert apart.within_unit == pytest.approx(5 / 29, abs=0.05)
     assert preservation(nodes, nodes.reshape(-1, 4), 11).within_slice is None
+
+
+@pytest.mark.parametrize("features", [3, 40])
+def test_the_nearest_are_those_of_the_smallest_distances(features: int) -> None:
+    points = np.random.default_rng(0).normal(size=(300, features))
+    distance = cdist(points, points)
+    np.fill_diagonal(distance, np.inf)
+    np.testing.assert_array_equal(np.sort(nearest(points, 7)), np.sort(np.argsort(distance)[:, :7]))
+    equal = nearest(np.repeat(points[:2], 9, axis=0), 5)  # nine points each at two places
+    assert (equal // 9 == np.arange(18)[:, None] // 9).all() and (equal != np.arange(18)[:, None]).all()
+    assert all(np.unique(row).size == 5 for row in equal)
 
 
 def test_threads_do_not_change_the_picture() -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial import KDTree
 
 from rnnreport.results.recorded import Doubles
-
-_BLOCK = 1000  # points whose distances to all are held at a time
 
 
 @dataclass(frozen=True)
@@ -18,13 +16,11 @@ class Preservation:
 
     Attributes
     ----------
-    neighbours : int, k
     within_slice : float or None, among the units of one step of one epoch; None where a unit has no more than k others,
         because then every layout keeps all of them
     within_unit : float or None, among the slices of one unit; likewise
     """
 
-    neighbours: int
     within_slice: float | None
     within_unit: float | None
 
@@ -41,7 +37,6 @@ def preservation(nodes: Doubles, points: Doubles, neighbours: int) -> Preservati
     slices, units, _ = nodes.shape
     shown = points.reshape(slices, units, -1)
     return Preservation(
-        neighbours,
         _kept(nodes, shown, neighbours),
         _kept(nodes.transpose(1, 0, 2), shown.transpose(1, 0, 2), neighbours),
     )
@@ -62,10 +57,7 @@ def _kept(groups: Doubles, shown: Doubles, neighbours: int) -> float | None:
 
 def nearest(points: Doubles, neighbours: int) -> np.ndarray:
     """int64 (n, neighbours): the nearest other points of each, in no order."""
-    found = np.empty((len(points), neighbours), np.int64)
-    for first in range(0, len(points), _BLOCK):
-        distance = cdist(points[first : first + _BLOCK], points)
-        rows = np.arange(len(distance))
-        distance[rows, first + rows] = np.inf
-        found[first : first + _BLOCK] = np.argpartition(distance, neighbours - 1, axis=1)[:, :neighbours]
-    return found
+    found = np.asarray(KDTree(points).query(points, neighbours + 1)[1])
+    other = found != np.arange(len(points))[:, None]
+    other[other.all(axis=1), -1] = False  # a point with so many others at its place is not among its own nearest
+    return np.asarray(found[other].reshape(len(points), neighbours))
