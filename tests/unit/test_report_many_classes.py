@@ -34,8 +34,8 @@ def labels(answers: tuple[str, ...]) -> list[str]:
     k = len(answers)
     edges = np.array([[place, (place + 1) % k, 5] for place in range(k)], np.int32)
     machine = SimpleNamespace(
-        answers=answers, edges=edges, causes=np.full((k, 2), -1, np.int32), beginning=-1,
-        classes=np.arange(k), shares=np.ones(k), steps=np.full(k, 9),
+        answers=answers, edges=edges, causes=np.full((k, 2), -1, np.int32), cause_counts=np.zeros((k, 2), np.int32),
+        beginning=-1, classes=np.arange(k), shares=np.ones(k), steps=np.full(k, 9),
     )  # fmt: skip
     picture = str(machine_picture(machine, [], ["#123456"]))  # type: ignore[arg-type]
     states = re.findall(r'<g class="state".*?</g>', picture)
