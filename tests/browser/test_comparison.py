@@ -111,6 +111,15 @@ def test_swapping_turns_every_difference(open_page, pages, details):
     assert float(plain(row.locator(".signed").inner_text())) == before[2]
 
 
+def test_printed_comparison_says_nothing_that_only_a_pointer_can_do(open_page, pages):
+    page = open_page(pages / "compare.html", folded=True)
+    assert "click" in page.locator("#note-flips").inner_text()
+    page.emulate_media(media="print")
+    assert not re.findall(r"\b(?:click|drag)\b", page.locator("main").inner_text())
+    adjusted = page.locator("#readings .token").first.evaluate("token => getComputedStyle(token).printColorAdjust")
+    assert adjusted == "exact"  # white text on a colour would be white on white
+
+
 def test_only_what_changed(open_page, pages, details):
     page = open_page(pages / "compare.html")
     rows = page.locator("#effects tbody tr[data-run='1']")
