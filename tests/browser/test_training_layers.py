@@ -14,6 +14,7 @@ from rnnreport.results.schema import Dynamics, Formation, NodeStates, Probes
 from tests.browser.conftest import settle, show_plot
 from tests.browser.test_training import POINTS, middle_of, pixel
 from tests.fabricate import deepen, fabricate_run
+from tests.small import FEW_STARTS
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +24,7 @@ def run(tmp_path_factory) -> RunFolder:
     folder = deepen(
         fabricate_run(tmp_path_factory.mktemp("deep") / "run", epochs=3, units=12, sequences=40, steps=(3, 6))
     )
-    analyse(folder)
+    analyse(folder, params=FEW_STARTS)
     return folder
 
 

@@ -35,8 +35,9 @@ from rnnreport.results.schema import (
     Words,
 )
 from tests.fabricate import fabricate_run
+from tests.small import FEW_STARTS
 
-SMALL = AnalysisParams(training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)))
+SMALL = replace(FEW_STARTS, training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)))
 PER_RUN = (Performance, Words, Sequences, Jumps, Projection, Dynamics, Formation, Pictures)
 
 
@@ -260,7 +261,7 @@ def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_t
     probe, last = folder.probe(), folder.checkpoint(1)
     gate = (0.5 + 0.5 * last.states["lstm.0.fwd.h"]).astype(np.float32)
     folder.write_record(Gates(1, {"lstm.0.fwd.f": gate, "lstm.0.fwd.i": 1 - gate}))
-    analyse(folder)
+    analyse(folder, params=FEW_STARTS)
     found, words = folder.result(Units, 2), folder.result(Words)
     assert isinstance(found, Units) and isinstance(words, Words) and found.scope == "lstm.0.fwd.f"
     for word, token in enumerate(words.tokens):
@@ -269,5 +270,5 @@ def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_t
     shown = [units.scope for units in gather(folder).units]
     assert shown == [*folder.manifest().state_keys, "lstm.0.fwd.f", "lstm.0.fwd.i"]
     folder.write_checkpoint(dataclasses.replace(last, epoch=2))  # the gates are no longer those of the last epoch
-    analyse(folder)
+    analyse(folder, params=FEW_STARTS)
     assert not folder.has_result(Units, 2) and len(gather(folder).units) == 2
