@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Continuations, Probe
 from rnnreport.results.schema import ContinuationTrees, Unavailable
@@ -30,6 +32,8 @@ def continuation_trees(folder: RunFolder, probe: Probe) -> ContinuationTrees | U
     if found is None:
         reason = "what may follow was not recorded: rnnreport run and rnnreport capture record it"
         return Unavailable(ContinuationTrees.analysis, reason)
+    if not np.isfinite(found.probabilities).all():
+        return Unavailable(ContinuationTrees.analysis, "some probabilities of the model are no numbers")
     starts = probe.offsets[found.sequences]
     return ContinuationTrees(
         sequence_ids=tuple(probe.sequence_ids[n] for n in found.sequences),

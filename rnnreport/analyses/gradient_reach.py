@@ -56,7 +56,11 @@ def gradient_reach(folder: RunFolder, probe: Probe, params: ReachParams | None =
         return Unavailable(GradientReach.analysis, "no sequence has two steps")
     if not any((values > 0).any() for values in found.norms.values()):
         return Unavailable(GradientReach.analysis, "all derivatives of the loss are 0: it does not depend on any state")
-    return reach(found, params or ReachParams(), per_step=probe.task not in PER_SEQUENCE)
+    made = reach(found, params or ReachParams(), per_step=probe.task not in PER_SEQUENCE)
+    if np.isnan(made.factors[:, 0]).any():
+        reason = "the loss depends on no state before it, or its derivatives are not finite"
+        return Unavailable(GradientReach.analysis, reason)
+    return made
 
 
 def reach(found: GradientFlow, params: ReachParams, *, per_step: bool) -> GradientReach:

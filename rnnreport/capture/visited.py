@@ -195,6 +195,8 @@ def _refuse_other_states(visited: Visited) -> None:
     ------
     InputError
     """
+    if not visited.states.isfinite().all():
+        raise InputError("some of the recorded states are not finite")
     following = visited.system.step(visited.before, visited.inputs)
     size = max(1e-3, float(visited.states.abs().max()))
     apart = float((following - visited.states).abs().max())

@@ -204,19 +204,20 @@ RR.kinds.tokens = {
     if (!Number.isFinite(surprisal)) return lines;
     const tops = RR.row(r.array("top_tokens"), p), odds = RR.row(r.array("top_probabilities"), p);
     const expected = Array.from(tops.subarray(0, 3), (token, i) => `${RR.visible(r.tokenNames[token] ?? "")} ${RR.percent(odds[i])}`);
-    return [...lines, `surprisal of the next token ${surprisal.toFixed(2)} nats`, `expects ${expected.join(", ")}`];
+    return [...lines, `surprisal of the next token ${RR.nats(surprisal)} nats`, `expects ${expected.join(", ")}`];
   },
   how: (r) => (r.array("surprisal").length ? "Coloured by the surprisal of the token that came next." : ""),
   legend: (id) => RR.legend(id, [{ ramp: RR.ramp([RR.css("panel"), RR.css("third")]), low: "0", high: `${RR.mostSurprising} nats` }]),
   columns(r) {
     const loss = (q) => RR.mean(r.array("surprisal").subarray(r.starts[q], r.starts[q + 1]));
-    return r.array("surprisal").length ? [{ key: "loss", name: "nats", value: loss, text: (q) => loss(q).toFixed(2), numeric: true }] : [];
+    return r.array("surprisal").length ? [{ key: "loss", name: "nats", value: loss, text: (q) => RR.nats(loss(q)), numeric: true }] : [];
   },
   colourings(r) {
     const colour = (p) => this.tint(r, p) ?? RR.css("panel");
     return r.array("surprisal").length ? [{ value: "surprisal", name: "surprisal", colour, legend: (id) => this.legend(id) }] : [];
   },
 };
+RR.nats = (value) => value < 1e4 ? value.toFixed(2) : RR.number(value);
 RR.mostSurprising = 8; // nats; beyond this all look alike
 
 RR.mean = (values) => { const known = values.filter(Number.isFinite); return known.reduce((sum, value) => sum + value, 0) / known.length; };

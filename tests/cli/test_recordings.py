@@ -10,6 +10,7 @@ import pytest
 
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import (
+    ContinuationTrees,
     FixedPoints,
     GradientReach,
     InputAttribution,
@@ -52,6 +53,8 @@ def test_a_net_that_explodes_has_a_page_that_says_so(
     for command in (("analyse", run), ("render", run), ("compare", run, run, "--out", "compare.html")):
         outcome = rnnreport(*command)
         assert outcome.code == 0, outcome.err
+    for kind in (GradientReach, ContinuationTrees):  # what would be read from no numbers
+        assert isinstance(RunFolder.open(run).result(kind), Unavailable) or task == "classification"
     summary = RunFolder.open(run).summary()
     assert summary.verdict == "fail"
     assert "finite" in " ".join(check.text for check in summary.checks if check.verdict == "fail")
