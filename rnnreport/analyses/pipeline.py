@@ -38,7 +38,7 @@ from rnnreport.analyses.sequences import SequenceParams, read_sequences
 from rnnreport.analyses.similar import SimilarParams, similar_states
 from rnnreport.analyses.summary import SummaryParams, summarise
 from rnnreport.analyses.unit_map import UnitMapParams, map_units
-from rnnreport.analyses.units import UnitParams, analyse_units
+from rnnreport.analyses.units import UnitParams, analyse_units, earlier_responses
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.errors import InputError
 from rnnreport.parallel import Spread, one_by_one
@@ -50,6 +50,9 @@ from rnnreport.results.renewal import renewed
 from rnnreport.results.schema import Jumps, Similar, Unavailable, UnitMap, Units, Words
 
 _NODES_WATCHED = 500  # laid out by other methods than MM-PHATE
+
+# the StateKey of a state or gate, its values, its responses over the whole corpus, and at earlier epochs (None: a gate)
+_Vector = tuple[str, Floats, CorpusResponses | None, dict[int, Floats] | None]
 
 
 @dataclass(frozen=True)
@@ -224,9 +227,13 @@ def _write_units(
     words, step_words = found
     folder.write_result(words)
     gates, streamed = _gates(folder), {one.scope: one for one in folder.corpus_gates()}
-    vectors = [(key, last.states[key], folder.corpus_responses(number), False) for number, key in keys]
-    vectors += [(key, values, streamed.get(key), True) for key, values in gates.items()]
-    shared = (folder, probe, sample, step_words, params)
+    widths = {key: last.states[key].shape[1] for _, key in keys}
+    earlier = earlier_responses(folder, widths, probe, step_words, len(words.names), params.units)
+    vectors: list[_Vector] = [
+        (key, last.states[key], folder.corpus_responses(number), earlier[key]) for number, key in keys
+    ]
+    vectors += [(key, values, streamed.get(key), None) for key, values in gates.items()]
+    shared = (last.epoch, probe, sample, step_words, params)
     found_units = track(spread(_units_of, shared, vectors), "responses and co-clusters", len(vectors))
     for number, results in enumerate(found_units):
         for result in results:
@@ -235,13 +242,14 @@ def _write_units(
 
 
 def _units_of(
-    shared: tuple[RunFolder, Probe, Sample, Ints, AnalysisParams],
-    vector: tuple[str, Floats, CorpusResponses | None, bool],
+    shared: tuple[int, Probe, Sample, Ints, AnalysisParams], vector: _Vector
 ) -> tuple[Units | Unavailable, UnitMap | Unavailable]:
     """What the units of one state or gate answer to, and their map."""
-    (folder, probe, sample, step_words, params), (key, states, responses, gate) = shared, vector
+    (epoch, probe, sample, step_words, params), (key, states, responses, earlier) = shared, vector
     with threadpool_limits(1):
-        found = analyse_units(key, states, folder, probe, sample, step_words, params.units, responses, gate=gate)
+        found = analyse_units(
+            key, states, epoch, probe, sample, step_words, params.units, responses, earlier, gate=earlier is None
+        )
         return found, map_units(key, states, params.unit_map)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -43,12 +44,13 @@ class UnitParams:
 def analyse_units(
     scope: str,
     states: Floats,
-    folder: RunFolder,
+    epoch: int,
     probe: Probe,
     sample: Sample,
     step_words: Ints,
     params: UnitParams,
     streamed: CorpusResponses | None = None,
+    earlier: Mapping[int, Floats] | None = None,
     *,
     gate: bool = False,
 ) -> Units | Unavailable:
@@ -58,14 +60,15 @@ def analyse_units(
     ----------
     scope : str, a StateKey
     states : float32 (S, H), at the last recorded epoch
-    folder : RunFolder
-        Its earlier checkpoints give the responses along training.
+    epoch : int, its number
     probe : Probe
     sample : Sample
     step_words : int32 (S,), word of each step, -1 where it is none
     params : UnitParams
     streamed : CorpusResponses, optional
         Of this state over the whole corpus; otherwise the responses are those of the probe set.
+    earlier : dict of epoch to float32 (W, H), optional
+        Its ``earlier_responses``.
     gate : bool
         A gate was recorded at the last epoch alone. Its value at a word is its response: what it keeps or lets through
         is what it is, not how it changed.
@@ -83,15 +86,14 @@ def analyse_units(
         errors, kept = streamed.standard_error, streamed.kept_rate
     clusters = cocluster(responses.mean, params.cocluster)
     links, association = strengths(responses.mean, clusters)
-    recorded = folder.epochs()[-1:] if gate else folder.epochs()
-    epochs, along = _along_training(scope, folder, recorded, probe, step_words, responses.mean, params)
+    along = {**(earlier or {}), epoch: responses.mean}
     return Units(
         scope=scope,
         response=responses.mean,
         bands=responses.bands,
         standard_error=errors,
-        epochs=epochs,
-        response_by_epoch=along,
+        epochs=np.array(list(along), np.int32),
+        response_by_epoch=np.stack(list(along.values())),
         explained=responses.explained,
         kept_rate=kept,
         modes=clusters.modes,
@@ -118,23 +120,35 @@ def analyse_units(
     )
 
 
-def _along_training(
-    scope: str,
-    folder: RunFolder,
-    recorded: list[int],
-    probe: Probe,
-    step_words: Ints,
-    last: Floats,
-    params: UnitParams,
-) -> tuple[Ints, Floats]:
-    """Epochs (E,) and responses (E, W, H), as many as the budget allows; the last one is that of the analysis."""
-    most = max(1, min(params.most_epochs, params.most_numbers // last.size))
-    epochs = [recorded[place] for place in evenly(len(recorded), most)]
-    earlier = [
-        mean_responses(changes(folder.checkpoint(epoch).states[scope], probe.offsets), step_words, len(last))
-        for epoch in epochs[:-1]
-    ]
-    return np.array(epochs, np.int32), np.stack([*earlier, last])
+def earlier_responses(
+    folder: RunFolder, widths: Mapping[str, int], probe: Probe, step_words: Ints, words: int, params: UnitParams
+) -> dict[str, dict[int, Floats]]:
+    """Responses at epochs before the last one, as many as the budget allows; every checkpoint is read once.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    widths : dict of StateKey to int, units of each state
+    probe : Probe
+    step_words : int32 (S,), word of each step, -1 where it is none
+    words : int, W
+    params : UnitParams
+
+    Returns
+    -------
+    dict of StateKey to dict of epoch to float32 (W, H)
+    """
+    recorded = folder.epochs()
+    kept = {}
+    for key, width in widths.items():
+        most = max(1, min(params.most_epochs, params.most_numbers // (words * width)))
+        kept[key] = {recorded[place] for place in evenly(len(recorded), most)[:-1]}
+    found: dict[str, dict[int, Floats]] = {key: {} for key in widths}
+    for epoch in sorted(set().union(*kept.values())):
+        states = folder.checkpoint(epoch).states
+        for key in (key for key, epochs in kept.items() if epoch in epochs):
+            found[key][epoch] = mean_responses(changes(states[key], probe.offsets), step_words, words)
+    return found
 
 
 def strengths(response: Floats, clusters: Coclusters) -> tuple[Floats, Floats]:

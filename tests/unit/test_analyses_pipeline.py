@@ -15,6 +15,7 @@ import pytest
 from rnnreport.analyses import AnalysisParams, analyse
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.stage import TrainingParams
+from rnnreport.analyses.units import UnitParams, earlier_responses
 from rnnreport.errors import InputError
 from rnnreport.report.gather import gather
 from rnnreport.results.folder import RunFolder
@@ -108,6 +109,18 @@ def test_responses_along_training_are_the_mean_changes_of_each_epoch(tmp_path: P
         delta = np.concatenate([np.diff(part, axis=0, prepend=np.zeros((1, 6))) for part in parts])
         for word, token in enumerate(words.tokens):
             np.testing.assert_allclose(response[word], delta[probe.tokens == token].mean(axis=0), atol=1e-5)
+
+
+def test_a_checkpoint_is_read_once_for_the_responses_of_all_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fabricate_run(tmp_path / "run", epochs=5, sequences=30, units=6)
+    probe, read, own = folder.probe(), [], RunFolder.checkpoint
+    monkeypatch.setattr(RunFolder, "checkpoint", lambda run, epoch: read.append(epoch) or own(run, epoch))
+    widths = dict.fromkeys(folder.manifest().state_keys, 6)
+    found = earlier_responses(folder, widths, probe, probe.tokens, len(probe.vocabulary), UnitParams())
+    assert read == folder.epochs()[:-1] and len(widths) == 2
+    assert [list(epochs) for epochs in found.values()] == [read, read]
 
 
 def test_displayed_results_share_their_steps(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample
 from rnnreport.analyses.units import UnitParams, analyse_units
 from rnnreport.analyses.words import WordParams, find_words
-from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Unavailable, Units
 from tests.fabricate import fabricate_run
@@ -119,9 +118,8 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     found = evidence(tmp_path, gain=0.5)
     sample = display_sample(found.probe, SampleParams())
     words, step_words = find_words(found.probe, sample, WordParams())  # type: ignore[misc]  # tokens always give words
-    folder = RunFolder(tmp_path / "run")
     units = {
-        key: analyse_units(key, found.last.states[key], folder, found.probe, sample, step_words, UnitParams())
+        key: analyse_units(key, found.last.states[key], found.last.epoch, found.probe, sample, step_words, UnitParams())
         for key in found.manifest.state_keys
     }
     found = replace(found, words=words, units=units)

@@ -86,5 +86,5 @@ def _analyse(folder: RunFolder) -> None:
         return
     words, step_words = found
     folder.write_result(words)
-    units = analyse_units(scope, last.states[scope], folder, probe, sample, step_words, UnitParams(most_epochs=1))
+    units = analyse_units(scope, last.states[scope], last.epoch, probe, sample, step_words, UnitParams())
     folder.write_result(units, scope=0)
