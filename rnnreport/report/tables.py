@@ -129,7 +129,7 @@ def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, ...]:
     """What is right and what was predicted, in words, in the order of ``TaskView.answers``."""
     names = sequences.class_names
     if sequences.task == "step-regression":
-        errors = sequences.step_output[-1, steps] - sequences.truths[steps]
+        errors = sequences.step_output[-1, steps].astype(np.float64) - sequences.truths[steps]
         known = np.isfinite(errors).any(axis=0)
         return (_quantities(names, known, np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))),)
     if sequences.task == "regression":

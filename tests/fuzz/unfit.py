@@ -41,7 +41,7 @@ class Folder:
 
     def __init__(self, path: Path, *, recorded: bool = False) -> None:
         self.path, self.recorded = path, recorded
-        found = _recordings(path) if recorded else [*sorted((path / "results").glob("*.json")), path / "summary.json"]
+        found = _recordings(path) if recorded else _results(path)
         self.records = {one: one.read_bytes() for one in found}
         self.arrays = {one: one.with_suffix(".npz").read_bytes() for one in found if one.with_suffix(".npz").exists()}
 
@@ -84,6 +84,11 @@ class Folder:
             return "json: several", disturbed(rest, Choices(draw.randbytes(40))), arrays
         told, rest = one_changed(rest, draw)
         return f"json {told}", rest, arrays
+
+
+def _results(path: Path) -> list[Path]:
+    beside = (path / name for name in ("summary.json", "provenance.json"))
+    return [*sorted((path / "results").glob("*.json")), *(file for file in beside if file.exists())]
 
 
 def _recordings(path: Path) -> list[Path]:

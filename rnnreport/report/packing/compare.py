@@ -64,17 +64,16 @@ def _pack_clusters(clusters: MatchedClusters, shown: Sequences, payload: Payload
     payload.add_reals("clusters.overlap", clusters.overlap, bits=8)
     payload.add_reals("clusters.association", clusters.association, bits=8)
     payload.add_integers("clusters.counts", clusters.counts)
-    largest = [np.abs(found).max() for found in clusters.response.values() if found.size]
     for run, found in clusters.response.items():
         payload.add_reals(f"clusters.response.{run}", found, bits=8)
         payload.add_integers(f"clusters.units.{run}", clusters.unit_labels[run])
-    values = np.concatenate([np.abs(found).ravel() for found in clusters.response.values()])
+    values = np.concatenate([np.abs(found[np.isfinite(found)]) for found in clusters.response.values()])
     return {
         "words": list(clusters.words),
         "noun": noun(shown),
         "ks": clusters.ks.tolist(),
         "mode": WEIGHTINGS[clusters.mode],
-        "clip": float(f"{np.nanquantile(values, 0.98) if values.size else 1.0:.4g}"),
-        "largest": float(f"{max(largest, default=1.0):.4g}"),
+        "clip": float(f"{np.quantile(values, 0.98) if values.size else 1.0:.4g}"),
+        "largest": float(f"{values.max() if values.size else 1.0:.4g}"),
         "shown": _SHOWN_WORDS,
     }
