@@ -381,6 +381,15 @@ def test_printed_page_holds_the_static_figures_on_a_few_sheets(open_page, report
     assert not re.findall(r"\b(?:click|drag|slider)\b", said, re.IGNORECASE)  # nothing of this can be done on paper
 
 
+def test_what_is_asked_for_stands_below_the_selection_in_a_narrow_window(open_page, report):
+    page = open_page(report, width=390)
+    page.evaluate("RR.set({ units: [1], sequence: 0, step: 1 })")
+    settle(page)
+    page.evaluate("document.getElementById('figure-map').scrollIntoView()")
+    bar = page.locator("#bar").bounding_box()
+    assert page.locator("#title-map").bounding_box()["y"] >= bar["y"] + bar["height"]
+
+
 def test_names_of_curves_are_apart_in_printed_panels(open_page, report):
     page = open_page(report, folded=True)
     page.emulate_media(media="print")
