@@ -16,11 +16,12 @@ from rnnreport.analyses.health import state_health
 from rnnreport.analyses.performance import PerformanceParams, performance
 from rnnreport.analyses.rules.evidence import Evidence, Thresholds
 from rnnreport.analyses.sample import SampleParams, display_sample
-from rnnreport.analyses.units import UnitParams, analyse_units
+from rnnreport.analyses.units import analyse_units
 from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Unavailable, Units
 from tests.fabricate import fabricate_run
+from tests.small import FEW_STARTS
 
 
 def evidence(path: Path, task: Task = "classification", **options: Any) -> Evidence:
@@ -119,7 +120,9 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     sample = display_sample(found.probe, SampleParams())
     words, step_words = find_words(found.probe, sample, WordParams())  # type: ignore[misc]  # tokens always give words
     units = {
-        key: analyse_units(key, found.last.states[key], found.last.epoch, found.probe, sample, step_words, UnitParams())
+        key: analyse_units(
+            key, found.last.states[key], found.last.epoch, found.probe, sample, step_words, FEW_STARTS.units
+        )
         for key in found.manifest.state_keys
     }
     found = replace(found, words=words, units=units)
