@@ -92,7 +92,8 @@ def test_bars_under_the_text_show_what_the_answer_came_from(caused: Path, open_p
 def test_the_other_frames_say_what_they_found(caused: Path, open_page: Callable[..., Page]) -> None:
     page = open_page(caused, width=390)
     assert (
-        page.locator("#title-reach").inner_text() == "Each step back multiplies the gradient by 0.8: sound over 4 steps"
+        page.locator("#title-reach").inner_text()
+        == "Each step back multiplies the gradient by 0.80: sound over 4 steps"
     )
     assert page.locator("#title-attribution").inner_text().count("speaks most for") == 1
     assert page.locator("#figure-attribution .adds tbody tr").count() == 2
