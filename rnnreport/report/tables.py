@@ -130,7 +130,7 @@ def _answers(sequences: Sequences, place: int, steps: slice) -> tuple[str, ...]:
     names = sequences.class_names
     if sequences.task == "step-regression":
         errors = sequences.step_output[-1, steps].astype(np.float64) - sequences.truths[steps]
-        known = np.isfinite(errors).any(axis=0)
+        known = np.asarray(np.isfinite(errors).any(axis=0))
         return (_quantities(names, known, np.sqrt(np.nanmean(errors[:, known] ** 2, axis=0))),)
     if sequences.task == "regression":
         rows = sequences.truths[place], sequences.outputs[place]

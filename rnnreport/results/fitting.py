@@ -1,24 +1,50 @@
-"""Whether what was recorded fits together where lines of ``shapes_recorded.py`` cannot say so.
+"""Whether records fit together, and hold what pages ask for, where lines of ``shapes.py`` cannot say so.
 
 Later stages index one array by another: what does not fit would fail there, or mix up sequences without failing.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from rnnreport.results.causes import UnitAblation
-from rnnreport.results.recorded import Probe
+from rnnreport.results.recorded import Manifest, Probe, StateKey
+from rnnreport.results.schema import Summary
+from rnnreport.results.typed import typed, typed_entries
+
+_MODEL = {
+    "cell": str,
+    "layers": int,
+    "units": int | str,
+    "bidirectional": bool,
+    "parameters": int,
+    "source": str,
+    "weights_sha256": str,
+}
+_CORPUS = {
+    "name": str,
+    "sequences": int,
+    "steps": int,
+    "sha256": str,
+    "skipped": dict[str, int],
+    "unknown_tokens": int,
+}
+_VERDICT = Literal["pass", "warn", "fail", "no data"]
+_RULE = Literal["pass", "warn", "fail", "no data", "set", ""]  # see ``Check``
+_METRIC = {"value": float | None, "low": float | None, "high": float | None, "n": int, "unit": str}
+_FINDING = {"text": str, "anchor": str}
 
 
 def refuse_unfit(record: Any) -> None:
     """Raise where the parts of a probe set do not fit its task, or the runs of an ablation one another.
 
+    Of a manifest and of a summary, where an entry that pages ask for is missing or of another type.
+
     Parameters
     ----------
-    record : a dataclass of ``recorded.py`` or ``causes.py``
+    record : a dataclass of ``recorded.py``, ``causes.py`` or ``schema``
         Whose shapes are right.
 
     Raises
@@ -29,6 +55,10 @@ def refuse_unfit(record: Any) -> None:
         _refuse_unfit_probe(record)
     elif isinstance(record, UnitAblation) and not record.reason:
         _refuse_unfit_ablation(record)
+    elif isinstance(record, Manifest):
+        _refuse_unfit_manifest(record)
+    elif isinstance(record, Summary):
+        _refuse_unfit_summary(record)
 
 
 def _refuse_unfit_probe(probe: Probe) -> None:
@@ -55,6 +85,25 @@ def _refuse_unfit_ablation(found: UnitAblation) -> None:
     _expect(np.array_equal(sizes["most"], sizes["least"]), "sizes are not the same of 'most' and 'least'")
     whole = sizes["random"].size and not sizes["random"].size % sizes["most"].size
     _expect(bool(whole), "sizes of 'random' are not those of whole orders")
+
+
+def _refuse_unfit_manifest(manifest: Manifest) -> None:
+    for key in manifest.state_keys:
+        StateKey.parse(key)
+    typed_entries(manifest.model, _MODEL, "model")
+    typed_entries(manifest.corpus, _CORPUS, "corpus")
+
+
+def _refuse_unfit_summary(summary: Summary) -> None:
+    typed_entries(summary.model, _MODEL, "model")
+    typed(summary.verdict, _VERDICT, "verdict")
+    for check in summary.checks:
+        typed(check.verdict, _VERDICT, "verdict")
+        typed(check.rule, _RULE, "rule")
+    for name, entry in summary.metrics.items():
+        typed_entries(entry, _METRIC, f"metrics[{name[:40]!r}]")
+    for finding in summary.findings:
+        typed_entries(finding, _FINDING, "a finding")
 
 
 def _expect(holds: bool, told: str) -> None:

@@ -32,7 +32,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rnnreport.errors import InputError
 from rnnreport.results import metrics, placing, store
@@ -51,11 +51,9 @@ from rnnreport.results.recorded import (
     Probe,
     Salience,
     Sentences,
-    StateKey,
 )
 from rnnreport.results.recorded_dynamics import FixedPointSearch, IntegrationProbe, Stretching
 from rnnreport.results.schema import Summary, Unavailable
-from rnnreport.results.typed import typed, typed_entries
 from rnnreport.results.unfit import Known, refuse_misfit
 
 Record = TypeVar("Record")
@@ -85,27 +83,6 @@ _OF_LAST_EPOCH: dict[type[Any], str] = {
 
 _WEIGHTS = "weights"  # key of the hashes in a line of metrics
 _EPOCH_FILE = re.compile(r"epoch-(\d{6,9})\.json", re.ASCII)
-
-# what the entries of a manifest and of a summary hold that the pages ask for
-_MODEL = {
-    "cell": str,
-    "layers": int,
-    "units": int | str,
-    "bidirectional": bool,
-    "parameters": int,
-    "source": str,
-    "weights_sha256": str,
-}
-_CORPUS = {
-    "name": str,
-    "sequences": int,
-    "steps": int,
-    "sha256": str,
-    "skipped": dict[str, int],
-    "unknown_tokens": int,
-}
-_Verdict = Literal["pass", "warn", "fail", "no data"]
-_METRIC = {"value": float | None, "low": float | None, "high": float | None, "n": int, "unit": str}
 
 
 class RunFolder:
@@ -184,10 +161,7 @@ class RunFolder:
                     "use the version that wrote it, or capture again",
                 )
             manifest = store.from_plain(store.read_json(path), Manifest, path)
-            for key in manifest.state_keys:
-                StateKey.parse(key)
-            typed_entries(manifest.model, _MODEL, "model")
-            typed_entries(manifest.corpus, _CORPUS, "corpus")
+            refuse_unfit(manifest)
         return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -395,13 +369,7 @@ class RunFolder:
         path = self.made / "summary.json"
         with self._told(path):
             summary = store.from_plain(store.read_json(path), Summary, path)
-            typed_entries(summary.model, _MODEL, "model")
-            for verdict in (summary.verdict, *(check.verdict for check in summary.checks)):
-                typed(verdict, _Verdict, "verdict")
-            for name, entry in summary.metrics.items():
-                typed_entries(entry, _METRIC, f"metrics[{name[:40]!r}]")
-            for finding in summary.findings:
-                typed_entries(finding, {"text": str, "anchor": str}, "a finding")
+            refuse_unfit(summary)
         return summary
 
     def write_summary(self, summary: Summary) -> None:

@@ -111,7 +111,11 @@ def _laid_out(points: Doubles, params: PicturesParams, which: str) -> tuple[dict
     distinct = len(np.unique(points, axis=0))
     if distinct > 3 * params.perplexity:
         with Stage(f"t-SNE of the {which} activity"):
-            pictures["t-SNE"] = tsne(points, plane, params.perplexity, params.seed)
+            placed = tsne(points, plane, params.perplexity, params.seed)
+        if np.isfinite(placed).all():
+            pictures["t-SNE"] = placed
+        else:
+            left_out["t-SNE"] = "distances this large have no similarities"
     else:
         left_out["t-SNE"] = f"there are only {distinct} different points"
     with Stage(f"Isomap of the {which} activity"):
