@@ -79,7 +79,7 @@ def _refuse_unfit_ablation(found: UnitAblation) -> None:
     _expect(kinds[:1].tolist() == ["none"] and (kinds == "none").sum() == 1, "kinds do not begin with the only 'none'")
     _expect((kinds == "all").sum() == 1, "kinds have no single 'all'")
     _expect(held.any() and np.array_equal(found.members[held], np.arange(held.sum())), "members are not all, in order")
-    _expect(bool((found.groups < held.sum()).all()), "groups are not those that were held")
+    _expect(np.array_equal(np.unique(found.groups), np.arange(held.sum())), "groups are not those that were held")
     _expect(bool((units >= 0).all() and (units < found.unit.size).all()), "members are not all units")
     _expect(sizes["most"].size > 0 and bool((np.diff(sizes["most"]) > 0).all()), "sizes are not rising")
     _expect(np.array_equal(sizes["most"], sizes["least"]), "sizes are not the same of 'most' and 'least'")

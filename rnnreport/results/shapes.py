@@ -21,6 +21,7 @@ After a semicolon follows what the values keep to:
     below lengths sequences         below the length of the sequence that each belongs to
     before lengths counts           likewise of consecutive items, of which so many belong to each; one without counts
     within sequences                no longer than the sequences of the probe set that the field names
+    all I                           each place from 0 to below I occurs
     tree contexts                   places in the tree that the field names, of what stands before; no tree is empty
     some                            at least one, unless the field ``reason`` says why there is none
     complete                        the keys are all states of the run, at least
@@ -317,7 +318,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
         "lost": "I",
         "scope": "U; 0..#scopes",
         "unit": "U; 0..",
-        "groups": "U; 0..I",
+        "groups": "U; 0..I; all I",
         "readout": "U",
         "sizes": "J; 1..; rising; least 1",
         **dict.fromkeys(("most", "least", "random"), "J 3"),

@@ -34,8 +34,8 @@ RECORDED: dict[type[Any], dict[str, str]] = {
     },
     Checkpoint: {
         "states": "AllSteps Units@; states; complete",
-        "step_output": "0 * | AllSteps OutputNames",
-        "model_output": "0 * | Probe OutputNames",
+        "step_output": "0 * | AllSteps OutputNames; like Expected",
+        "model_output": "0 * | Probe OutputNames; like Answered",
         "surprisal": "0 | AllSteps; like NextTokens",
         "top_tokens": "0 5 | AllSteps 5; -1..Vocabulary; like NextTokens",
         "top_probabilities": "0 5 | AllSteps 5; share; like NextTokens",

@@ -257,6 +257,9 @@ class _Fit:
         _expect(trees.size == self._size("M"), f"{rest} do not all have {name}")
         _expect(bool((array < own).all()), f"{name} do not stand before what follows them")
 
+    def _all(self, name: str, array: Any, rest: str, _: str) -> None:
+        _expect(np.unique(array).size == self._size(rest), f"{name} leave out some of {self._in_words(rest)}")
+
     def _some(self, name: str, array: Any, _: str, __: str) -> None:
         there = np.size(array) > 0
         _expect(there or getattr(self.record, "reason", "") != "", f"{name} are none, without a reason")
@@ -346,6 +349,7 @@ _RULES: dict[str, Callable[[_Fit, str, Any, str, str], None]] = {
     "before": _Fit._before,
     "within": _Fit._no_longer,
     "tree": _Fit._tree,
+    "all": _Fit._all,
     "some": _Fit._some,
     "complete": _Fit._complete,
     "finite": _Fit._finite,
