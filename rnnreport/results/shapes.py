@@ -300,7 +300,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
             ("needed", "share", "slow", "extent", "persistent", "overlap", "participation"), "; keys explained"
         ),
     },
-    schema.Lyapunov: {"exponents": "* 3"},
+    schema.Lyapunov: {"exponents": "* 3; column 0 finite"},
     schema.Readable: {
         "states": "L; states",
         "properties": "Q",
