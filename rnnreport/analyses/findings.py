@@ -113,7 +113,7 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
     words = evidence.words
     if not isinstance(units, Units) or not isinstance(words, Words):
         return None
-    size = np.linalg.norm(units.response, axis=1)
+    size = np.linalg.norm(units.response.astype(np.float64), axis=1)
     eligible = np.flatnonzero(words.counts >= _FEWEST_OCCURRENCES)
     top = eligible[np.argsort(-size[eligible], kind="stable")][:3]
     if top.size < 3:

@@ -203,6 +203,21 @@ def test_states_that_are_not_finite(tmp_path: Path) -> None:
     assert (sequences.predicted == -1).all() and (sequences.confidence == 0).all()
 
 
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_state_far_beyond_all_others(tmp_path: Path, epoch: int) -> None:
+    """At the first or at the last epoch: its distances leave none of the others."""
+    folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30)
+    checkpoint = folder.checkpoint(epoch)
+    for states in checkpoint.states.values():
+        states[3, 1] = -1e30
+    folder.write_checkpoint(checkpoint)
+    analyse(folder, params=SMALL)
+    found = folder.result(Projection)
+    assert isinstance(found, Unavailable) == (epoch == 1)
+    assert not isinstance(found, Unavailable) or "beyond 1e+15 at a displayed step" in found.reason
+    gather(folder.as_one())  # everything that was found fits together
+
+
 def test_no_head_no_labels(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", epochs=2, sequences=30)
     nothing = np.zeros((0, 0), np.float32)

@@ -23,6 +23,7 @@ from rnnreport.results.recorded import Doubles, Floats, Probe
 from rnnreport.results.schema import GivenPlaces, Projection, Unavailable
 
 _FEWEST_FOR_PHATE = 12  # states: its graph joins each to five others
+_LARGEST = 1e15  # of a state: the squares of distances have to be told apart in single precision, too
 _GUIDE = (
     "Every dot is the state after one step; dots that lie close together are similar states, as far as the trust "
     "measures next to the map say. In t-SNE, distances between groups, their sizes and their densities mean nothing; "
@@ -123,6 +124,8 @@ def project(
     shown = states[sample.steps].astype(np.float64)
     if not np.isfinite(shown).all():
         return _no_map(f"the state {scope} is not finite at every displayed step")
+    if np.abs(shown).max() > _LARGEST:
+        return _no_map(f"the state {scope} is beyond {_LARGEST:.0e} at a displayed step: no distances are left to show")
     different = np.unique(shown, axis=0).shape[0]
     if different < 3:
         return _no_map(f"the state {scope} takes only {different} different values: no map")
