@@ -113,6 +113,7 @@ def test_existing_outputs_are_refused_without_force(rnnreport, runs):
 
 def test_analyse_makes_the_results_anew(rnnreport, runs):
     run = runs[0]
+    assert rnnreport("analyse", run, "--force").code == 0
     before = {path.name: path.read_bytes() for path in (run / "results").iterdir()}
     (run / "results" / "stale.json").write_text("{}")
     outcome = rnnreport("analyse", run, "--force")

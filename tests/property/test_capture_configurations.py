@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rnnreport.capture.recurrent import RecurrentCall
-from rnnreport.capture.replay import EVERYTHING, Replayed, replay
+from rnnreport.capture.replay import EVERYTHING, replay
 from rnnreport.capture.stitching import stitch
 from rnnreport.capture.watching import watched
 from rnnreport.results.recorded import StateKey
@@ -97,7 +97,7 @@ class Observed:
 
     module: nn.RNNBase
     call: RecurrentCall
-    replayed: Replayed
+    states: dict[StateKey, Tensor]  # replayed
     inputs: list[Tensor]
     initial: tuple[Tensor, Tensor] | None
     result: Any
@@ -120,9 +120,7 @@ def observe(configuration: Configuration) -> Observed:
     with torch.no_grad(), watched(around, keep_gates=configuration.keep_gates) as seen:
         result = run(module, arranged(inputs, configuration), given_initial, configuration)
     (call,) = stitch(seen.pieces, max(lengths))
-    replayed = replay(call, EVERYTHING)
-    assert replayed.lengths.tolist() == lengths
-    return Observed(module, call, replayed, inputs, initial, result)
+    return Observed(module, call, replay(call, EVERYTHING), inputs, initial, result)
 
 
 def initial_states(module: nn.RNNBase, batch: int, configuration: Configuration) -> tuple[Any, Any]:
@@ -202,7 +200,7 @@ def test_states_of_every_layer_equal_single_layer_modules(configuration: Configu
     for sequence, values in enumerate(observed.inputs):
         for (layer, side), expected in layerwise(observed, sequence).items():
             key = StateKey("inner", layer, "rev" if side else "fwd", "h")
-            found = observed.replayed.states[key][sequence, : len(values)]
+            found = observed.states[key][sequence, : len(values)]
             torch.testing.assert_close(found, expected, rtol=0, atol=configuration.tolerance)
 
 
@@ -216,7 +214,7 @@ def test_last_states_and_cells_equal_what_torch_returns(configuration: Configura
         final = final.unsqueeze(1) if configuration.packing == "unbatched" else final
         for index in range(observed.module.num_layers * sides):
             layer, side = divmod(index, sides)
-            states = observed.replayed.states[StateKey("inner", layer, "rev" if side else "fwd", kind)]
+            states = observed.states[StateKey("inner", layer, "rev" if side else "fwd", kind)]
             for sequence, values in enumerate(observed.inputs):
                 last = states[sequence, 0 if side else len(values) - 1]
                 torch.testing.assert_close(last, final[index, sequence], rtol=0, atol=configuration.tolerance)
@@ -227,7 +225,7 @@ def test_last_states_and_cells_equal_what_torch_returns(configuration: Configura
 def test_gates_reproduce_the_states(configuration: Configuration) -> None:
     observed = observe(configuration)
     module = observed.module
-    states = observed.replayed.states
+    states = observed.states
     kinds = {"LSTM": set("hcifgo"), "GRU": set("hrzn")}.get(module.mode, {"h"})
     assert {key.kind for key in states} == kinds
     sides = 2 if module.bidirectional else 1

@@ -64,7 +64,7 @@ def embedded(folder: RunFolder) -> Embedded:
 
 
 def assert_alike(one: Embedded, other: Embedded) -> None:
-    for name in ("epochs", "steps", "units", "plane", "space", "entropy", "active"):
+    for name in ("epochs", "steps", "units", "plane", "space", "active"):
         np.testing.assert_array_equal(getattr(one.dynamics, name), getattr(other.dynamics, name), err_msg=name)
     first, second = (formation(found, None, None, FormationParams(resamples=10)) for found in (one, other))
     for name in ("within_step", "within_unit", "change", "similarity", "participation"):
