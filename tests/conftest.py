@@ -93,12 +93,12 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Own copy of a folder of that name. The first worker of a session that asks for it makes it, the others wait."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
-    def made(name: str, make: Callable[[Path], None]) -> Path:
+    def made(name: str, make: Callable[[Path], object]) -> Path:
         place, partial = shared / f"shared-{name}", shared / f"shared-{name}.partial"
         with open(shared / f"shared-{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

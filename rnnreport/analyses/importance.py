@@ -51,9 +51,7 @@ def unit_importance(
         )
     if found.reason or not found.items.any():
         return Unavailable(UnitImportance.analysis, found.reason or "no answer of these sequences can be scored")
-    held = np.array(found.kinds) == "most"
-    judged = np.isfinite(found.loss[held]).all(axis=0)
-    if not (np.isfinite(found.loss[0]).all() and found.items[judged].any()):
+    if not (np.isfinite(found.loss[0]).all() and found.items[_judged(found)].any()):
         return Unavailable(UnitImportance.analysis, "the loss of some sequences is not finite")
     return rank_units(found, probe.task, params or ImportanceParams())
 
@@ -75,7 +73,7 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
     added = found.loss[held].astype(np.float64) - found.loss[0]
     means, low, high, p_values = clustered_means(added.T, items[:, None])
     own = np.flatnonzero(kinds == "unit")
-    judged = np.isfinite(found.loss[kinds == "most"]).all(axis=0)
+    judged = _judged(found)
     metric, worth = _worth(found, task)
     weights = _weights(int(judged.sum()), params.bootstrap)
     drawn = (weights @ worth[:, judged].T) / (weights @ items[judged])[:, None]  # (1 + R, A)
@@ -120,6 +118,11 @@ def rank_units(found: UnitAblation, task: Task, params: ImportanceParams) -> Uni
         finding=_finding(enough, needed, found.unit.size, metric, with_all, without, int(judged.sum())),
         guide=_GUIDE,
     )
+
+
+def _judged(found: UnitAblation) -> NDArray[np.bool_]:
+    """bool (M,): the sequences that the ranking was not found by, whose losses are known."""
+    return np.asarray(np.isfinite(found.loss[np.array(found.kinds) == "most"]).all(axis=0))
 
 
 def _worth(found: UnitAblation, task: Task) -> tuple[str, Doubles]:

@@ -22,7 +22,7 @@ After a semicolon follows what the values keep to:
     before lengths counts           likewise of consecutive items, of which so many belong to each; one without counts
     within sequences                no longer than the sequences of the probe set that the field names
     all I                           each place from 0 to below I occurs
-    tree contexts                   places in the tree that the field names, of what stands before; no tree is empty
+    tree contexts                   places in the tree that the field names, of what stands before
     some                            at least one, unless the field ``reason`` says why there is none
     complete                        the keys are all states of the run, at least
     on curves                       a step of the curve of that key
@@ -172,7 +172,7 @@ SHAPES: dict[type[Any], dict[str, str]] = {
     schema.ContinuationTrees: {
         "sequence_ids": "M",
         "context_tokens": "M",
-        "contexts": "J; 0..M; increasing",
+        "contexts": "J; 0..M; increasing; all M",
         "parents": "J; -1..J; tree contexts",
         "tokens": "J",
         "probabilities": "J; share",

@@ -44,7 +44,7 @@ RECORDED: dict[type[Any], dict[str, str]] = {
     Continuations: {
         "sequences": "M; 0..Probe; some",
         "lengths": "M; 1..; within sequences",
-        "contexts": "J; 0..M; increasing",
+        "contexts": "J; 0..M; increasing; all M",
         "parents": "J; -1..J; tree contexts",
         "tokens": "J; 0..Vocabulary",
         "probabilities": "J; share",

@@ -63,16 +63,13 @@ def refuse_misfit(record: Any, state: int | None, known: Known | None) -> None:
         _refuse_other_state(record, state, known.states)
     known = known or Known()
     if isinstance(record, Probe):
+        known.lengths = record.lengths
         known.sizes["Answers"] = len(record.vocabulary if record.task == "language-model" else record.class_names)
     fit = _Fit(record, known)
     for name, line in SHAPES.get(kind, {}).items():
         fit.check(name, getattr(record, name), line)
-        if hasattr(kind, "analysis") and "infinite" not in line:
-            _refuse_infinite(name, getattr(record, name))
     for name, entries in ENTRIES.get(kind, {}).items():
         fit.check_entries(name, getattr(record, name), entries)
-    if isinstance(record, Probe):
-        known.lengths = record.lengths
 
 
 def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> None:
@@ -84,12 +81,6 @@ def _refuse_other_state(record: Any, number: int, states: tuple[str, ...]) -> No
     else:
         _refuse_no_state("scope", scope)
         _expect(scope not in states, f"scope is {scope[:60]!r}, which is no gate")
-
-
-def _refuse_infinite(name: str, value: Any) -> None:
-    for array in value.values() if isinstance(value, dict) else [value]:
-        infinite = isinstance(array, np.ndarray) and array.dtype.kind == "f" and np.isinf(array).any()
-        _expect(not infinite, f"{name} are not all finite")
 
 
 def _refuse_no_state(name: str, text: str) -> None:
@@ -110,6 +101,8 @@ class _Fit:
 
     def check(self, name: str, value: Any, line: str) -> None:
         shapes, rules = _parsed(line)
+        if hasattr(self.record, "analysis") and "infinite" not in rules:
+            rules = (*rules, "bounded")
         each = isinstance(value, dict) and bool(shapes)
         for key, array in value.items() if each else [("", value)]:
             self.key = key
@@ -254,7 +247,6 @@ class _Fit:
         owners = getattr(self.record, rest)
         trees, starts = np.unique(owners, return_index=True)
         own = np.arange(array.size) - starts[np.searchsorted(trees, owners)]
-        _expect(trees.size == self._size("M"), f"{rest} do not all have {name}")
         _expect(bool((array < own).all()), f"{name} do not stand before what follows them")
 
     def _all(self, name: str, array: Any, rest: str, _: str) -> None:
@@ -270,6 +262,10 @@ class _Fit:
 
     def _finite(self, name: str, array: Any, _: str, __: str) -> None:
         _expect(bool(np.isfinite(array).all()), f"{name} are not all finite")
+
+    def _bounded(self, name: str, array: Any, _: str, __: str) -> None:
+        floating = isinstance(array, np.ndarray) and array.dtype.kind == "f"
+        _expect(not (floating and np.isinf(array).any()), f"{name} are not all finite")
 
     def _within(self, name: str, array: Any, bounds: str, _: str) -> None:
         array = np.asarray(array)
@@ -353,7 +349,8 @@ _RULES: dict[str, Callable[[_Fit, str, Any, str, str], None]] = {
     "some": _Fit._some,
     "complete": _Fit._complete,
     "finite": _Fit._finite,
-    "infinite": lambda *_: None,
+    "bounded": _Fit._bounded,
+    "infinite": lambda *_: None,  # it asks for nothing: without it a result is bounded
 }
 
 

@@ -37,10 +37,10 @@ def test_changed_results_end_in_a_page_or_in_one_line(
 
 
 def test_changed_recordings_end_in_a_page_or_in_one_line(
-    made_once: Callable[[str, Callable[[Path], None]], Path], tmp_path: Path
+    made_once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path
 ) -> None:
     """Analysed anew after each change."""
-    site = made_once("given", lambda folder: recordings.given(folder) and None)
+    site = made_once("given", recordings.given)
     folder = Folder(site / "run", recorded=True)
     ends = []
     with with_old_figures(), with_known_layouts():

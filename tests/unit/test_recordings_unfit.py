@@ -42,7 +42,7 @@ SPOILT: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
     ("ablation", "right"): (lambda right: right[0], "right is of shape"),
     ("ablation", "edges"): (lambda edges: edges[:0], "edges are none, without a reason"),
     ("unit-ablation", "kinds"): (lambda kinds: ["all", *kinds[1:]], "kinds do not begin with the only 'none'"),
-    ("unit-ablation", "items"): (lambda items: items * 0, "items are none"),
+    ("unit-ablation", "members"): (lambda members: members * 0, "members are not all, in order"),
     ("attribution", "steps"): (lambda steps: steps + 50, "steps are beyond the lengths"),
     ("attribution", "lengths"): (lambda lengths: lengths + 50, "lengths are longer than the sequences"),
     ("gradient-flow", "counts"): (lambda counts: counts + 1, "steps is of shape"),
@@ -58,8 +58,8 @@ SPOILT: dict[tuple[str, str], tuple[Callable[[Any], Any], str]] = {
 
 
 @pytest.fixture
-def run(made_once: Callable[[str, Callable[[Path], None]], Path], tmp_path: Path) -> Path:
-    made = made_once("given", lambda folder: recordings.given(folder) and None)
+def run(made_once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path) -> Path:
+    made = made_once("given", recordings.given)
     return Path(shutil.copytree(made / "run", tmp_path / "run"))
 
 
