@@ -117,12 +117,12 @@ def analysed_runs(made_once) -> tuple[Path, Path]:
     """Two small analysed runs on the same probe set, without pages. Copy before changing."""
     from rnnreport.analyses import analyse
     from tests.fabricate import fabricate_run
-    from tests.small import FEW_STARTS
+    from tests.small import ROUGH
 
     def make(folder: Path) -> None:
         few = {"epochs": 3, "sequences": 40, "units": 8, "steps": (3, 6)}
         for name, seed, gain in (("first", 0, 1.0), ("second", 1, 0.7)):
-            analyse(fabricate_run(folder / name, seed=seed, gain=gain, name=name, **few), params=FEW_STARTS)
+            analyse(fabricate_run(folder / name, seed=seed, gain=gain, name=name, **few), params=ROUGH)
 
     folder = made_once("analysed", make)
     return folder / "first", folder / "second"

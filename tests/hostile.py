@@ -16,7 +16,7 @@ from rnnreport.results.provenance import StageCard, write_provenance
 from rnnreport.results.recorded import Checkpoint, Probe
 from tests.fabricate import fabricate_run
 from tests.payloads import TEXTS
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 MODULE = '"><svg onload=pwned=1>{{ 7*191 }}'
 ALL = " ".join(TEXTS)
@@ -55,7 +55,7 @@ def hostile_run(path: Path, *, continuous: bool = False) -> RunFolder:
     draw = np.random.default_rng(0)
     lines = [{**line, **{name: draw.random() for name in TEXTS}} for line in folder.metrics()]
     (path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     settings = {name: [name, name] for name in TEXTS}
     write_provenance(
         folder, "capture", StageCard(ALL, settings, 1, ALL, ALL, {ALL: ALL}, ALL, True, dict.fromkeys(TEXTS, 1.0))

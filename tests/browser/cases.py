@@ -8,6 +8,7 @@ from rnnreport.analyses import analyse
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from tests.fabricate import fabricate_run
+from tests.small import ROUGH
 
 SAMPLED = 8
 CASES = {
@@ -32,7 +33,7 @@ def fabricate_case(path: Path, case: str, **changes: object) -> RunFolder:
         path,
         **{"epochs": 2, "sequences": 20, "units": 6, "steps": (5, 7), **CASES[case], **changes},
     )
-    analyse(run)
+    analyse(run, params=ROUGH)
     return run
 
 

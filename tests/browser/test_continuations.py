@@ -7,7 +7,7 @@ from rnnreport.report import render_report
 from rnnreport.results.schema import ContinuationTrees, Sequences, Words
 from tests.browser.test_units import settle
 from tests.fabricate import HOSTILE, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 from tests.unit.test_report_trees import plant
 
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def run(tmp_path_factory):
     folder = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2, sequences=20, units=6)
     plant(folder)
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     (folder.path / "report.html").write_text(render_report(folder), encoding="utf-8")
     return folder
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnreport.analyses import AnalysisParams, analyse
+from rnnreport.analyses import analyse
 from rnnreport.analyses.sample import SampleParams
 from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Decisions, Jumps, Sequences
 from tests.browser.conftest import settle
 from tests.fabricate import fabricate_run
+from tests.small import ROUGH
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +31,7 @@ def sampled(tmp_path_factory) -> tuple[RunFolder, Path]:
 
 def reported(run: RunFolder) -> Path:
     """The page of a run of which 250 steps are displayed."""
-    analyse(run, params=AnalysisParams(sample=SampleParams(250)))
+    analyse(run, params=replace(ROUGH, sample=SampleParams(250)))
     path = run.path.parent / "report.html"
     path.write_text(render_report(run), encoding="utf-8")
     return path

@@ -13,7 +13,7 @@ from tests.browser.conftest import show_figure, show_plot
 from tests.browser.test_tasks import column
 from tests.browser.test_units import settle
 from tests.fabricate import HOSTILE, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +89,7 @@ def on_the_map(page, maps, given):
 def test_given_sentences_are_read_and_not_judged(open_page, tmp_path, task):
     folder = fabricate_run(tmp_path / "run", task, epochs=2, sequences=20, units=6, steps=(3, 7))
     plant(folder)
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     shown, given = folder.result(Sequences), folder.result(GivenSentences)
     path = folder.path / "report.html"
     path.write_text(render_report(folder), encoding="utf-8")

@@ -13,7 +13,7 @@ from tests.browser.conftest import show_plot
 from tests.browser.test_report import picks, pixel, settle
 from tests.browser.test_tasks import column, starts_of
 from tests.fabricate import fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
     surprisal[ends] = -np.log(last.top_probabilities[ends, 1])
     folder.write_probe(replace(probe, targets=targets))
     folder.write_checkpoint(replace(last, surprisal=surprisal, top_tokens=top))
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     (folder.path / "report.html").write_text(render_report(folder), encoding="utf-8")
     return folder
 
@@ -136,7 +136,7 @@ def test_a_vocabulary_of_three_tokens_has_three_ranks(open_page, tmp_path):
     odds = np.tile(np.array([0.5, 0.3, 0.2, 0, 0], np.float32), (len(probe.tokens), 1))
     folder.write_probe(small)
     folder.write_checkpoint(replace(last, top_tokens=top, top_probabilities=odds))
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     found = folder.result(Sequences)
     assert found.token_names == ("a", "b", "c") and (found.top_tokens == top[: len(found.tokens)]).all()
     (tmp_path / "report.html").write_text(render_report(folder), encoding="utf-8")

@@ -9,7 +9,7 @@ from rnnreport.results.recorded import Salience
 from rnnreport.results.schema import Dependence, Sequences
 from tests.browser.test_units import settle
 from tests.fabricate import fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 pytestmark = pytest.mark.browser
 
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
     folder = fabricate_run(tmp_path_factory.mktemp("salience") / "run", epochs=3, sequences=40)
     plant(folder)
     plant_other(folder)
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     (folder.path / "report.html").write_text(render_report(folder), encoding="utf-8")
     return folder
 
@@ -137,7 +137,7 @@ def test_a_run_without_says_why(open_page, tmp_path, recorded):
     folder = fabricate_run(tmp_path / "run", "language-model", epochs=1, sequences=20, units=6, steps=(3, 7))
     if recorded:
         plant(folder, "the tokens reach the model by <b>no</b> embedding")
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     path = folder.path / "report.html"
     path.write_text(render_report(folder), encoding="utf-8")
     reason = "no</b> embedding." if recorded else "it was not recorded: rnnreport run and rnnreport capture record it."

@@ -14,7 +14,7 @@ from rnnreport.results.schema import Dynamics, Formation, NodeStates, Probes
 from tests.browser.conftest import settle, show_plot
 from tests.browser.test_training import POINTS, middle_of, pixel
 from tests.fabricate import deepen, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory) -> RunFolder:
     folder = deepen(
         fabricate_run(tmp_path_factory.mktemp("deep") / "run", epochs=3, units=12, sequences=40, steps=(3, 6))
     )
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     return folder
 
 

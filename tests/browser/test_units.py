@@ -9,6 +9,7 @@ from rnnreport.results.recorded import Gates
 from rnnreport.results.schema import WEIGHTINGS, Sequences, UnitMap, Units, Words
 from tests.browser.conftest import chip_colours, settle, show_figure, show_plot
 from tests.fabricate import fabricate_run
+from tests.small import ROUGH
 from tests.typeset import plain
 
 pytestmark = pytest.mark.browser
@@ -327,7 +328,7 @@ def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(op
     run = fabricate_run(tmp_path / "run", epochs=2, sequences=20, units=6, steps=(3, 7))
     gate = (0.5 + 0.5 * run.checkpoint(1).states["lstm.0.fwd.h"]).astype(np.float32)
     run.write_record(Gates(1, {"lstm.0.fwd.f": gate}))
-    analyse(run)
+    analyse(run, params=ROUGH)
     path = tmp_path / "report.html"
     path.write_text(render_report(run), encoding="utf-8")
     page = open_page(path)

@@ -17,6 +17,7 @@ from rnnreport.report import render_report
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import GivenDependence, GivenSentences, Sequences, Unavailable, Words
 from tests.cli.conftest import Command, Outcome
+from tests.small import ROUGH
 
 MODEL = """
 import torch
@@ -92,7 +93,7 @@ def test_parts_of_speech_colour_the_words(capture) -> None:  # type: ignore[no-u
     assert tags[:8] == ["DET", "NOUN", "VERB", "ADJ", "DET", "NOUN", "VERB", "ADJ"]
     unknown = next(n for n, token in enumerate(probe.tokens) if probe.vocabulary[token] == "<unk>")
     assert tags[unknown] == "X"
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     words = folder.result(Words)
     assert isinstance(words, Words) and words.tag_names == parts.names
     found = {
@@ -108,7 +109,7 @@ def test_parts_of_speech_colour_the_words(capture) -> None:  # type: ignore[no-u
 def test_without_a_function_nothing_is_coloured(capture) -> None:  # type: ignore[no-untyped-def]
     folder = opened(capture())
     assert folder.parts_of_speech() is None
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     assert 'id="tags"' not in render_report(folder)
 
 
@@ -152,7 +153,7 @@ def test_sentences_are_read_by_the_model(capture) -> None:  # type: ignore[no-un
 
 def test_what_the_states_of_sentences_depend_on_and_their_gates(capture) -> None:  # type: ignore[no-untyped-def]
     folder = opened(capture(*SENTENCES))
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     found = folder.sentences()
     assert found is not None
     _, probe, states = found
@@ -178,9 +179,9 @@ def test_sentences_change_nothing_else(capture) -> None:  # type: ignore[no-unty
         files = (path for path in Path("run").rglob("*") if path.is_file())
         return {str(path): path.read_bytes() for path in files if path.suffix in (".npz", ".json", ".jsonl")}
 
-    analyse(opened(capture()))
+    analyse(opened(capture()), params=ROUGH)
     plain = contents()
-    analyse(opened(capture(*SENTENCES)))
+    analyse(opened(capture(*SENTENCES)), params=ROUGH)
     given = contents()
     places = (
         "run/sentences/",
@@ -202,7 +203,7 @@ def test_sentences_are_laid_out_as_the_displayed_sequences(capture, corpus: str)
         module = Path(f"{capture.module}.py")
         module.write_text(module.read_text().replace("nn.Embedding(8, 3)", "nn.Embedding(9, 3)"))
     folder = opened(capture(*SENTENCES, *per_step, corpus=corpus))
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     given, shown = folder.result(GivenSentences), folder.result(Sequences)
     assert isinstance(given, GivenSentences) and isinstance(shown, Sequences)
     assert given.sequence_ids == ("given 1", "given 2") and given.lengths.tolist() == [6, 1]
@@ -222,7 +223,7 @@ def test_sentences_are_laid_out_as_the_displayed_sequences(capture, corpus: str)
 def test_without_sentences_there_are_none(capture) -> None:  # type: ignore[no-untyped-def]
     folder = opened(capture())
     assert folder.sentences() is None
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     assert isinstance(folder.result(GivenSentences), Unavailable)
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from rnnreport.analyses import AnalysisParams, analyse
+from rnnreport.analyses import analyse
 from rnnreport.analyses.mmphate.dynamics import DynamicsParams
 from rnnreport.analyses.mmphate.stage import TrainingParams
 from rnnreport.analyses.units import UnitParams, earlier_responses
@@ -36,9 +36,13 @@ from rnnreport.results.schema import (
     Words,
 )
 from tests.fabricate import fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
-SMALL = replace(FEW_STARTS, training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)))
+SMALL = replace(
+    ROUGH,
+    training=TrainingParams(DynamicsParams(epochs=3, steps=3, units=8)),
+    projection=replace(ROUGH.projection, perplexities=(30.0,)),
+)
 PER_RUN = (Performance, Words, Sequences, Jumps, Projection, Dynamics, Formation, Pictures)
 
 
@@ -97,8 +101,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_responses_along_training_are_the_mean_changes_of_each_epoch(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", epochs=5, sequences=30, units=6)
-    units = replace(AnalysisParams().units, most_numbers=3 * 42 * 6)  # room for three of the five epochs
-    analyse(folder, params=replace(AnalysisParams(), units=units))
+    units = replace(SMALL.units, most_numbers=3 * 42 * 6)  # room for three of the five epochs
+    analyse(folder, params=replace(SMALL, units=units))
     found, words, probe = folder.result(Units, 0), folder.result(Words), folder.probe()
     assert isinstance(found, Units) and isinstance(words, Words)
     assert found.epochs.tolist() == [folder.epochs()[place] for place in (0, 2, 4)]
@@ -289,7 +293,7 @@ def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_t
     probe, last = folder.probe(), folder.checkpoint(1)
     gate = (0.5 + 0.5 * last.states["lstm.0.fwd.h"]).astype(np.float32)
     folder.write_record(Gates(1, {"lstm.0.fwd.f": gate, "lstm.0.fwd.i": 1 - gate}))
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     found, words = folder.result(Units, 2), folder.result(Words)
     assert isinstance(found, Units) and isinstance(words, Words) and found.scope == "lstm.0.fwd.f"
     for word, token in enumerate(words.tokens):
@@ -298,5 +302,5 @@ def test_gates_are_analysed_by_their_value_after_the_states_and_forgotten_with_t
     shown = [units.scope for units in gather(folder).units]
     assert shown == [*folder.manifest().state_keys, "lstm.0.fwd.f", "lstm.0.fwd.i"]
     folder.write_checkpoint(dataclasses.replace(last, epoch=2))  # the gates are no longer those of the last epoch
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     assert not folder.has_result(Units, 2) and len(gather(folder).units) == 2

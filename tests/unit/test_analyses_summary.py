@@ -21,7 +21,7 @@ from rnnreport.analyses.words import WordParams, find_words
 from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Unavailable, Units
 from tests.fabricate import fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 
 def evidence(path: Path, task: Task = "classification", **options: Any) -> Evidence:
@@ -120,9 +120,7 @@ def test_findings_state_the_numbers_of_the_results(tmp_path: Path) -> None:
     sample = display_sample(found.probe, SampleParams())
     words, step_words = find_words(found.probe, sample, WordParams())  # type: ignore[misc]  # tokens always give words
     units = {
-        key: analyse_units(
-            key, found.last.states[key], found.last.epoch, found.probe, sample, step_words, FEW_STARTS.units
-        )
+        key: analyse_units(key, found.last.states[key], found.last.epoch, found.probe, sample, step_words, ROUGH.units)
         for key in found.manifest.state_keys
     }
     found = replace(found, words=words, units=units)

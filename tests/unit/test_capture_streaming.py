@@ -29,7 +29,7 @@ from rnnreport.formulas import BANDS, changes, kept_rates
 from rnnreport.load.corpus import Corpus
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Units, Words
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 
 def numbered(steps: int) -> np.ndarray:
@@ -338,7 +338,7 @@ def test_a_sampled_run_has_the_responses_of_the_whole_corpus(tmp_path: Path) -> 
     for name, budget in (("all", 10_000), ("some", 100)):
         folder = RunFolder(tmp_path / name)
         capture_run(model, corpus, folder, name=name, source="test", weights=None, max_steps=budget)
-        analyse(folder, params=FEW_STARTS)
+        analyse(folder, params=ROUGH)
     whole, sampled = RunFolder(tmp_path / "all"), RunFolder(tmp_path / "some")
     assert whole.corpus_responses(0) is None
     assert sampled.probe().lengths.sum() <= 100 < whole.probe().lengths.sum()

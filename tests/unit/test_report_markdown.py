@@ -19,7 +19,7 @@ from rnnreport.report.environment import markdown_escape, signed
 from rnnreport.report.markdown import MOST_CHARACTERS, marker, sparkline
 from rnnreport.results.folder import RunFolder
 from tests.fabricate import HOSTILE, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 ATTACKS = (
     *HOSTILE,
@@ -195,6 +195,6 @@ def test_the_marker_outlives_a_new_corpus_and_another_verdict(tmp_path: Path) ->
     texts = []
     for place, sequences in enumerate((20, 30)):
         folder = fabricate_run(tmp_path / str(place), epochs=1, sequences=sequences, units=6, name="main & co")
-        analyse(folder, params=FEW_STARTS)
+        analyse(folder, params=ROUGH)
         texts.append(render_summary_markdown(folder).splitlines()[0])
     assert texts == ["<!-- rnnreport:main-co -->"] * 2

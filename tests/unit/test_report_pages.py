@@ -21,7 +21,7 @@ from rnnreport.report.place import template_folder
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.schema import Dynamics, Sequences, Unavailable
 from tests.fabricate import HOSTILE, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 
 class Reader(HTMLParser):
@@ -128,7 +128,7 @@ def test_rendering_needs_results_only(runs, pages, tmp_path):
 @pytest.mark.slow
 def test_reasons_are_printed_in_place_of_what_is_missing(tmp_path):
     run = fabricate_run(tmp_path / "run", epochs=1, sequences=12, units=6)
-    analyse(run, params=FEW_STARTS)
+    analyse(run, params=ROUGH)
     run.write_result(Unavailable("sequences", "a reason of our own"))
     text = "".join(Reader(render_report(run)).text)
     assert "Not shown: a reason of our own" in text
@@ -153,7 +153,7 @@ FIGURES = {"classes", "quantity", "agreement", "channels", "surprisal"}
 @pytest.mark.slow
 def test_every_task_has_a_page(task, continuous, figures, tmp_path):
     run = fabricate_run(tmp_path / "run", task, epochs=1, sequences=12, units=6, continuous=continuous)
-    analyse(run, params=FEW_STARTS)
+    analyse(run, params=ROUGH)
     page = render_report(run)
     described = json.loads(gzip.decompress(base64.b64decode(PAYLOAD.search(page)[1])).partition(b"\n")[0])
     assert FIGURES & set(described["figures"]) == figures

@@ -18,7 +18,7 @@ from rnnreport.report.tasks import TASKS, Kind, metric_name
 from rnnreport.results.recorded import Task
 from rnnreport.results.schema import Performance, Sequences
 from tests.fabricate import fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def runs(tmp_path_factory):
     made = {}
     for task in ("multi-label", "regression", "step-regression"):
         made[task] = fabricate_run(folder / task, task, epochs=1, sequences=12, units=6, gain=0.5, name=f"a {task}")
-        analyse(made[task], params=FEW_STARTS)
+        analyse(made[task], params=ROUGH)
     return made
 
 
@@ -94,7 +94,7 @@ def test_answers_in_words(runs):
 def test_metrics_are_named_in_words_everywhere(runs, task, tmp_path):
     run = runs[task]
     other = fabricate_run(tmp_path / "other", task, epochs=1, seed=1, sequences=12, units=6, name="other")
-    analyse(other, params=FEW_STARTS)
+    analyse(other, params=ROUGH)
     metrics = run.summary().metrics
     pages = {
         "report": render_report(run),

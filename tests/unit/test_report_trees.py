@@ -15,7 +15,7 @@ from rnnreport.results.folder import RunFolder
 from rnnreport.results.recorded import Continuations, Floats, Ints
 from rnnreport.results.schema import ContinuationTrees, Unavailable
 from tests.fabricate import HOSTILE, VOCABULARY, fabricate_run
-from tests.small import FEW_STARTS
+from tests.small import ROUGH
 
 
 def ints(*values: int) -> Ints:
@@ -48,7 +48,7 @@ def plant(folder: RunFolder, epoch: int = 1) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     made = fabricate_run(tmp_path_factory.mktemp("trees") / "run", "language-model", epochs=2, sequences=40, units=8)
     plant(made)
-    analyse(made, params=FEW_STARTS)
+    analyse(made, params=ROUGH)
     return made
 
 
@@ -109,7 +109,7 @@ def test_invisible_tokens_are_named() -> None:
 def test_a_language_model_without_trees_says_why(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", "language-model", epochs=2, sequences=20, units=6)
     plant(folder, epoch=0)  # the last one is 1
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     found = folder.result(ContinuationTrees)
     assert isinstance(found, Unavailable)
     assert found.reason in render_report(folder).replace("&#39;", "'")
@@ -117,6 +117,6 @@ def test_a_language_model_without_trees_says_why(tmp_path: Path) -> None:
 
 def test_other_tasks_have_no_trees(tmp_path: Path) -> None:
     folder = fabricate_run(tmp_path / "run", "tagging", epochs=1, sequences=20, units=6)
-    analyse(folder, params=FEW_STARTS)
+    analyse(folder, params=ROUGH)
     assert isinstance(folder.result(ContinuationTrees), Unavailable)
     assert "figure-continuations" not in render_report(folder)

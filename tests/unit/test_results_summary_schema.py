@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -12,12 +13,13 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from rnnreport.analyses import AnalysisParams, SummaryParams, analyse
+from rnnreport.analyses import SummaryParams, analyse
 from rnnreport.analyses.rules import CHECK_IDS
 from rnnreport.analyses.thresholds import parse_policy
 from rnnreport.results.recorded import FORMAT_VERSION, Task
 from rnnreport.results.schema import Check, Summary
 from tests.fabricate import fabricate_run
+from tests.small import ROUGH
 
 SCHEMA = json.loads((files("rnnreport.results") / "summary.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -26,7 +28,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 def written(path: Path, **options: Any) -> Any:
     folder = fabricate_run(path, sequences=12, units=6, steps=(2, 5), **({"epochs": 2} | options))
     policy = parse_policy({"accuracy": {"min": 0.9}, "still-units": "off"}, "", CHECK_IDS)
-    analyse(folder, params=AnalysisParams(summary=SummaryParams(policy=policy)))
+    analyse(folder, params=replace(ROUGH, summary=SummaryParams(policy=policy)))
     return json.loads((path / "summary.json").read_text(encoding="utf-8"))
 
 
@@ -53,7 +55,7 @@ def test_a_run_of_one_sequence_and_a_broken_one(tmp_path: Path) -> None:
     last.states["lstm.0.fwd.h"][:] = np.nan
     last.model_output[:] = np.nan
     folder.write_checkpoint(last)
-    analyse(folder)
+    analyse(folder, params=ROUGH)
     VALIDATOR.validate(json.loads((tmp_path / "broken" / "summary.json").read_text(encoding="utf-8")))
 
 
