@@ -75,7 +75,7 @@ def _logged(state: TrainerState, epoch: int) -> dict[str, float]:
     """The numbers of an epoch's lines of the log, the later ones where a name comes twice."""
     lines = [line for line in state.log_history if epoch - 1 < line.get("epoch", -1.0) <= epoch]
     return {
-        name: value
+        name: float(value)
         for line in lines
         if _WHOLE_TRAINING not in line
         for name, value in line.items()
