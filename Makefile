@@ -9,6 +9,9 @@ DEMO := rnnreport-demo
 # whole files to two workers, in the order of tests/conftest.py: the long ones first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
+# what hundreds of the tests' processes import is compiled once, also where the environment says never
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint samples
 
 demo: $(INSTALLED)
@@ -30,13 +33,13 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # torch comes first, by itself, so that a CPU build offered to pip is taken. The groups are read from pyproject.toml
-# because the pip of older Pythons has no --group.
+# because the pip of older Pythons has no --group. Nothing is compiled: most of it is never imported.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
 	$(BIN)/python -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
 	  print(*groups["test"], *groups["lint"], sep="\n")' > $(VENV)/groups.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -r $(VENV)/groups.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -r $(VENV)/groups.txt
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt --no-build-isolation -e .
 	touch $@
