@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := rnnreport-demo
-# whole files to two workers, in the order of tests/conftest.py: the long ones first
-SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
+# whole files to three workers, one of which waits for a browser or a clock, in the order of tests/conftest.py: the long
+# ones first
+SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 
 # what hundreds of the tests' processes import is compiled once, also where the environment says never
 unexport PYTHONDONTWRITEBYTECODE

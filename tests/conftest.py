@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ from rnnreport import progress
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and NumPy are loaded: the nets of the tests are tiny
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what the tests start would not hear Ctrl-C either
+
+gc.set_threshold(200_000, 20, 20)  # a tenth of the time went into looking through what the libraries hold for good
 
 settings.register_profile("unhurried", deadline=None)  # a machine that is busy with something else is no fault
 settings.load_profile("unhurried")
@@ -62,6 +65,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {ROOT / "tests" / name: place for place, name in enumerate(_LONG)}
     counts = Counter(item.path for item in items)
     items.sort(key=lambda item: (places.get(item.path, len(places)), -counts[item.path], str(item.path)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: it is not looked through for garbage any more."""
+    gc.freeze()
 
 
 def find_chromium() -> str | None:
