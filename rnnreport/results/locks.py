@@ -11,10 +11,11 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnreport import interrupts
 from rnnreport.errors import RnnReportError
 
 try:
@@ -67,21 +68,15 @@ def locked(path: Path, part: str = "", *, shared: bool = False, wait: bool = Fal
     path = path.resolve()
     name = built[1] if (built := _BUILT.fullmatch(path.name)) else path.name
     place = path.with_name(f".{name}.{part}.lock" if part else f".{name}.lock")
-    held = _held.get(place)
-    if held is None or held.process != os.getpid():  # what a process was forked from keeps its lock
-        handle = None if fcntl is None else _acquire(path, place, shared, wait)
-        if handle is None:
-            yield
-            return
-        held = _held[place] = _Held(handle, os.getpid())
-    held.users += 1
+    own: _Held | None = None
     try:
+        with nullcontext() if wait else interrupts.held():  # Ctrl-C would leave a lock that nobody here knows of yet
+            own = _join(path, place, shared, wait)
         yield
     finally:
-        held.users -= 1
-        if not held.users and held.process == os.getpid():
-            _held.pop(place)
-            _release(held.handle, place)
+        if own is not None:
+            with interrupts.held():
+                _leave(own, place)
 
 
 def take(handle: int, path: Path) -> int:
@@ -116,6 +111,25 @@ def same_file(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.stat())
     except OSError:
         return False
+
+
+def _join(path: Path, place: Path, shared: bool, wait: bool) -> _Held | None:
+    """The lock that this process has or gets, with one user more; None where there is none."""
+    own = _held.get(place)
+    if own is None or own.process != os.getpid():  # what a process was forked from keeps its lock
+        handle = None if fcntl is None else _acquire(path, place, shared, wait)
+        if handle is None:
+            return None
+        own = _held[place] = _Held(handle, os.getpid())
+    own.users += 1
+    return own
+
+
+def _leave(own: _Held, place: Path) -> None:
+    own.users -= 1
+    if not own.users and own.process == os.getpid():
+        _held.pop(place)
+        _release(own.handle, place)
 
 
 def _acquire(path: Path, place: Path, shared: bool, wait: bool) -> int | None:

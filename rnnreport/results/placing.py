@@ -15,11 +15,12 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from rnnreport.errors import RnnReportError
+from rnnreport.interrupts import held
 from rnnreport.results import locks
 
 _SCRATCH = "rnnreport-scratch-"
@@ -50,8 +51,10 @@ def written(path: Path, fill: Callable[[BinaryIO], object]) -> Iterator[Path]:
     temporary, lock = path.with_name(f".{path.name}.tmp"), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, lock = _open(temporary, path)
-        with os.fdopen(handle, "wb") as stream:
+        with ExitStack() as opened:
+            with held():  # Ctrl-C would leave a file that nobody here knows of yet
+                handle, lock = _open(temporary, path)
+                stream = opened.enter_context(os.fdopen(handle, "wb"))
             stream.truncate()
             fill(stream)
         yield temporary
@@ -149,28 +152,35 @@ def scratch() -> Iterator[Path]:
     RnnReportError
         If the disk refuses.
     """
-    lock = None
+    path = lock = None
     try:
-        while lock is None:  # another call may have found it before it was locked
-            path = Path(tempfile.mkdtemp(prefix=_SCRATCH))
-            lock = _lock_folder(path)
-            if not hasattr(os, "O_DIRECTORY"):
-                break  # a system without locks of folders
-    except OSError as error:
-        raise RnnReportError(
-            f"cannot write to {tempfile.gettempdir()}: {error.strerror or error}",
-            "free space, or set TMPDIR to another folder",
-        ) from error
-    try:
+        with held():  # as in ``written``
+            path, lock = _make_scratch()
         for left in path.parent.glob(f"{_SCRATCH}*"):
             if (found := _lock_folder(left)) is not None:
                 _remove(left)
                 os.close(found)
         yield path
     finally:
-        _remove(path)
+        if path is not None:
+            _remove(path)
         if lock is not None:
             os.close(lock)
+
+
+def _make_scratch() -> tuple[Path, int | None]:
+    """A new folder and the handle that keeps it locked, None on a system without locks of folders."""
+    try:
+        while True:  # another call may have found it before it was locked
+            path = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+            lock = _lock_folder(path)
+            if lock is not None or not hasattr(os, "O_DIRECTORY"):
+                return path, lock
+    except OSError as error:
+        raise RnnReportError(
+            f"cannot write to {tempfile.gettempdir()}: {error.strerror or error}",
+            "free space, or set TMPDIR to another folder",
+        ) from error
 
 
 def _lock_folder(path: Path) -> int | None:

@@ -27,7 +27,7 @@ FORBIDDEN = {
 ALLOWED = {"analyses/mmphate/device.py": {"torch"}}
 # folder: parts of rnnreport it may know; the pipeline goes one way
 KNOWS = {
-    "results": {"results", "errors", "reading"},
+    "results": {"results", "errors", "interrupts", "reading"},
     "load": {"load", "results", "errors", "progress", "reading"},
     "capture": {"capture", "parallel", "load", "results", "errors", "progress", "formulas", "budget"},
     "analyses": {"analyses", "interrupts", "parallel", "results", "errors", "progress", "formulas", "budget"},

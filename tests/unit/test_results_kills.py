@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from rnnreport.cli import outputs
 from rnnreport.interrupts import held
-from rnnreport.results import placing, store
+from rnnreport.results import locks, placing, store
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.renewal import renewed, settle
 from rnnreport.results.schema import Unavailable, Words
@@ -162,3 +164,33 @@ def test_a_signal_waits_where_an_exception_would_crash(number):
     finally:
         signal.signal(number, before)
     assert reached == ["the end of the block"]
+
+
+@pytest.mark.parametrize("what", ["written", "scratch", "locked"])
+def test_ctrl_c_just_when_a_file_is_there_leaves_none(tmp_path, monkeypatch, what):
+    """Made, and not yet known to the one that would remove it."""
+
+    def interrupted(call):
+        def do(*words, **names):
+            found = call(*words, **names)
+            signal.raise_signal(signal.SIGINT)
+            return found
+
+        return do
+
+    target = tmp_path / "run"
+    block = {
+        "written": lambda: placing.written(target, lambda stream: stream.write(b"new")),
+        "scratch": placing.scratch,
+        "locked": lambda: locks.locked(target),
+    }[what]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with monkeypatch.context() as patch:
+        where, name = (tempfile, "mkdtemp") if what == "scratch" else (os, "open")
+        patch.setattr(where, name, interrupted(getattr(where, name)))
+        with pytest.raises(KeyboardInterrupt), block():
+            pass
+    assert list(tmp_path.iterdir()) == []
+    with block():
+        assert list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
