@@ -9,5 +9,5 @@ from rnnreport.analyses.units import UnitParams
 
 ROUGH = AnalysisParams(
     units=UnitParams(CoclusterParams(seeds=(0, 1), starts=1)),  # from two starts, not from 15
-    projection=ProjectionParams(landmarks=60),
+    projection=ProjectionParams(landmarks=60),  # of PHATE, instead of 300
 )

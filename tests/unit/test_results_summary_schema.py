@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -28,7 +27,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 def written(path: Path, **options: Any) -> Any:
     folder = fabricate_run(path, sequences=12, units=6, steps=(2, 5), **({"epochs": 2} | options))
     policy = parse_policy({"accuracy": {"min": 0.9}, "still-units": "off"}, "", CHECK_IDS)
-    analyse(folder, params=replace(ROUGH, summary=SummaryParams(policy=policy)))
+    analyse(folder, params=dataclasses.replace(ROUGH, summary=SummaryParams(policy=policy)))
     return json.loads((path / "summary.json").read_text(encoding="utf-8"))
 
 
