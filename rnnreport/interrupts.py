@@ -1,4 +1,4 @@
-"""Signals wait while code runs that an exception in the wrong place would crash."""
+"""Signals that end a command: each is heard, and none where its exception would do harm."""
 
 from __future__ import annotations
 
@@ -6,6 +6,54 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from rnnreport.errors import TerminatedError
+
+_DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+_heard: list[int] = []  # the signals since a command began
+
+
+@contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal, unwind a command as Ctrl-C does, unless somebody wants otherwise.
+
+    What a signal raises may be lost: Python drops it in ``__del__`` and in the callbacks of weak references, and NumPy
+    puts errors of its own in its place. So any error after a signal ends as that signal, and ``heed`` does what a
+    dropped one could not.
+    """
+    ours = {}
+    if threading.current_thread() is threading.main_thread():
+        wanted = {getattr(signal, name): handler for name, handler in _DEFAULTS.items() if hasattr(signal, name)}
+        ours = {number: handler for number, handler in wanted.items() if signal.getsignal(number) == handler}
+    for number in ours:
+        signal.signal(number, _end)
+    try:
+        yield
+    except Exception:
+        heed()
+        raise
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        _heard.clear()
+
+
+def heed() -> None:
+    """End here if a signal has already told the command to end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    TerminatedError
+    """
+    if _heard:
+        number = _heard[0]
+        raise KeyboardInterrupt if number == signal.SIGINT else TerminatedError(number)
+
+
+def _end(number: int, _: object) -> None:
+    _heard.append(number)
+    heed()
 
 
 @contextmanager

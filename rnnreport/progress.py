@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from rnnreport.errors import printable
+from rnnreport.interrupts import heed
 
 Item = TypeVar("Item")
 
@@ -47,6 +48,7 @@ def track(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
     shown = start - interval + _SHOW_AFTER_S
     drawn = False
     for done, item in enumerate(items):
+        heed()
         now = time.monotonic()
         if not _QUIET and now - shown >= interval:
             shown, drawn = now, True
@@ -77,6 +79,7 @@ class Stage:
         self._clock = clock
 
     def __enter__(self) -> Stage:
+        heed()
         self._start = self._clock()
         if not _QUIET:
             print(f"{printable(self.label)} ...", end="", file=sys.stderr, flush=True)

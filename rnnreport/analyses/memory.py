@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from rnnreport.results.recorded import Doubles, Floats, Gates, Perturbation, Pro
 from rnnreport.results.schema import Memory, Unavailable
 
 _KEEPING = ("f", "z")  # gates that keep the old state: of an LSTM, and of torch's GRU
-_LEFT = 1 / np.e
+_LEFT = 1 / math.e
 
 _GUIDE = (
     "Steps are counted back from where memory is asked for. Lines: what is left of the effect of one input so many "

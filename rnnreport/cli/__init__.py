@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from rnnreport import __version__
 from rnnreport.cli import capture, check, compare, demo, index, stages, train, watch
 from rnnreport.config import read_settings
 from rnnreport.errors import RnnReportError, TerminatedError, printable
+from rnnreport.interrupts import ending_cleanly
 from rnnreport.progress import silence
 
 _INTERRUPTED = 130
@@ -84,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with _ending_cleanly():
+        with ending_cleanly():
             code = cli.main(typed, prog_name="rnnreport", standalone_mode=False, obj=typed)
-    except click.exceptions.Abort:  # click's name for Ctrl-C
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click's name for Ctrl-C
         click.echo("rnnreport: interrupted", err=True)
         return _INTERRUPTED
     except TerminatedError as error:
@@ -104,26 +102,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split())
         return _fail(f"unexpected {type(error).__name__}: {text} (see --debug)", RnnReportError.exit_code)
     return code if isinstance(code, int) else 0
-
-
-@contextmanager
-def _ending_cleanly() -> Iterator[None]:
-    """Let SIGTERM, and the end of the terminal, unwind the command as Ctrl-C does, unless somebody wants otherwise."""
-
-    def end(number: int, _: object) -> None:
-        raise TerminatedError(number)
-
-    ours = []
-    if threading.current_thread() is threading.main_thread():
-        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        ours = [number for name in names if signal.getsignal(number := getattr(signal, name)) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(text: str, code: int) -> int:

@@ -12,6 +12,7 @@ import click
 
 from rnnreport.cli import options, outputs, settings
 from rnnreport.errors import InputError, RnnReportError
+from rnnreport.interrupts import heed
 from rnnreport.progress import Stage, note
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def watch(run: Path, mmphate_nodes: int | None, max_size: float | None) -> None:
                 with suppress(InUseError), outputs.writing(run):  # who is at work there now is soon done
                     seen = now
                     plain = _update(folder, page, growth, params, max_size) or plain
+            heed()
             time.sleep(_EVERY_S)
     finally:
         _end(page, plain)
@@ -99,6 +101,7 @@ def _update(
         outputs.write_page(followed, page, max_size)
         store.write_text(stamp_of(page), stamp)
     except Exception as error:  # whatever it is, the training goes on, and so must the watching
+        heed()
         text = str(error) if isinstance(error, RnnReportError) else f"{type(error).__name__}: {error}"
         note(f"no page of this epoch, the one before stays: {' '.join(text.split())}")
         return None

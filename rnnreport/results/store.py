@@ -14,11 +14,12 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from rnnreport.errors import InputError
+from rnnreport.interrupts import held
 from rnnreport.reading import open_regular, parse_json, read_arrays, read_text
 from rnnreport.results import placing
 from rnnreport.results.typed import typed
@@ -141,14 +142,18 @@ def save(path: Path, record: Any) -> None:
         beside.unlink(missing_ok=True)
         write_json(marker, rest)
         return
-    # numpy's stub takes the names for its own options
-    with placing.written(beside, lambda stream: np.savez(stream, **arrays)) as made:  # type: ignore[arg-type]
+    with placing.written(beside, lambda stream: _savez(stream, arrays)) as made:
         with zipfile.ZipFile(made) as archive:
             text = _sealed(rest, archive.infolist())
         with placing.written(marker, lambda stream: stream.write(text.encode())) as last:
             marker.unlink(missing_ok=True)  # a kill between the two must not leave a pair that does not belong together
             os.replace(made, beside)
             os.replace(last, marker)
+
+
+def _savez(stream: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    with held():  # NumPy closes an archive that Ctrl-C ends in the middle, which fails, with another error
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its own options
 
 
 def load(path: Path, kind: type[Record]) -> Record:

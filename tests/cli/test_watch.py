@@ -132,6 +132,37 @@ def test_an_interrupted_analysis_leaves_nothing_half_made(
     ]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("lost", ["dropped", "replaced by an error"])
+def test_ctrl_c_ends_it_also_where_its_exception_is_lost(
+    training: Training, rnnreport: Command, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    training.begin()
+    training.land(0)
+
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def analyse(*_: object, **__: object) -> None:
+        if lost == "dropped":
+            Dying()
+            return
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise TypeError("cannot compare") from None
+
+    def sleep(_: float) -> None:
+        pytest.fail("it went on watching")
+
+    monkeypatch.setattr("rnnreport.analyses.analyse", analyse)
+    monkeypatch.setattr("rnnreport.cli.watch.time.sleep", sleep)
+    outcome = rnnreport("watch", training.folder.path)
+    assert outcome.code == 130
+    assert outcome.err.endswith("rnnreport: interrupted\n")
+
+
 def test_a_folder_that_cannot_be_recorded_into_is_refused(rnnreport: Command, tmp_path: Path) -> None:
     outcome = rnnreport("watch", tmp_path / "none" / "run")
     assert outcome.code == 2 and "is no folder" in outcome.error

@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from rnnreport.cli import outputs
-from rnnreport.interrupts import held
 from rnnreport.results import locks, placing, store
 from rnnreport.results.folder import RunFolder
 from rnnreport.results.renewal import renewed, settle
@@ -148,24 +148,6 @@ def test_a_training_that_begins_anew(tmp_path):
     assert [path.name for path in work.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_where_an_exception_would_crash(number):
-    reached = []
-
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(number, end)
-    try:
-        with pytest.raises(KeyboardInterrupt), held():
-            signal.raise_signal(number)
-            reached.append("the end of the block")
-        assert signal.getsignal(number) is end
-    finally:
-        signal.signal(number, before)
-    assert reached == ["the end of the block"]
-
-
 @pytest.mark.parametrize("what", ["written", "scratch", "locked"])
 def test_ctrl_c_just_when_a_file_is_there_leaves_none(tmp_path, monkeypatch, what):
     """Made, and not yet known to the one that would remove it."""
@@ -193,4 +175,19 @@ def test_ctrl_c_just_when_a_file_is_there_leaves_none(tmp_path, monkeypatch, wha
     assert list(tmp_path.iterdir()) == []
     with block():
         assert list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_an_archive_is_ctrl_c(tmp_path, monkeypatch):
+    """As ZipFile refuses to close while a member is open."""
+    opened = zipfile.ZipFile.open
+
+    def interrupted(*words, **names):
+        found = opened(*words, **names)
+        signal.raise_signal(signal.SIGINT)
+        return found
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(zipfile.ZipFile, "open", interrupted)
+        store.save(tmp_path / "record", everything())
     assert list(tmp_path.iterdir()) == []
