@@ -22,7 +22,7 @@ _GUIDE = (
     "they should add up to it, and where they miss it by 2% or more the sequence is called unreliable. Occlusion lets "
     "one step at a time become the mean input and needs no gradient; where the two disagree, steps act together and no "
     "list of single steps tells the whole. {explained} A part says what moved this network against this baseline, not "
-    "what is true of the world, nor what would happen if the word were another one. The table has means over all "
+    "what is true of the world, nor what would happen if the input were another one. The table has means over all "
     "occurrences{near}."
 )
 

@@ -10,6 +10,7 @@ import numpy as np
 from rnnreport.analyses.quantities import r2_in_words, r_squared
 from rnnreport.analyses.rules.evidence import Evidence, loss_curve
 from rnnreport.analyses.scores import Errors, score
+from rnnreport.results.naming import input_noun
 from rnnreport.results.recorded import StateKey
 from rnnreport.results.schema import Unavailable, Units, Words
 from rnnreport.results.schema.machine import FAITHFUL
@@ -108,7 +109,7 @@ def worst_quantity(evidence: Evidence) -> tuple[str, str] | None:
 
 
 def moving_words(evidence: Evidence) -> tuple[str, str] | None:
-    """The words, or prototypes, that move the state most."""
+    """The words, characters or prototypes that move the state most."""
     units = evidence.units.get(evidence.manifest.state_keys[0])
     words = evidence.words
     if not isinstance(units, Units) or not isinstance(words, Words):
@@ -119,7 +120,7 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
     if top.size < 3:
         return None
     named = ", ".join(f"{_quoted(words.names[word])} ({size[word]:.2f}, n = {words.counts[word]:,})" for word in top)
-    kind = "input prototypes" if evidence.probe.continuous else "words"
+    kind = f"{'input ' if evidence.probe.continuous else ''}{input_noun(evidence.probe.vocabulary)}s"
     median = float(np.median(size[eligible]))
     state = StateKey.parse(units.scope).title
     return (

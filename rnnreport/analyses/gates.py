@@ -18,9 +18,9 @@ _GUIDE = (
     "upwards the share at which it is open (above {open_above:g}). A dot at the end of an axis belongs to a gate that "
     "hardly decides anything; a forget gate that stays open is how a unit remembers, so this alone is no fault. Band: "
     "from the beginning of the sequences to their end, how many of the values are closed (blue, from below) and open "
-    "(orange, from above). Words: the mean of the gate over all units when it reads them, of those that differ from "
-    "its overall mean (Holm, 5%) and occur at least {fewest} times in {fewest_sequences} sequences. A word that opens "
-    "a gate need not be the cause: what came before it counts as well."
+    "(orange, from above). Inputs: the mean of the gate over all units when it reads them, of those that differ from "
+    "its overall mean (Holm, 5%) and occur at least {fewest} times in {fewest_sequences} sequences. One that opens a "
+    "gate need not be the cause: what came before it counts as well."
 )
 
 

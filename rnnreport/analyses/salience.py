@@ -13,7 +13,7 @@ _GUIDE = (
     "When a step is selected, the bars over the tokens show how strongly its state depends on each input: how much it "
     "would change if {input} of that step changed a little (norm of the derivative). A high bar does not say that the "
     "input mattered for the prediction, or that it is right. A low one does not say that the input is forgotten: a "
-    "unit that firmly holds something hardly moves. Another word is a large change, of which this says little.{method}"
+    "unit that firmly holds something hardly moves. Another input is a large change, of which this says little.{method}"
 )
 
 

@@ -18,9 +18,9 @@ from rnnreport.results.schema import Sequences
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _HEAD_GUIDE = (
-    "Each step shows what the model would predict if the sequence ended there. A change of prediction at a word does "
-    "not mean that the word caused it: the state before it matters as much. Distances are measured in the full state "
-    "space."
+    "Each step shows what the model would predict if the sequence ended there. A change of prediction at an "
+    "input does not mean that this input caused it: the state before it matters as much. Distances are measured in the "
+    "full state space."
 )
 _ANSWER_GUIDE = (
     "Each step shows the model's own answer at that step. A change at an input does not mean that this input caused "

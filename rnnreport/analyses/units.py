@@ -24,9 +24,9 @@ from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, P
 from rnnreport.results.schema import Unavailable, Units
 
 _GUIDE = (
-    "A unit's response to a word is how much the word changes it on average, over all its occurrences; orange moves "
-    "up, blue moves down. Words and units of one cluster go together more than with others, and the stability says how "
-    "far another seed would agree. A response is a statistic of this corpus: it does not show that the word alone "
+    "A unit's response to an input is how much the input changes it on average, over all its occurrences; orange moves "
+    "up, blue moves down. Inputs and units of one cluster go together more than with others, and the stability says "
+    "how far another seed would agree. A response is a statistic of this corpus: it does not show that the input alone "
     "causes the change, nor that the unit does nothing else."
 )
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from rnnreport.analyses.sample import Sample
 from rnnreport.formulas import MOST_WORDS
+from rnnreport.results.naming import input_noun
 from rnnreport.results.recorded import CorpusResponses, Doubles, Floats, Ints, PartsOfSpeech, Probe
 from rnnreport.results.schema import Unavailable, Words
 
 _TOKEN_GUIDE = (
-    "The words are the most frequent tokens of the probe set, with the number of times each occurs. What is said about "
-    "a rare word rests on few occurrences and may not hold for others."
+    "These are the most frequent {noun}s of {where}, with the number of times each occurs. What is said about a rare "
+    "one rests on few occurrences and may not hold for others."
 )
 _PROTOTYPE_GUIDE = (
     "The input is continuous, so its steps were grouped into prototypes: each shape is the mean of the input vectors "
@@ -84,9 +85,13 @@ def _frequent_tokens(
         step_words=step_words[sample.steps],
         **_tags(probe, step_words, tokens.size, parts),
         unseen=int((counts > 0).sum()) - tokens.size,
-        guide=_TOKEN_GUIDE,
+        guide=_token_guide(probe, "the probe set"),
     )
     return words, step_words
+
+
+def _token_guide(probe: Probe, where: str) -> str:
+    return _TOKEN_GUIDE.format(noun=input_noun(probe.vocabulary), where=where)
 
 
 def _streamed_tokens(
@@ -101,7 +106,7 @@ def _streamed_tokens(
         step_words=step_words[sample.steps],
         **_tags(probe, step_words, streamed.tokens.size, parts),
         unseen=streamed.distinct - streamed.tokens.size,
-        guide=_TOKEN_GUIDE.replace("the probe set", f"the whole corpus ({streamed.steps:,} steps)"),
+        guide=_token_guide(probe, f"the whole corpus ({streamed.steps:,} steps)"),
     )
     return words, step_words
 

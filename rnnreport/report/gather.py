@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rnnreport.results.folder import RunFolder
+from rnnreport.results.naming import input_noun
 from rnnreport.results.provenance import StageCard, read_provenance
 from rnnreport.results.recorded import Manifest, StateKey
 from rnnreport.results.schema import (
@@ -177,8 +178,8 @@ def gather(folder: RunFolder) -> Run:
 
 
 def noun(sequences: Sequences | None) -> str:
-    """What a step of the input is called: of series its prototype."""
-    return "prototype" if sequences and sequences.values.size else "word"
+    """What a step of the input is called."""
+    return input_noun(sequences.token_names) if sequences else "word"
 
 
 def _gates(folder: RunFolder, first: int) -> dict[int, Units]:

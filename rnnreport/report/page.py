@@ -226,8 +226,7 @@ def _report_figures(run: Run, curves: Mapping[str, Curves]) -> dict[str, figure]
         figures["distance"] = step_bars("distance", "distance")
         if sequences.surprisal.size:
             ranks = max(1, int((sequences.top_tokens >= 0).any(axis=0).sum()))
-            characters = all(len(name) <= 1 or name.startswith("<") for name in sequences.token_names)
-            figures["tops"] = top_steps(ranks, characters=characters)
+            figures["tops"] = top_steps(ranks, characters=noun(sequences) == "character")
             figures["surprisal"] = step_bars("surprisal", "surprisal, nats")
     if available(run.projection):
         figures["map"] = state_map()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnreport.report.environment import percent
+from rnnreport.results.naming import input_noun
 from rnnreport.results.schema import ContinuationTrees
 
 _ROW, _TOP, _ROOT = 24.0, 16.0, 12.0  # px: between ends, above the first, left of the root
@@ -165,14 +166,14 @@ def visible(token: str) -> str:
     return spaced.replace("\n", "↵").replace("\t", "⇥") or "∅"
 
 
-def gap_between(tokens: Iterable[str]) -> str:
-    """What stands between tokens of these names in a text: nothing where they are characters, as ``reading.js`` has it.
+def gap_between(tokens: Sequence[str]) -> str:
+    """What stands between tokens of these names in a text: nothing where they are characters.
 
     Parameters
     ----------
-    tokens : iterable of str
+    tokens : sequence of str
     """
-    return "" if all(len(token) <= 1 or token.startswith("<") for token in tokens) else " "
+    return "" if input_noun(tokens) == "character" else " "
 
 
 def shortened(text: str) -> str:

@@ -97,8 +97,7 @@ RR.reader = function (description) {
   const every = (found, k) => { const picked = []; for (let i = k; i < found.length; i += classes) if (Number.isFinite(found[i])) picked.push(found[i]); return picked; };
   // What is shown while nothing is selected: the first sequence, or the first whose steps have an expected prediction.
   reader.first = Math.max(0, Array.from(lengths).findIndex((_, q) => reader.known(q)));
-  // Several single characters in a row: a character corpus, set tight.
-  reader.characters = description.tokenNames.length > 0 && description.tokenNames.every((token) => [...token].length <= 1 || token.startsWith("<"));
+  reader.characters = description.noun === "character"; // set tight
   return reader;
 };
 

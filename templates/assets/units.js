@@ -1,7 +1,7 @@
 "use strict";
 // Memory chips, word clouds and the signed links between them (Ming et al. 2017), for the selected state, weighting and k.
 RR.ENOUGH = 10; // occurrences below which a word is flagged
-RR.noun = () => (RR.description.words?.prototypes ? "prototype" : "word");
+RR.noun = () => RR.description.sequences?.noun ?? "word";
 RR.unitsOf = () => {
   const units = RR.description.units[RR.selection.state];
   return { ...units, array: (name) => RR.arrays[`${units.prefix}.${name}`] };
@@ -103,7 +103,7 @@ RR.views.push(function units() {
     }
     host.replaceChildren(...children);
     const quality = divided ? `seeds agree with ARI ${agree(place)} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster` : `with this weighting the responses cannot be divided into ${k}`;
-    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input prototypes" : "words"}${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
+    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input " : ""}${RR.noun()}s${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
     colour(false);
     arrange();
   }
@@ -164,7 +164,7 @@ RR.views.push(function units() {
     RR.byId("clip-name").textContent = `±${clip.toFixed(2)}`;
     const unit = lens === "unit" && picked.length ? picked.at(-1) : null;
     RR.byId("title-units").dataset.printed ??= RR.byId("title-units").textContent;
-    RR.title("units", unit === null ? title : `${words.prototypes ? "Prototypes" : "Words"} coloured by how they move unit ${unit}${RR.atEpoch()}`);
+    RR.title("units", unit === null ? title : `${RR.noun().replace(/^./, (letter) => letter.toUpperCase())}s coloured by how they move unit ${unit}${RR.atEpoch()}`);
     const current = step !== null && sequence !== null ? RR.arrays["words.steps"][RR.stepIndex(sequence, step)] : -1;
     const met = new Set(sequence === null ? [] : RR.arrays["words.steps"].subarray(RR.stepIndex(sequence, 0), RR.stepIndex(sequence + 1, 0)));
     const scale = RR.signScale(clip), blank = RR.css("rule"), response = RR.response();

@@ -121,4 +121,4 @@ def test_active_words_are_those_at_which_a_unit_is_furthest_from_its_mean(embedd
     shown = found.groups.reshape(9, steps, 16)
     assert (shown[:, :, 1] == 0).all() and set(np.unique(shown)) <= {0, 1}
     none = active_words(embedded, probe, np.full(probe.tokens.size, -1, np.int32), groups)
-    assert isinstance(none, Unavailable) and "no word is read by 3" in none.reason
+    assert isinstance(none, Unavailable) and "no input is read by 3" in none.reason

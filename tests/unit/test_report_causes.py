@@ -150,7 +150,7 @@ def test_many_that_do_not_add_up_get_a_badge(folder: RunFolder) -> None:
     assert found.unreliable == 20
     page = attribution_context(cast(Any, SimpleNamespace(attribution=found)))["attribution"]
     assert page["unreliable"]
-    assert page["title"] == "No single word adds to an answer beyond doubt"
+    assert page["title"] == "No single input adds to an answer beyond doubt"
     assert found.tested == 0
 
 

@@ -117,7 +117,7 @@ def test_what_the_entries_say_of_parameters_is_what_the_code_uses():
         "Checks": (rules.rise_of_loss, rules.saturated_share, rules.stuck_share, rules.remaining_directions),
         "Kernel of MM-PHATE": (f"{kernel.inter_neighbours}th", f"{kernel.intra_neighbours}nd"),
         "Diffusion time t": (f"{EmbedParams().landmarks:,}",),
-        "Words and prototypes": (MOST_WORDS,),
+        "Inputs that are analysed": (MOST_WORDS,),
         "Spread of a response": tuple(f"{band}" for band in BANDS),
         "Stability and cut": (f"{CoclusterParams().most_unassigned:.0%}", CoclusterParams().smallest_default),
         "Jumps": (jump.fewest,),

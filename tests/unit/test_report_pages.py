@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -272,3 +273,16 @@ def test_shares_and_parameters_for_people():
     assert percent(float("nan")) == "not defined"
     assert parameter([0.4158, 0.2762]) == "0.416 and 0.276"
     assert parameter(30.0) == "30"
+
+
+@pytest.mark.parametrize("task", ["language-model", "classification"])
+def test_characters_are_not_called_words(tmp_path, task):
+    folder = fabricate_run(tmp_path / "run", task=task, epochs=2, sequences=40, units=6, steps=(3, 6))
+    letters = tuple(chr(ord("a") + place) for place in range(len(folder.probe().vocabulary)))
+    folder.write_probe(replace(folder.probe(), vocabulary=letters))
+    analyse(folder, params=ROUGH)
+    page = render_report(folder)
+    shown = page[page.index("<body") : page.index('<section id="numbers"')]
+    said = " ".join(Reader(shown).text) + render_summary_markdown(folder)
+    assert "characters" in said
+    assert re.findall(r".{30}\bwords?\b.{30}", said, re.IGNORECASE | re.DOTALL) == []

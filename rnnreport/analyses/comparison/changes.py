@@ -11,6 +11,7 @@ from rnnreport.analyses.comparison.floor import FEWEST_UNITS, SAME_PLACE, Floor,
 from rnnreport.analyses.comparison.runs import Read
 from rnnreport.analyses.comparison.weights import CommonWeights, common_weights
 from rnnreport.analyses.scores import SHARES
+from rnnreport.results.naming import input_noun
 from rnnreport.results.recorded import Doubles, StateKey
 from rnnreport.results.schema import Changes, Effects, Likeness, Slices, Unavailable
 
@@ -83,7 +84,7 @@ def _judge(
     sentences += [{"text": state_text, "anchor": "likeness"}, *_flip_sentence(pair)]
     if not is_floor:
         beside = others if floor else ()
-        noun = "prototype" if runs[0].probe.continuous else "word"
+        noun = input_noun(runs[0].probe.vocabulary)
         sentences += _slice_sentence(slices, place - 1, beside) + _word_sentence(effects, place - 1, beside, noun)
     if (likeness.change[place] == 0).all():
         return "identical", sentences

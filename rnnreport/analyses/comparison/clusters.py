@@ -12,10 +12,10 @@ from rnnreport.results.recorded import Doubles, Ints
 from rnnreport.results.schema import MatchedClusters, Unavailable, Units, Words
 
 _GUIDE = (
-    "Each run groups its own units and the words they answer to. Clusters of two runs are paired so that they share as "
-    "many words as possible: the overlap is the number of common words divided by the number of words in either "
-    "(Jaccard). The adjusted Rand index is 1 where both runs group the words alike and 0 on average for unrelated "
-    "groupings. Units have no counterparts in another run: only the words make clusters comparable."
+    "Each run groups its own units and the inputs they answer to. Clusters of two runs are paired so that they share "
+    "as many inputs as possible: the overlap is the number of common ones divided by the number of those in either "
+    "(Jaccard). The adjusted Rand index is 1 where both runs group the inputs alike and 0 on average for unrelated "
+    "groupings. Units have no counterparts in another run: only the inputs make clusters comparable."
 )
 
 
@@ -32,9 +32,9 @@ def matched_clusters(runs: Sequence[Read]) -> MatchedClusters | Unavailable:
     there = [one for one in units if isinstance(one, Units)]
     named = [one for one in words if isinstance(one, Words)]
     if len(there) < len(runs) or len(named) < len(runs):
-        return Unavailable(MatchedClusters.analysis, "a run has no responses to words")
+        return Unavailable(MatchedClusters.analysis, "a run has no responses to inputs")
     if any(one.names != named[0].names for one in named):
-        return Unavailable(MatchedClusters.analysis, "the runs were analysed with different words")
+        return Unavailable(MatchedClusters.analysis, "the runs were analysed with different inputs")
     mode, k = there[0].default_mode, there[0].default_k
     places = [_place(one, mode, k) for one in there]
     labels = np.stack([one.word_labels[place] for one, place in zip(there, places, strict=True)])

@@ -17,10 +17,10 @@ from rnnreport.results.recorded import NUMERIC, PER_SEQUENCE, Doubles
 from rnnreport.results.schema import Effects, Unavailable
 
 _GUIDE = (
-    "The effect of a word is how much the prediction moves on average when the word arrives, in log-odds of a class "
-    "or label or in the unit of the quantity; the jump is how far the state moves, in units of the run's mean step. "
-    "Runs are compared over the same occurrences; intervals rest on the spread between sequences, and p-values are "
-    "corrected for the number of words and outputs (Holm). The prediction before the end of a sequence is the head "
+    "The effect of an input is how much the prediction moves on average when it arrives, in log-odds of a class or "
+    "label or in the unit of the quantity; the jump is how far the state moves, in units of the run's mean step. Runs "
+    "are compared over the same occurrences; intervals rest on the spread between sequences, and p-values are "
+    "corrected for the number of inputs and outputs (Holm). The prediction before the end of a sequence is the head "
     "applied to a state it may never have been trained on."
 )
 _SMALLEST = 1e-6  # a probability closer to 0 or 1 counts as this close
@@ -61,7 +61,9 @@ def word_effects(runs: Sequence[Read], params: EffectParams) -> Effects | Unavai
         if at.size >= params.fewest and np.unique(owners[at]).size >= params.fewest_sequences
     ]
     if not kept:
-        return Unavailable(Effects.analysis, f"no word occurs {params.fewest} times after the first step of a sequence")
+        return Unavailable(
+            Effects.analysis, f"no input occurs {params.fewest} times after the first step of a sequence"
+        )
     both = np.concatenate([moves, jumps], axis=2)
     table = [_at_word(both[:, places[word]], owners[places[word]]) for word in kept]
     own, apart = (

@@ -38,7 +38,7 @@ def active_words(embedded: Embedded, probe: Probe, step_words: Ints, word_groups
         words[:, t] = _furthest(away[:, t], read[t], _WORDS)
         groups[:, t] = _furthest(away[:, t], grouped[t], 1)
     if (words < 0).all():
-        reason = f"no word is read by {_FEWEST} of the {len(embedded.sequences)} sampled sequences at the same step"
+        reason = f"no input is read by {_FEWEST} of the {len(embedded.sequences)} sampled sequences at the same step"
         return Unavailable(ActiveWords.analysis, reason)
     return ActiveWords(
         scope=dynamics.scope,

@@ -86,7 +86,7 @@ def write_training(
         folder.write_result(read, scope=number or None)
     word_groups = _groups(folder, 0)[1]
     if step_words is None or word_groups is None:
-        folder.write_result(Unavailable(ActiveWords.analysis, "there are no words whose responses are known"))
+        folder.write_result(Unavailable(ActiveWords.analysis, "there are no inputs whose responses are known"))
     else:
         folder.write_result(active_words(found, probe, step_words, word_groups))
     folder.write_result(other_pictures(found, params.pictures))

@@ -146,7 +146,7 @@ def _attribution_title(found: InputAttribution) -> str:
     """The word that adds most beyond doubt."""
     sure = np.flatnonzero((found.p_values < _LEVEL) & (found.means[:, 0] > 0))
     if not sure.size:
-        return "No single word adds to an answer beyond doubt"
+        return "No single input adds to an answer beyond doubt"
     best = int(sure[found.means[sure, 0].argmax()])
     towards = found.groups[found.group[best]]
     towards = f"“{visible(towards)}”" if len(found.groups) > 1 or not found.near else towards

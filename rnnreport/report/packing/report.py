@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnreport.report.gather import Run, available, state_title
+from rnnreport.report.gather import Run, available, noun, state_title
 from rnnreport.report.given import with_given
 from rnnreport.report.packing.causes import pack_attribution
 from rnnreport.report.packing.decisions import pack_decisions
@@ -130,6 +130,7 @@ def _pack_sequences(prefix: str, sequences: Sequences, payload: Payload) -> dict
         "featureNames": list(sequences.feature_names),
         "ids": list(sequences.sequence_ids),
         "tokenNames": list(sequences.token_names),
+        "noun": noun(sequences),
         "classNames": list(sequences.class_names),
         "epochs": sequences.epochs.tolist(),
         "all": len(sequences.sequence_ids) == sequences.total_sequences,
