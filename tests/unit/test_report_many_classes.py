@@ -30,16 +30,27 @@ def test_a_matrix_that_can_be_read_is_shown() -> None:
     assert found is not None and found["mistakes"] is None
 
 
-def labels(answers: tuple[str, ...]) -> list[str]:
+def picture_of(answers: tuple[str, ...]) -> str:
     k = len(answers)
     edges = np.array([[place, (place + 1) % k, 5] for place in range(k)], np.int32)
     machine = SimpleNamespace(
         answers=answers, edges=edges, causes=np.full((k, 2), -1, np.int32), cause_counts=np.zeros((k, 2), np.int32),
         beginning=-1, classes=np.arange(k), shares=np.ones(k), steps=np.full(k, 9),
     )  # fmt: skip
-    picture = str(machine_picture(machine, [], ["#123456"]))  # type: ignore[arg-type]
-    states = re.findall(r'<g class="state".*?</g>', picture)
+    return str(machine_picture(machine, [], ["#123456"]))  # type: ignore[arg-type]
+
+
+def labels(answers: tuple[str, ...]) -> list[str]:
+    states = re.findall(r'<g class="state".*?</g>', picture_of(answers))
     return [re.findall(r"<text[^>]*>([^<]*)</text>", state)[0] for state in states]
+
+
+def test_one_state_leaves_no_empty_frame() -> None:
+    picture = picture_of(("positive",))
+    top, height = map(int, re.findall(r'viewBox="0 (\d+) 600 (\d+)"', picture)[0])
+    heights = [float(y) for y in re.findall(r' c?y="([\d.]+)"', picture)]
+    assert heights and height < 120 and all(top < y < top + height for y in heights)
+    assert 'viewBox="0 0 600 500"' in picture_of(("positive", "negative"))
 
 
 def test_states_say_what_they_predict_while_there_is_room() -> None:

@@ -17,6 +17,7 @@ from rnnreport.results.schema.machine import letter
 
 _WIDTH, _HEIGHT = 600, 500
 _ACROSS, _UP = 225, 190  # half axes of the ring
+_LINE = (170, 110)  # top and height where one state stands beside the beginning
 _PILL = 13  # half the height of a state
 _PER_STATE = 2  # arrows that leave a state, besides the one back to itself
 _LEAST = 0.02  # of the steps that leave a state, for an arrow
@@ -108,7 +109,8 @@ def machine_picture(machine: Machine, names: Sequence[str], colours: Sequence[st
         _state(machine, state, places[state + 1], sizes[state + 1], labels[state + 1], colours) for state in range(k)
     ]
     label = f"State machine of {k} states and {len(drawn)} of its {len(machine.edges)} transitions"
-    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group"'
+    top, height = (0, _HEIGHT) if k > 1 else _LINE
+    size = f'viewBox="0 {top} {_WIDTH} {height}" role="group"'
     return Markup(f'<svg class="small-picture machine" {size} aria-label="{label}">{"".join(parts)}</svg>')
 
 
@@ -173,7 +175,7 @@ def _state(
         f'<rect x="{x - half:.1f}" y="{y - _PILL:.1f}" width="{2 * half:.1f}" height="{2 * _PILL}" rx="{_PILL}"/>'
         f'<rect class="share" x="{x - half + 10:.1f}" y="{y + _PILL - 4:.1f}" '
         f'width="{(2 * half - 20) * share:.1f}" height="2"/>'
-        f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{escape(label)}</text></g>'
+        f'<text x="{x:.1f}" y="{y + 4:.1f}">{escape(label)}</text></g>'
     )
 
 
@@ -197,7 +199,7 @@ def _arrow(arrow: Arrow, places: Sequence[tuple[float, float]], sizes: Sequence[
         f'<g class="arrow" data-from="{arrow.source}" data-to="{arrow.target}">'
         f"<title>{escape(_said(arrow))}</title>"
         f'<path class="way" d="{path[0]}" stroke-width="{width:.1f}"/><path class="head" d="{path[1]}"/>'
-        f'<text class="{"free" if free else "hidden"}" x="{at[0]:.1f}" y="{at[1] + 4:.1f}" text-anchor="middle">'
+        f'<text class="{"free" if free else "hidden"}" x="{at[0]:.1f}" y="{at[1] + 4:.1f}">'
         f"{escape(arrow.label)}</text></g>"
     )
 
