@@ -45,7 +45,6 @@ def machine_context(run: Run, colours: Sequence[str]) -> dict[str, Any]:
             "picture": machine_picture(found, names, colours),
             "rows": [_row(found, names, state) for state in range(len(found.answers))],
             "letters": [letter(state) for state in range(len(found.answers))],
-            "tested": found.tested,
             "unstable": not found.stable,
         },
         "machine_missing": "",
@@ -70,6 +69,7 @@ def _note(found: Machine) -> str:
         f"states read off the network's own vector {found.own:.1%}",
         f"agreement of {found.params['seeds']} seeds (adjusted Rand index) {found.stability:.2f}"
         + ("" if found.stable else ": unstable"),
+        f"{found.tested:,} patterns tested (Holm)",
         state_title(found.scope),
         "last epoch",
     ]
