@@ -9,7 +9,15 @@ from contextlib import contextmanager
 
 from rnnreport.errors import TerminatedError
 
-_DEFAULTS = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+_DEFAULTS = {
+    getattr(signal, name): handler
+    for name, handler in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGTERM", signal.SIG_DFL),
+        ("SIGHUP", signal.SIG_DFL),  # not on Windows
+    )
+    if hasattr(signal, name)
+}
 _heard: list[int] = []  # the signals since a command began
 
 
@@ -23,8 +31,7 @@ def ending_cleanly() -> Iterator[None]:
     """
     ours = {}
     if threading.current_thread() is threading.main_thread():
-        wanted = {getattr(signal, name): handler for name, handler in _DEFAULTS.items() if hasattr(signal, name)}
-        ours = {number: handler for number, handler in wanted.items() if signal.getsignal(number) == handler}
+        ours = {number: handler for number, handler in _DEFAULTS.items() if signal.getsignal(number) == handler}
     for number in ours:
         signal.signal(number, _end)
     try:
@@ -58,7 +65,7 @@ def _end(number: int, _: object) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until the block ends.
+    """Let the signals that end a command wait until the block ends.
 
     Compiled code that calls Python may lose an exception that a signal's handler raises there, and go on with what is
     half made: the trees of openTSNE then end the process with a segmentation fault.
@@ -67,7 +74,7 @@ def held() -> Iterator[None]:
         yield  # Python's handlers run in the main thread only
         return
     arrived: list[int] = []
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+    numbers = [number for number in _DEFAULTS if callable(signal.getsignal(number))]
     before = [signal.signal(number, lambda number, _: arrived.append(number)) for number in numbers]
     try:
         yield

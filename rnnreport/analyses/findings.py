@@ -120,12 +120,11 @@ def moving_words(evidence: Evidence) -> tuple[str, str] | None:
     if top.size < 3:
         return None
     named = ", ".join(f"{_quoted(words.names[word])} ({size[word]:.2f}, n = {words.counts[word]:,})" for word in top)
-    kind = f"{'input ' if evidence.probe.continuous else ''}{input_noun(evidence.probe.vocabulary)}s"
     median = float(np.median(size[eligible]))
     state = StateKey.parse(units.scope).title
     return (
-        f"The {kind} that move the state most ({state}) are {named}; the median of the {eligible.size} that occur at "
-        f"least {_FEWEST_OCCURRENCES} times is {median:.2f}."
+        f"The {input_noun(evidence.probe.vocabulary)}s that move the state most ({state}) are {named}; the median of "
+        f"the {eligible.size} that occur at least {_FEWEST_OCCURRENCES} times is {median:.2f}."
     ), "units"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,10 +75,11 @@ class Tree:
 
 def draw_trees(found: ContinuationTrees) -> list[Tree]:
     """Lay out every tree from left to right: a row for each end, a parent in the middle of its children."""
-    return [_draw(found, context) for context in range(len(found.sequence_ids))]
+    gap = gap_between([*found.tokens, *itertools.chain(*found.context_tokens)])
+    return [_draw(found, context, gap) for context in range(len(found.sequence_ids))]
 
 
-def _draw(found: ContinuationTrees, context: int) -> Tree:
+def _draw(found: ContinuationTrees, context: int, gap: str) -> Tree:
     rows = np.flatnonzero(found.contexts == context)
     parents, shares = found.parents[rows].tolist(), found.probabilities[rows].astype(np.float64)
     paths, depths = shares.copy(), np.zeros(len(rows), np.int64)
@@ -111,7 +113,7 @@ def _draw(found: ContinuationTrees, context: int) -> Tree:
         name=f"{found.sequence_ids[context]}, after {len(found.context_tokens[context])} tokens",
         sequence_id=found.sequence_ids[context],
         length=len(found.context_tokens[context]),
-        context=_end_of_text(found.context_tokens[context]),
+        context=_end_of_text(found.context_tokens[context], gap),
         rest=_rest(shares, parents, -1),
         root=root,
         width=float(lefts[-1]) - _ROOM,
@@ -153,8 +155,7 @@ def _rest(shares: NDArray[np.float64], parents: list[int], node: int) -> str:
     return percent(max(0.0, 1 - sum(drawn))) if drawn else ""
 
 
-def _end_of_text(tokens: tuple[str, ...]) -> str:
-    gap = gap_between(tokens)
+def _end_of_text(tokens: tuple[str, ...], gap: str) -> str:
     last = tokens[-_LAST_TOKENS * (1 if gap else 3) :]
     text = gap.join(visible(token) for token in last)
     return f"… {text}" if len(last) < len(tokens) else text
@@ -167,11 +168,11 @@ def visible(token: str) -> str:
 
 
 def gap_between(tokens: Sequence[str]) -> str:
-    """What stands between tokens of these names in a text: nothing where they are characters.
+    """What stands between the tokens of a corpus in a text: nothing where they are characters.
 
     Parameters
     ----------
-    tokens : sequence of str
+    tokens : sequence of str, all that occur
     """
     return "" if input_noun(tokens) == "character" else " "
 

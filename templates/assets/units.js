@@ -103,7 +103,7 @@ RR.views.push(function units() {
     }
     host.replaceChildren(...children);
     const quality = divided ? `seeds agree with ARI ${agree(place)} at k = ${k} · normalised cut ${units.cut[place]?.toFixed(2) ?? "not defined"} per cluster` : `with this weighting the responses cannot be divided into ${k}`;
-    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${words.prototypes ? "input " : ""}${RR.noun()}s${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
+    RR.note("units", `${RR.description.states[RR.selection.state]}: ${unitLabels.length} units, ${wordLabels.length} ${RR.noun()}s${words.unseen ? ` (${words.unseen.toLocaleString("en")} rarer ones are not analysed)` : ""} · ${quality}`);
     colour(false);
     arrange();
   }

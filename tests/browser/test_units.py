@@ -1,5 +1,7 @@
 """Units and words in a real Chromium: weightings, chips, clouds, links."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -382,3 +384,18 @@ def test_gates_are_chosen_like_states_and_large_ones_are_left_out_with_a_note(op
     page = open_page(path)
     assert page.locator("#state option").count() == 2
     assert "The 1 gates are analysed" in page.locator("#figure-units").inner_text()
+
+
+def test_a_page_of_characters_says_nowhere_word(open_page, root):
+    page = open_page(root / "sample_reports" / "source" / "report.html")
+    page.locator("#clusters .chip [data-unit]").first.click()
+    settle(page)
+    assert page.locator("#title-units").inner_text().startswith("Characters coloured by how they move unit ")
+    show_plot(page, "boxes")
+    page.locator("#clusters .cloud [data-word]").first.click()
+    settle(page)
+    said = page.evaluate(
+        "[...document.querySelectorAll('nav, section:not(#numbers)')].map((one) => one.innerText).join()"
+    )
+    assert "Units and characters" in said
+    assert re.findall(r".{0,30}\bwords?\b.{0,30}", said, re.IGNORECASE) == []

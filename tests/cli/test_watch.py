@@ -17,6 +17,7 @@ from rnnreport.results.schema import Dynamics, Projection
 from rnnreport.results.schema.landmarks import Landmarks
 from tests.cli.conftest import Command
 from tests.fabricate import fabricate_run
+from tests.unit.test_interrupts import Dying
 
 PATIENCE_S = 300  # far more than it takes, so that only a watch that hangs fails
 
@@ -140,13 +141,9 @@ def test_ctrl_c_ends_it_also_where_its_exception_is_lost(
     training.begin()
     training.land(0)
 
-    class Dying:
-        def __del__(self) -> None:
-            signal.raise_signal(signal.SIGINT)
-
     def analyse(*_: object, **__: object) -> None:
         if lost == "dropped":
-            Dying()
+            Dying(lambda: signal.raise_signal(signal.SIGINT))
             return
         try:
             signal.raise_signal(signal.SIGINT)

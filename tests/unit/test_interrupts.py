@@ -18,7 +18,7 @@ class Thing:
     pass
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_waits_where_an_exception_would_crash(number):
     reached = []
 

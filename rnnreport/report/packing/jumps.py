@@ -43,10 +43,8 @@ def jump_context(run: Run) -> dict[str, Any]:
     found = available(run.jumps)
     if found is None:
         return {"jumps": None, "jumps_missing": reason(run.jumps)}
-    kind = "prototypes" if "prototype" in found.guide else "tokens"
     return {
         "jumps": {
-            "kind": kind,
             "scope": state_title(found.scope),
             "guide": found.guide,
             "measures": [name for name, count in zip(found.measures, found.counted, strict=True) if count],
